@@ -1,0 +1,35 @@
+# Two commands do everything on a machine with Python 3.11 or newer and nothing else installed:
+#   make demo   install into .venv, run a try-on on the example photos, say where the picture is
+#   make test   install into .venv with the test extras, then ruff, mypy and pytest
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := .venv/bin/python -m pip --disable-pip-version-check
+EXAMPLE := tests/golden/dev
+
+.PHONY: demo test format clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+demo: .venv/installed
+	.venv/bin/idmvton try-on $(EXAMPLE)/pipeline_inputs/person_0.png $(EXAMPLE)/pipeline_inputs/garment_0.png \
+	  --mask $(EXAMPLE)/pipeline_inputs/mask_0.png --densepose $(EXAMPLE)/pipeline_inputs/densepose_0.png \
+	  --caption "short sleeve round neck t-shirts" --model $(EXAMPLE)/pipeline --output demo.png
+
+test: .venv/installed-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+format: .venv/installed-test
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv

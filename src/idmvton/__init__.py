@@ -1,0 +1,56 @@
+"""Virtual try-on with IDM-VTON (arXiv 2403.05139).
+
+Public names are imported on first use: ``import idmvton`` loads neither torch nor diffusers.
+
+    from idmvton import TryOnPipeline
+
+    pipe = TryOnPipeline.from_pretrained("path/to/checkpoint")
+    result = pipe(person=..., garment=..., mask=..., densepose=..., caption="short sleeve round neck t-shirts")
+    result.images[0].save("out.png")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from idmvton.checkpoint import load_checkpoint, load_training_parts, save_checkpoint
+    from idmvton.errors import IdmVtonError
+    from idmvton.options import TryOnOptions
+    from idmvton.pipeline import TryOnPipeline
+    from idmvton.types import GarmentFeatures, TryOnResult
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "GarmentFeatures": "types",
+    "IdmVtonError": "errors",
+    "TryOnOptions": "options",
+    "TryOnPipeline": "pipeline",
+    "TryOnResult": "types",
+    "load_checkpoint": "checkpoint",
+    "load_training_parts": "checkpoint",
+    "save_checkpoint": "checkpoint",
+}
+
+__all__ = [
+    "GarmentFeatures",
+    "IdmVtonError",
+    "TryOnOptions",
+    "TryOnPipeline",
+    "TryOnResult",
+    "load_checkpoint",
+    "load_training_parts",
+    "save_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'idmvton' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,5 @@
+"""``python -m idmvton`` is the command ``idmvton``."""
+
+from idmvton.cli import main
+
+main()

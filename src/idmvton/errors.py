@@ -1,0 +1,48 @@
+"""Typed errors. Each message says what is wrong, what was got, what was expected, and what to do."""
+
+from __future__ import annotations
+
+
+class IdmVtonError(Exception):
+    """Base of every error that this library raises on purpose.
+
+    Args:
+        what: one line, what is wrong.
+        got: what was found.
+        expected: what would have been right.
+        fix: what the reader can do about it.
+    """
+
+    def __init__(
+        self, what: str, *, got: object = None, expected: object = None, fix: str | None = None
+    ) -> None:
+        self.what, self.got, self.expected, self.fix = what, got, expected, fix
+        lines = [what]
+        lines += [f"  got:      {got}"] if got is not None else []
+        lines += [f"  expected: {expected}"] if expected is not None else []
+        lines += [f"  do this:  {fix}"] if fix is not None else []
+        super().__init__("\n".join(lines))
+
+
+class InputError(IdmVtonError, ValueError):
+    """A picture, mask, caption or path that cannot be used."""
+
+
+class WeightsError(IdmVtonError, ValueError):
+    """Weights that are missing, damaged, or do not fit the model."""
+
+
+class ConfigError(IdmVtonError, ValueError):
+    """An option or a model configuration outside its range."""
+
+
+class NumericsError(IdmVtonError, ArithmeticError):
+    """NaN or infinite values during a computation."""
+
+
+class IdmVtonWarning(UserWarning):
+    """Base of every warning that this library emits."""
+
+
+class CaptionTruncatedWarning(IdmVtonWarning):
+    """A caption is longer than the text encoder reads."""

@@ -1,0 +1,195 @@
+"""Everything that a user can set, declared once: default, range, unit, help.
+
+The library's signatures, the command line and every other surface are built from (or tested against) these
+classes. An option is a dataclass field made by :func:`option`; :func:`describe` reads the declarations back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from idmvton.errors import ConfigError
+
+SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
+DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
+OutputType = Literal["pil", "np", "pt", "latent"]
+
+NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """The declaration of one option, as :func:`describe` returns it.
+
+    Attributes:
+        name: the keyword in the library.
+        flag: the name on the command line, without dashes.
+        type: the Python type of the value, without ``None``.
+        optional: whether ``None`` is a value too.
+        default: the value when nothing is said.
+        help: one sentence for a person.
+        minimum, maximum: the closed range of a number.
+        choices: the allowed values of a ``Literal``.
+        unit: what a number counts.
+    """
+
+    name: str
+    flag: str
+    type: type
+    optional: bool
+    default: Any
+    help: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    unit: str | None
+
+    def check(self, value: Any) -> None:
+        """Raises :class:`ConfigError` unless ``value`` is of the declared type and in the declared range."""
+        if value is None and self.optional:
+            return
+        accepted = (int, float) if self.type is float else self.type
+        if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
+            raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
+        low = self.minimum is not None and not value >= self.minimum  # `not >=` refuses NaN as well
+        high = self.maximum is not None and not value <= self.maximum
+        if low or high or (self.choices and value not in self.choices):
+            raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
+
+    def expected(self) -> str:
+        """The allowed values in words, for example ``"int from 1 to 1000 (steps)"``."""
+        if self.choices:
+            words = "one of " + ", ".join(self.choices)
+        else:
+            words = self.type.__name__
+            words += f" from {self.minimum:g}" if self.minimum is not None else ""
+            words += f" to {self.maximum:g}" if self.maximum is not None else ""
+        words += f" ({self.unit})" if self.unit else ""
+        return words + (", or nothing" if self.optional else "")
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    flag: str | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    unit: str | None = None,
+) -> Any:
+    """Declares one option; use as the default of a dataclass field."""
+    return field(
+        default=default,
+        metadata={"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "unit": unit},
+    )
+
+
+def describe(options: type[Options]) -> Iterator[Option]:
+    """Yields the declaration of every option of a class, in order."""
+    hints = typing.get_type_hints(options)
+    for item in dataclasses.fields(options):
+        members = typing.get_args(hints[item.name]) if _is_union(hints[item.name]) else (hints[item.name],)
+        hint = next(member for member in members if member is not types.NoneType)
+        choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+        yield Option(
+            name=item.name,
+            flag=item.metadata["flag"] or item.name.replace("_", "-"),
+            type=str if choices else hint,
+            optional=types.NoneType in members,
+            default=item.default,
+            help=item.metadata["help"],
+            minimum=item.metadata["minimum"],
+            maximum=item.metadata["maximum"],
+            choices=choices,
+            unit=item.metadata["unit"],
+        )
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+class Options:
+    """Base of the option classes: checked when made, strict about unknown names."""
+
+    def __post_init__(self) -> None:
+        for declared in describe(type(self)):
+            declared.check(getattr(self, declared.name))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Builds the options from names and values.
+
+        Raises:
+            ConfigError: an unknown name (the nearest known one is named) or a value out of range.
+        """
+        known = [declared.name for declared in describe(cls)]
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise ConfigError(
+                    f"unknown option {name!r}",
+                    expected=f"{near[0]!r}?" if near else "one of " + ", ".join(known),
+                )
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain values, ready for JSON."""
+        return {declared.name: getattr(self, declared.name) for declared in describe(type(self))}
+
+
+@dataclass(frozen=True, slots=True)
+class TryOnOptions(Options):
+    """What a caller of a try-on can set. Defaults are those of the published system (30 DDPM steps, guidance 2.0)."""
+
+    num_inference_steps: int = option(30, "Denoising steps.", flag="steps", minimum=1, maximum=1000)
+    guidance_scale: float = option(
+        2.0, "Classifier-free guidance; 1 turns it off.", flag="guidance", minimum=1.0, maximum=30.0
+    )
+    image_prompt_scale: float = option(
+        1.0, "Weight of the garment's image prompt (IP-Adapter).", minimum=0.0, maximum=5.0
+    )
+    scheduler: SchedulerName | None = option(None, "Sampler; the checkpoint's own when not given.")
+    seed: int | None = option(
+        None, "Seed of every random draw; drawn and reported when not given.", minimum=0, maximum=2**63 - 1
+    )
+    negative_prompt: str = option(NEGATIVE_PROMPT, "What the picture should not look like.")
+    height: int | None = option(
+        None, "Working height; the checkpoint's own when not given.", minimum=8, maximum=8192, unit="pixels"
+    )
+    width: int | None = option(
+        None, "Working width; 3/4 of the checkpoint's height when not given.", minimum=8, maximum=8192,
+        unit="pixels",
+    )
+    paste_back: bool = option(
+        True, "Put the repainted region into the untouched photo, at the photo's own size."
+    )
+    feather: int = option(
+        8, "Width of the soft edge around the mask when pasting back.", minimum=0, maximum=256,
+        unit="pixels at working size",
+    )
+    mask_threshold: int | None = option(
+        None, "Make a grey mask binary: values from this on are repainted.", minimum=1, maximum=255,
+        unit="8-bit value",
+    )
+    garment_timestep: int | None = option(
+        None, "Feed GarmentNet this one timestep instead of the checkpoint's policy: the garment is then computed "
+        "once for all steps. With the published weights this is an approximation.", minimum=0, maximum=999,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions(Options):
+    """Which weights are loaded, and where to."""
+
+    model: str = option("idm-vton", "A checkpoint folder, or a name from `idmvton weights list`.")
+    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
+    dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
+    cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
+    offline: bool = option(False, "Never ask the network for weights.")
