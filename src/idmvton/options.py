@@ -164,23 +164,35 @@ class TryOnOptions(Options):
         None, "Working height; the checkpoint's own when not given.", minimum=8, maximum=8192, unit="pixels"
     )
     width: int | None = option(
-        None, "Working width; 3/4 of the checkpoint's height when not given.", minimum=8, maximum=8192,
+        None,
+        "Working width; 3/4 of the checkpoint's height when not given.",
+        minimum=8,
+        maximum=8192,
         unit="pixels",
     )
     paste_back: bool = option(
         True, "Put the repainted region into the untouched photo, at the photo's own size."
     )
     feather: int = option(
-        8, "Width of the soft edge around the mask when pasting back.", minimum=0, maximum=256,
+        8,
+        "Width of the soft edge around the mask when pasting back.",
+        minimum=0,
+        maximum=256,
         unit="pixels at working size",
     )
     mask_threshold: int | None = option(
-        None, "Make a grey mask binary: values from this on are repainted.", minimum=1, maximum=255,
+        None,
+        "Make a grey mask binary: values from this on are repainted.",
+        minimum=1,
+        maximum=255,
         unit="8-bit value",
     )
     garment_timestep: int | None = option(
-        None, "Feed GarmentNet this one timestep instead of the checkpoint's policy: the garment is then computed "
-        "once for all steps. With the published weights this is an approximation.", minimum=0, maximum=999,
+        None,
+        "Feed GarmentNet this one timestep instead of the checkpoint's policy: the garment is then computed "
+        "once for all steps. With the published weights this is an approximation.",
+        minimum=0,
+        maximum=999,
     )
 
 
@@ -190,6 +202,8 @@ class ModelOptions(Options):
 
     model: str = option("idm-vton", "A checkpoint folder, or a name from `idmvton weights list`.")
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
-    dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
+    dtype: DTypeName = option(
+        "auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs."
+    )
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     offline: bool = option(False, "Never ask the network for weights.")
