@@ -5,7 +5,7 @@ Public names are imported on first use: ``import idmvton`` loads neither torch n
     from idmvton import TryOnPipeline
 
     pipe = TryOnPipeline.from_pretrained("path/to/checkpoint")
-    result = pipe(person=..., garment=..., mask=..., densepose=..., caption="short sleeve round neck t-shirts")
+    result = pipe(person=..., garment=..., mask=..., densepose=..., caption="short sleeve t-shirt")
     result.images[0].save("out.png")
 """
 

@@ -146,7 +146,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class TryOnOptions(Options):
-    """What a caller of a try-on can set. Defaults are those of the published system (30 DDPM steps, guidance 2.0)."""
+    """What a caller of a try-on can set; the defaults are those of the published system."""
 
     num_inference_steps: int = option(30, "Denoising steps.", flag="steps", minimum=1, maximum=1000)
     guidance_scale: float = option(
