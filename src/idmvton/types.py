@@ -27,8 +27,8 @@ class GarmentFeatures:
     """Low-level features of garments: what GarmentNet's self-attentions read (paper section 3.2).
 
     Attributes:
-        tokens: layer name -> float (garments, tokens, channels), in the order of execution. The names are those
-            of the self-attentions, equal in GarmentNet and TryonNet.
+        tokens: layer name -> float (garments, tokens, channels), in the order of execution. The names are
+            those of the self-attentions, equal in GarmentNet and TryonNet.
     """
 
     tokens: Mapping[str, torch.Tensor]

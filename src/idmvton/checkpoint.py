@@ -1,0 +1,370 @@
+"""The published folder layout <-> our modules, strict in both directions.
+
+A checkpoint folder holds ``unet`` (TryonNet with the image-prompt layers), ``unet_encoder`` (GarmentNet), ``vae``,
+``text_encoder``, ``text_encoder_2``, ``tokenizer``, ``tokenizer_2``, ``image_encoder``, ``scheduler`` and
+``model_index.json``. Policies that the published weights do not have (:data:`POLICIES`) are extra keys of
+``model_index.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from torch import Tensor, nn
+
+from idmvton.errors import WeightsError
+from idmvton.models.garment_net import GarmentNet
+from idmvton.models.image_prompt import build_resampler, from_published, to_published
+from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
+from idmvton.weights import find_weights, read_tensors, write_tensors
+
+logger = logging.getLogger(__name__)
+
+UNET_STEM = "diffusion_pytorch_model"
+RESAMPLER = "encoder_hid_proj."
+LIBRARY_CLASSES = {
+    "vae": diffusers.AutoencoderKL,
+    "text_encoder": transformers.CLIPTextModel,
+    "text_encoder_2": transformers.CLIPTextModelWithProjection,
+    "image_encoder": transformers.CLIPVisionModelWithProjection,
+}
+POLICIES = ("garment_timestep", "time_ids")
+FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "unet_encoder")
+
+
+def load_checkpoint(
+    folder: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32, variant: str | None = None
+) -> dict[str, Any]:
+    """Loads a folder in the published layout, on the CPU.
+
+    Args:
+        folder: the checkpoint.
+        dtype: precision of the networks. The VAE stays float32 unless its config says that half precision is
+            safe (``force_upcast: false``).
+        variant: part of the weight files' names, as in ``diffusion_pytorch_model.fp16.safetensors``.
+
+    Returns:
+        The arguments of :class:`idmvton.pipeline.TryOnPipeline`: components and policies.
+
+    Raises:
+        WeightsError: something is missing, damaged or does not fit.
+    """
+    folder = Path(folder)
+    index = _read_model_index(folder)
+    components: dict[str, Any] = {
+        "unet": load_tryon_net(folder / "unet", dtype=dtype, variant=variant),
+        "unet_encoder": load_garment_net(folder / "unet_encoder", dtype=dtype, variant=variant),
+        **_load_library_parts(folder, dtype=dtype, variant=variant),
+        "image_encoder": _load_library_part(folder / "image_encoder", "image_encoder", dtype, variant),
+    }
+    return components | {name: index[name] for name in POLICIES if name in index}
+
+
+def load_training_parts(
+    inpainting: str | os.PathLike[str],
+    garment: str | os.PathLike[str],
+    ip_adapter: str | os.PathLike[str],
+    image_encoder: str | os.PathLike[str],
+    *,
+    dtype: torch.dtype = torch.float32,
+    variant: str | None = None,
+) -> dict[str, Any]:
+    """Assembles the untrained system from the parts that the paper starts from (section 4.1).
+
+    Args:
+        inpainting: an SDXL inpainting folder (unet, vae, text encoders, tokenizers, scheduler): TryonNet, whose
+            input is widened with channels that start at zero.
+        garment: an SDXL text-to-image folder: its ``unet`` becomes GarmentNet.
+        ip_adapter: ``ip-adapter-plus_sdxl_vit-h.bin`` or ``.safetensors``: resampler and image-prompt attention.
+        image_encoder: the folder of the CLIP vision encoder that the adapter was trained with.
+        dtype: as in :func:`load_checkpoint`.
+        variant: as in :func:`load_checkpoint`.
+
+    Returns:
+        The arguments of :class:`idmvton.pipeline.TryOnPipeline`.
+
+    Raises:
+        WeightsError: something is missing, damaged or does not fit.
+    """
+    inpainting, garment, image_encoder = Path(inpainting), Path(garment), Path(image_encoder)
+    adapter = read_tensors(Path(ip_adapter), dtype=dtype)
+    resampler = _below("image_proj.", adapter)
+    attention = _below("ip_adapter.", adapter)
+
+    net = _build_tryon_net(_read_config(inpainting / "unet"), resampler)
+    names = ip_adapter_names(net)
+    tensors = _read_folder(inpainting / "unet", UNET_STEM, dtype, variant)
+    tensors |= {RESAMPLER + name: tensor for name, tensor in resampler.items()}
+    tensors |= {names.get(name, f"ip_adapter.{name}"): tensor for name, tensor in attention.items()}
+    _load_strict(net, _tryon_from_published(tensors), "TryonNet from its parts")
+    widen_input(net, num_input_channels(net.latent_channels))
+    return {
+        "unet": net,
+        "unet_encoder": load_garment_net(garment / "unet", dtype=dtype, variant=variant),
+        **_load_library_parts(inpainting, dtype=dtype, variant=variant),
+        "image_encoder": _load_library_part(image_encoder, "image_encoder", dtype, None),
+    }
+
+
+def load_tryon_net(folder: Path, *, dtype: torch.dtype = torch.float32, variant: str | None = None) -> TryonNet:
+    """Loads TryonNet with its image-prompt layers from a ``unet`` folder."""
+    tensors = _read_folder(folder, UNET_STEM, dtype, variant)
+    net = _build_tryon_net(_read_config(folder), _below(RESAMPLER, tensors))
+    _load_strict(net, _tryon_from_published(tensors), f"TryonNet in {folder}")
+    return net.eval()
+
+
+def load_garment_net(folder: Path, *, dtype: torch.dtype = torch.float32, variant: str | None = None) -> GarmentNet:
+    """Loads GarmentNet from a ``unet_encoder`` folder, or from any SDXL text-to-image ``unet``.
+
+    GarmentNet has no added conditions: ``add_embedding.*`` tensors, which some files carry, are left out.
+    """
+    tensors = _read_folder(folder, UNET_STEM, dtype, variant)
+    unused = [name for name in tensors if name.startswith("add_embedding.")]
+    for name in unused:
+        del tensors[name]
+    if unused:
+        logger.info("%s: %d unused add_embedding tensors left out", folder, len(unused))
+    net = _build_garment_net(_read_config(folder))
+    _load_strict(net, tensors, f"GarmentNet in {folder}")
+    return net.eval()
+
+
+def save_checkpoint(components: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:
+    """Writes a checkpoint that :func:`load_checkpoint` and the published code read.
+
+    Each file appears whole or not at all; ``model_index.json`` comes last.
+
+    Args:
+        components: as :func:`load_checkpoint` returns them.
+        folder: made if missing; files of the same names are replaced.
+    """
+    folder = Path(folder)
+    unet, garment_net = components["unet"], components["unet_encoder"]
+    resampler_width = unet.encoder_hid_proj.proj_in.in_features
+    image_prompt = {"encoder_hid_dim": resampler_width, "encoder_hid_dim_type": "ip_image_proj"}
+    _save_unet(unet, _tryon_to_published(unet.state_dict()), folder / "unet", image_prompt)
+    _save_unet(garment_net, garment_net.state_dict(), folder / "unet_encoder", {})
+    for name in (*LIBRARY_CLASSES, "scheduler", "tokenizer", "tokenizer_2"):
+        with _quiet_transformers():
+            components[name].save_pretrained(folder / name)
+    for name in ("tokenizer", "tokenizer_2"):  # the files that slow tokenizers read
+        components[name].backend_tokenizer.model.save(str(folder / name))
+    _write_json(folder / "model_index.json", _model_index(components))
+
+
+def ip_adapter_names(net: TryonNet) -> dict[str, str]:
+    """Names inside an IP-Adapter file -> ours: ``"1.to_k_ip.weight"`` -> ``"down_blocks...to_k_ip.weight"``.
+
+    The file numbers the attention processors of the stock UNet: down blocks, up blocks, mid block.
+    """
+    keys = list(net.attn_processors)
+    numbered = [key for part in ("down_blocks", "up_blocks", "mid_block") for key in keys if key.startswith(part)]
+    return {
+        f"{number}.{tensor}.weight": f"{key}.{tensor}.weight"
+        for number, key in enumerate(numbered)
+        for tensor in ("to_k_ip", "to_v_ip")
+        if ".attn2." in key
+    }
+
+
+def _build_tryon_net(config: dict[str, Any], resampler: Mapping[str, Tensor]) -> TryonNet:
+    """TryonNet on the meta device, sized by the config and by the resampler's published tensors."""
+    with torch.device("meta"):
+        net = TryonNet.from_config(config | {"encoder_hid_dim": None, "encoder_hid_dim_type": None})
+        net.install_processors(build_resampler(resampler))
+    return net
+
+
+def _build_garment_net(config: dict[str, Any]) -> GarmentNet:
+    unused = {"addition_embed_type": None, "projection_class_embeddings_input_dim": None}
+    with torch.device("meta"):
+        net = GarmentNet.from_config(config | unused)
+        net.install_processors()
+    return net
+
+
+def _tryon_from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    unet = {name: tensor for name, tensor in tensors.items() if not name.startswith(RESAMPLER)}
+    resampler = from_published(_below(RESAMPLER, tensors))
+    return unet | {RESAMPLER + name: tensor for name, tensor in resampler.items()}
+
+
+def _tryon_to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    unet = {name: tensor for name, tensor in tensors.items() if not name.startswith(RESAMPLER)}
+    resampler = to_published(_below(RESAMPLER, tensors))
+    return unet | {RESAMPLER + name: tensor for name, tensor in resampler.items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Puts tensors into a module on the meta device, or says what does not fit."""
+    expected = module.state_dict()
+    both = expected.keys() & tensors.keys()
+    shapes = [
+        f"{name}: {list(tensors[name].shape)}, expected {list(expected[name].shape)}"
+        for name in expected
+        if name in both and tensors[name].shape != expected[name].shape
+    ]
+    _report(
+        what,
+        {
+            "missing": [name for name in expected if name not in both],
+            "not known": [name for name in tensors if name not in both],
+            "of the wrong shape": shapes,
+        },
+    )
+    module.load_state_dict(tensors, strict=True, assign=True)
+
+
+def _report(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
+    """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
+    lines = []
+    for kind, names in faults.items():
+        names = sorted(names)
+        if names:
+            lines.append(f"{len(names)} tensors {kind}:")
+            lines += [f"  {name}" for name in names[: limit - 1]]
+            lines += [f"  ... and {len(names) - limit + 1} more"] if len(names) >= limit else []
+    if lines:
+        raise WeightsError(
+            f"the weights do not fit {what}",
+            got="\n    ".join(lines),
+            expected="exactly the tensors of this architecture",
+            fix="check that config.json and the weights come from the same model",
+        )
+
+
+def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | None) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for path in find_weights(folder, stem, variant):
+        tensors |= read_tensors(path, dtype=dtype)
+    return tensors
+
+
+def _load_library_parts(folder: Path, *, dtype: torch.dtype, variant: str | None) -> dict[str, Any]:
+    """VAE, text encoders, tokenizers and scheduler of a diffusers folder."""
+    parts: dict[str, Any] = {
+        name: _load_library_part(folder / name, name, dtype, variant)
+        for name in ("vae", "text_encoder", "text_encoder_2")
+    }
+    scheduler_class = getattr(diffusers, _read_config(folder / "scheduler", "scheduler_config.json")["_class_name"])
+    parts["scheduler"] = scheduler_class.from_pretrained(folder / "scheduler")
+    for name in ("tokenizer", "tokenizer_2"):
+        try:
+            parts[name] = transformers.CLIPTokenizer.from_pretrained(folder / name)
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"cannot read the tokenizer in {folder / name}", got=error) from error
+    return parts
+
+
+def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:
+    """A network that diffusers or transformers loads, strictly."""
+    config = _read_config(folder)
+    if name == "vae" and config.get("force_upcast", True):
+        dtype = torch.float32
+    stem = UNET_STEM if name == "vae" else "model"
+    find_weights(folder, stem, variant)
+    dtype_keyword = "torch_dtype" if name == "vae" else "dtype"
+    try:
+        with _quiet_transformers():
+            module, info = LIBRARY_CLASSES[name].from_pretrained(
+                folder,
+                output_loading_info=True,
+                variant=variant,
+                local_files_only=True,
+                **{dtype_keyword: dtype},
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WeightsError(f"cannot load {name} from {folder}", got=str(error)[:1000]) from error
+    _report(
+        f"{name} in {folder}",
+        {
+            "missing": info["missing_keys"],
+            "not known": [key for key in info["unexpected_keys"] if not key.endswith("position_ids")],
+            "of the wrong shape": map(str, info["mismatched_keys"]),
+        },
+    )
+    return module.eval()
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Without the progress bars that transformers prints while it loads and saves."""
+    bars = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
+
+
+def _read_model_index(folder: Path) -> dict[str, Any]:
+    missing = [name for name in FOLDERS if not (folder / name).is_dir()]
+    if not folder.is_dir() or missing:
+        found = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else "no such folder"
+        raise WeightsError(
+            f"{folder} is not an IDM-VTON checkpoint",
+            got=found,
+            expected=f"the folders {', '.join(FOLDERS)}; missing: {', '.join(missing)}",
+            fix="`idmvton weights list` names the checkpoints that can be downloaded",
+        )
+    return _read_config(folder, "model_index.json")
+
+
+def _read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    path = folder / name
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read {path}", got=error, expected="a JSON file") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"cannot use {path}", got=type(config).__name__, expected="a JSON object")
+    return config
+
+
+def _save_unet(
+    net: diffusers.UNet2DConditionModel, tensors: Mapping[str, Tensor], folder: Path, extra: dict[str, Any]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / f"{UNET_STEM}.safetensors")
+    config = json.loads(net.to_json_string()) | {"_class_name": "UNet2DConditionModel"} | extra
+    _write_json(folder / "config.json", config)
+
+
+def _model_index(components: Mapping[str, Any]) -> dict[str, Any]:
+    classes = {name: [part.__module__.split(".")[0], part.__name__] for name, part in LIBRARY_CLASSES.items()}
+    return {
+        "_class_name": "StableDiffusionXLInpaintPipeline",
+        "_diffusers_version": diffusers.__version__,
+        "feature_extractor": [None, None],
+        "force_zeros_for_empty_prompt": True,
+        "requires_aesthetics_score": False,
+        "scheduler": ["diffusers", type(components["scheduler"]).__name__],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "tokenizer_2": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "unet_encoder": ["diffusers", "UNet2DConditionModel"],
+        **classes,
+        **{name: components[name] for name in POLICIES if components.get(name) is not None},
+    }
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,101 @@
+"""How conditions enter TryonNet: channel order, time ids, mask size, guidance batching.
+
+The pipeline and training share these functions, so that both speak to the network in the same way. The prompts
+come from :mod:`idmvton.prepare.caption`.
+
+Shape legend: B rows, C latent channels, H and W pixels, h and w latent pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from idmvton.errors import ConfigError
+from idmvton.types import Size
+
+TimeIds = Literal["height_width", "height_height"]
+"""``height_height``: for weights trained with the published training code, which repeats the height."""
+
+GarmentTimestep = int | Literal["each_step"]
+"""Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
+
+
+@dataclass(frozen=True)
+class PersonConditions:
+    """What TryonNet sees of P people besides the noisy latents.
+
+    Attributes:
+        mask: float (P, 1, h, w) in {0, 1}, 1 = repaint.
+        masked_latents: float (P, C, h, w), latents of the person with the masked pixels at mid grey.
+        densepose_latents: float (P, C, h, w).
+    """
+
+    mask: Tensor
+    masked_latents: Tensor
+    densepose_latents: Tensor
+
+    def rows(self, index: Sequence[int]) -> PersonConditions:
+        """The people at ``index``, one row each."""
+        picked = list(index)
+        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked])
+
+
+def mask_out(person_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:
+    """The person with every pixel to be repainted at 0, mid grey in [-1, 1]."""
+    return person_BCHW * (mask_B1HW < 0.5)
+
+
+def shrink_mask(mask_B1HW: Tensor, latent_size: Size) -> Tensor:
+    """The mask at latent size: nearest neighbour, as the published system does. Returns B1hw."""
+    return F.interpolate(mask_B1HW, size=tuple(latent_size), mode="nearest")
+
+
+def tryon_input(noisy_BChw: Tensor, person: PersonConditions) -> Tensor:
+    """TryonNet's input, float (B, 3C + 1, h, w): noisy latents, mask, masked image, densepose (section 3.2).
+
+    ``person`` may have half the rows of the noisy latents: both halves of guidance see the same person.
+    """
+    channels = [torch.cat([person.mask, person.masked_latents, person.densepose_latents], dim=1).to(noisy_BChw.dtype)]
+    repeats = noisy_BChw.shape[0] // person.mask.shape[0]
+    return torch.cat([noisy_BChw, torch.cat(channels * repeats)], dim=1)
+
+
+def make_time_ids(size: Size, style: str = "height_width") -> Tensor:
+    """SDXL's micro-conditioning: original size, crop top-left, target size; float (1, 6).
+
+    Args:
+        size: the working size.
+        style: a :data:`TimeIds`.
+
+    Raises:
+        ConfigError: an unknown style.
+    """
+    if style not in get_args(TimeIds):
+        raise ConfigError("unknown style of time ids", got=repr(style), expected=get_args(TimeIds))
+    second = size.width if style == "height_width" else size.height
+    return torch.tensor([[size.height, second, 0, 0, size.height, second]], dtype=torch.float32)
+
+
+def guidance_rows(unconditional: Tensor, conditional: Tensor, guided: bool) -> Tensor:
+    """Rows of one batch: the unconditional half first, then the conditional one; only that without guidance.
+
+    Args:
+        unconditional: (1, ...), repeated for each conditional row.
+        conditional: (B, ...).
+        guided: whether guidance is on.
+    """
+    if not guided:
+        return conditional
+    return torch.cat([unconditional.expand_as(conditional), conditional])
+
+
+def guide(prediction: Tensor, guidance_scale: float) -> Tensor:
+    """Classifier-free guidance of a prediction made on :func:`guidance_rows`. (2B, ...) -> (B, ...)."""
+    unconditional, conditional = prediction.chunk(2)
+    return unconditional + guidance_scale * (conditional - unconditional)

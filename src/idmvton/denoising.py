@@ -1,0 +1,155 @@
+"""The denoising loop: GarmentNet's features, TryonNet's prediction, guidance, the scheduler's step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from idmvton.conditioning import PersonConditions, guidance_rows, guide, make_time_ids, tryon_input
+from idmvton.errors import NumericsError
+from idmvton.garment_encoding import GarmentSteps, PromptConditions
+from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues
+from idmvton.types import Size
+
+if TYPE_CHECKING:
+    from idmvton.pipeline import TryOnPipeline
+
+Generators = torch.Generator | Sequence[torch.Generator]
+Callback = Callable[["TryOnPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
+
+
+class Denoiser:
+    """Denoises B pairs of one call.
+
+    Args:
+        pipe: the pipeline; nothing in it is changed.
+        person: B rows.
+        garment_rows: for each pair, its garment among G.
+        prompts: of the G garments.
+        unconditional: the other side of guidance.
+        size: the working size.
+        guidance_scale: 1 turns guidance off.
+        image_prompt_scale: weight of the image prompt.
+    """
+
+    def __init__(
+        self,
+        pipe: TryOnPipeline,
+        person: PersonConditions,
+        garment_rows: Sequence[int],
+        prompts: Sequence[PromptConditions],
+        unconditional: PromptConditions,
+        *,
+        size: Size,
+        guidance_scale: float,
+        image_prompt_scale: float,
+    ) -> None:
+        self.pipe, self.person = pipe, person
+        self.guidance_scale, self.image_prompt_scale = guidance_scale, image_prompt_scale
+        self.guided = guidance_scale > 1.0
+        self.num_pairs = len(garment_rows)
+        device, dtype = pipe._execution_device, pipe.unet.dtype
+
+        rows = torch.tensor(garment_rows, device=device)
+        is_identity = list(garment_rows) == list(range(len(prompts)))
+        self.garment_rows = None if is_identity or len(prompts) == 1 else rows
+
+        def batch(part: str) -> Tensor:
+            conditional = torch.cat([getattr(prompt, part) for prompt in prompts])[rows]
+            return guidance_rows(getattr(unconditional, part), conditional, self.guided)
+
+        self.text = batch("text")
+        time_ids = make_time_ids(size, pipe.config.time_ids).to(device, dtype)
+        self.added = {"text_embeds": batch("pooled"), "time_ids": time_ids.expand(self.text.shape[0], -1)}
+        self.cross = self._project_prompts(prompts, unconditional, garment_rows)
+
+    def _project_prompts(
+        self,
+        prompts: Sequence[PromptConditions],
+        unconditional: PromptConditions,
+        garment_rows: Sequence[int],
+    ) -> dict[str, CrossKeysValues]:
+        """Keys and values of all cross-attentions: computed for each distinct prompt, then one row a batch row."""
+        distinct = [unconditional, *prompts] if self.guided else list(prompts)
+        unet = self.pipe.unet
+        image_tokens = unet.image_tokens(torch.cat([each.clip_hidden_states for each in distinct]))
+        projected = unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
+        rows = [row + self.guided for row in garment_rows]
+        if self.guided:
+            rows = [0] * self.num_pairs + rows
+        return {name: each.rows(rows) for name, each in projected.items()}
+
+    def predict(self, scheduler: Any, latents: Tensor, timestep: Tensor, features: GarmentSteps) -> Tensor:
+        """The noise prediction at one step, guided. (B, C, h, w) float32 -> the same."""
+        unet = self.pipe.unet
+        noisy = scheduler.scale_model_input(latents, timestep).to(unet.dtype)
+        noisy = torch.cat([noisy, noisy]) if self.guided else noisy
+        context = AttentionContext(
+            garment=features.at(timestep.item()),
+            garment_rows=self.garment_rows,
+            num_zero_garment=self.num_pairs if self.guided else 0,
+            cross=self.cross,
+            image_prompt_scale=self.image_prompt_scale,
+        )
+        prediction = unet(
+            tryon_input(noisy, self.person),
+            timestep,
+            encoder_hidden_states=self.text,
+            added_cond_kwargs=self.added,
+            cross_attention_kwargs={CONTEXT: context},
+            return_dict=False,
+        )[0].float()
+        return guide(prediction, self.guidance_scale) if self.guided else prediction
+
+    def run(
+        self,
+        latents: Tensor,
+        scheduler: Any,
+        timesteps: Tensor,
+        features: GarmentSteps,
+        generators: Generators,
+        callback: Callback | None = None,
+    ) -> Tensor:
+        """The loop.
+
+        Args:
+            latents: float32 (B, C, h, w), noise of standard deviation 1.
+            scheduler: fresh, with its timesteps set.
+            timesteps: (steps,).
+            features: the garments'.
+            generators: for schedulers that add noise at each step.
+            callback: see :meth:`idmvton.pipeline.TryOnPipeline.__call__`.
+
+        Returns:
+            The final latents.
+
+        Raises:
+            NumericsError: they are not finite.
+        """
+        extra = _accepted(scheduler.step, {"generator": generators, "eta": 0.0})
+        latents = latents * scheduler.init_noise_sigma
+        with self.pipe.progress_bar(total=len(timesteps)) as bar:
+            for step, timestep in enumerate(timesteps):
+                prediction = self.predict(scheduler, latents, timestep, features)
+                latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
+                if callback is not None:
+                    changed = callback(self.pipe, step, timestep, {"latents": latents}) or {}
+                    latents = changed.get("latents", latents)
+                bar.update()
+        if not torch.isfinite(latents).all():
+            raise NumericsError(
+                "the networks produced NaN or infinite values",
+                got=f"after {len(timesteps)} steps in {self.pipe.unet.dtype} on {latents.device}",
+                fix="use a wider precision (bfloat16 or float32), or check the weights with `idmvton weights verify`",
+            )
+        return latents
+
+
+def _accepted(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that a scheduler's step takes; they differ from one to the next."""
+    parameters = inspect.signature(function).parameters
+    return {name: value for name, value in keywords.items() if name in parameters}

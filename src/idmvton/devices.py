@@ -1,0 +1,61 @@
+"""Where the networks run and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from idmvton.errors import ConfigError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """``auto``: the first of cuda, mps, cpu that is there; otherwise the named device.
+
+    Raises:
+        ConfigError: the device is unknown or not there.
+    """
+    if name == "auto":
+        name = next((kind for kind in ("cuda", "mps") if _is_available(torch.device(kind))), "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError("unknown device", got=repr(name), expected="auto, cpu, cuda, cuda:N or mps") from error
+    if not _is_available(device):
+        raise ConfigError(
+            f"the device {name!r} is not there",
+            got=f"a torch build without it, {torch.__version__}",
+            expected="auto or cpu",
+            fix="choose --device auto, or install a torch build for your accelerator",
+        )
+    return device
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto``: float32 on the CPU; on GPUs bfloat16 where they compute it, else float16.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if name != "auto":
+        dtype = getattr(torch, name, None)
+        if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+            raise ConfigError("unknown dtype", got=repr(name), expected="auto, float32, bfloat16 or float16")
+        return dtype
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float16 if device.type == "mps" else torch.float32
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits for the work of an accelerator, so that a clock reads the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _is_available(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    if device.type == "mps":
+        return torch.backends.mps.is_available()
+    return device.type == "cpu"

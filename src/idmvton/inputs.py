@@ -1,0 +1,182 @@
+"""What a caller hands in -> checked people, garments and pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from idmvton.errors import InputError
+from idmvton.framing import Framing
+from idmvton.images import load_image, load_mask
+from idmvton.options import TryOnOptions
+from idmvton.prepare.caption import DEFAULT_CAPTION
+from idmvton.types import Size
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person at working size, and the way back to the photo.
+
+    Attributes:
+        photo: RGB, as it was handed in.
+        photo_mask: bool (H, W) at the photo's size, True = repaint.
+        framing: photo -> working size.
+        image, densepose: RGB at working size.
+        mask: bool at working size.
+    """
+
+    photo: Image.Image
+    photo_mask: np.ndarray
+    framing: Framing
+    image: Image.Image
+    mask: np.ndarray
+    densepose: Image.Image
+
+
+@dataclass(frozen=True)
+class Garment:
+    """A garment at working size, its caption [V], and a key that equal garments share."""
+
+    image: Image.Image
+    caption: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P distinct people, G distinct garments, and B pairs of them.
+
+    Attributes:
+        person_rows, garment_rows: for each pair, which person wears which garment.
+        seeds: for each pair.
+    """
+
+    people: list[Person]
+    garments: list[Garment]
+    person_rows: list[int]
+    garment_rows: list[int]
+    seeds: list[int]
+
+
+def gather_pairs(
+    person: Any,
+    garment: Any,
+    mask: Any,
+    densepose: Any,
+    caption: Any,
+    seed: Any,
+    size: Size,
+    options: TryOnOptions,
+) -> Pairs:
+    """Checks and frames what a caller handed in; one of a kind is broadcast to all of the other.
+
+    Args:
+        person, mask, densepose: one or a list of each; a mask and a body map for each person, or one for all.
+        garment, caption: one or a list of each; a caption for each garment, or one for all.
+        seed: one for all pairs, or a list; None draws one.
+        size: the working size.
+        options: of these, ``mask_threshold`` is used.
+
+    Raises:
+        InputError: counts that do not match, or a picture that cannot be used.
+    """
+    persons = _columns(
+        {"person": person, "mask": mask, "densepose": densepose}, required=("person", "mask", "densepose")
+    )
+    garments = _columns({"garment": garment, "caption": caption or DEFAULT_CAPTION}, required=("garment",))
+    seeds = _as_list(seed if seed is not None else random.SystemRandom().getrandbits(32))
+    num_pairs = max(len(persons), len(garments), len(seeds))
+    for name, values in (("person", persons), ("garment", garments), ("seed", seeds)):
+        if len(values) not in (1, num_pairs):
+            raise InputError(
+                f"{len(values)} times {name} cannot be paired",
+                got=f"{len(persons)} people, {len(garments)} garments, {len(seeds)} seeds",
+                expected="equal numbers, or one for all",
+            )
+    people = [
+        _frame_person(*each, size, options.mask_threshold, _numbered("", index, len(persons)))
+        for index, each in enumerate(persons)
+    ]
+    dressed = [
+        _frame_garment(*each, size, _numbered("garment", index, len(garments))) for index, each in enumerate(garments)
+    ]
+    distinct = {each.key: each for each in dressed}
+    position = {key: index for index, key in enumerate(distinct)}
+    pairs = range(num_pairs)
+    return Pairs(
+        people=people,
+        garments=list(distinct.values()),
+        person_rows=[pair if len(people) > 1 else 0 for pair in pairs],
+        garment_rows=[position[dressed[pair if len(dressed) > 1 else 0].key] for pair in pairs],
+        seeds=[seeds[pair if len(seeds) > 1 else 0] for pair in pairs],
+    )
+
+
+def _frame_person(
+    person: Any, mask: Any, densepose: Any, size: Size, mask_threshold: int | None, number: str
+) -> Person:
+    photo = load_image(person, what=f"person{number}")
+    photo_size = Size(photo.height, photo.width)
+    photo_mask = load_mask(mask, size=photo_size, threshold=mask_threshold)
+    body_map = load_image(densepose, what=f"densepose{number}", background=(0, 0, 0))
+    if body_map.size != photo.size:
+        raise InputError(
+            f"the densepose{number} is not of the photo's size",
+            got=Size(body_map.height, body_map.width),
+            expected=photo_size,
+            fix="resize it with nearest neighbour, or make it from this photo",
+        )
+    framing = Framing.fit(photo_size, size)
+    return Person(
+        photo=photo,
+        photo_mask=photo_mask,
+        framing=framing,
+        image=framing.apply(photo, resample="photo", fill="edge"),
+        mask=framing.apply_mask(photo_mask),
+        densepose=framing.apply(body_map, resample="labels", fill=(0, 0, 0)),
+    )
+
+
+def _frame_garment(garment: Any, caption: str, size: Size, what: str) -> Garment:
+    if not isinstance(caption, str):
+        raise InputError("a caption must be a text", got=type(caption).__name__, expected="str")
+    photo = load_image(garment, what=what)
+    framing = Framing.fit(Size(photo.height, photo.width), size)
+    image = framing.apply(photo, resample="photo", fill=(255, 255, 255))
+    content = hashlib.blake2b(np.asarray(image).tobytes(), digest_size=16)
+    content.update(repr((image.size, caption)).encode())
+    return Garment(image, caption, content.hexdigest())
+
+
+def _columns(columns: dict[str, Any], required: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Lists side by side -> rows; a column of one is broadcast."""
+    lists = {name: _as_list(values) for name, values in columns.items()}
+    for name in required:
+        if columns[name] is None or not lists[name]:
+            raise InputError(f"no {name} was given", expected=f"{name}=: a picture or a list of them")
+    length = max(map(len, lists.values()))
+    for name, values in lists.items():
+        if len(values) not in (1, length):
+            counts = ", ".join(f"{len(each)} {name}" for name, each in lists.items())
+            raise InputError(f"{name} cannot be paired", got=counts, expected="equal numbers, or one for all")
+    return [tuple(values[index if len(values) > 1 else 0] for values in lists.values()) for index in range(length)]
+
+
+def _as_list(value: Any) -> list[Any]:
+    """One or many -> a list; a batch (four dimensions) of arrays counts as many."""
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, np.ndarray | torch.Tensor) and value.ndim == 4:
+        return list(value)
+    return [value]
+
+
+def _numbered(what: str, index: int, count: int) -> str:
+    return f"{what} {index}".rstrip() if count > 1 else what

@@ -1,0 +1,305 @@
+"""Attention processors of TryonNet and GarmentNet (paper sections 3.2 and 3.3).
+
+The processors hold no state of a call. What a layer reads besides its hidden states travels in one
+:class:`AttentionContext`, given to the UNet as ``cross_attention_kwargs={"garment": context}`` and looked up by
+layer name (the order of ``unet.attn_processors`` is not the order of execution).
+
+Shape legend: B rows of the batch, U leading rows without a garment (the unconditional half of guidance), G
+distinct garments, N person tokens, M garment tokens, T text tokens, I image tokens, C channels, H heads, D head
+size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+
+from idmvton.errors import ConfigError
+
+_Context = TypeVar("_Context")
+
+CONTEXT = "garment"
+"""The ``cross_attention_kwargs`` keyword of the context; every processor accepts it."""
+
+
+class KeysValues(NamedTuple):
+    """Projected keys and values of one layer, each BHND (N: tokens attended to)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class CrossKeysValues(NamedTuple):
+    """Keys and values of one cross-attention; ``image`` is None where there is no image prompt."""
+
+    text: KeysValues
+    image: KeysValues | None
+
+    def rows(self, index: Sequence[int]) -> CrossKeysValues:
+        """The rows at ``index``, one each."""
+        picked = list(index)
+        text, image = (each and KeysValues(each.keys[picked], each.values[picked]) for each in self)
+        assert text is not None
+        return CrossKeysValues(text, image)
+
+
+@dataclass(frozen=True)
+class AttentionContext:
+    """What the attention layers of one forward pass read; nothing in it changes during the pass.
+
+    Attributes:
+        garment: layer name -> the garment's tokens (GMC), or their :class:`KeysValues` where they are constant
+            over the steps and were projected once.
+        garment_rows: int64 (B - U,), the garment of each conditional row; None when row i wears garment i, or
+            when there is one garment for all.
+        num_zero_garment: U, the number of leading rows whose garment features are zero tensors.
+        cross: layer name -> keys and values of the prompts, B rows; empty to project ``encoder_hidden_states``.
+        image_prompt_scale: weight of the image-prompt attention.
+    """
+
+    garment: Mapping[str, Tensor | KeysValues]
+    garment_rows: Tensor | None = None
+    num_zero_garment: int = 0
+    cross: Mapping[str, CrossKeysValues] = field(default_factory=dict)
+    image_prompt_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class RecordingContext:
+    """The context of GarmentNet: its self-attentions write their input tokens into ``tokens``."""
+
+    tokens: MutableMapping[str, Tensor]
+    cross: Mapping[str, CrossKeysValues] = field(default_factory=dict)
+
+
+def split_heads(attn: Attention, tokens_BNC: Tensor) -> Tensor:
+    """BNC -> BHND."""
+    return tokens_BNC.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+
+def merge_heads(attn: Attention, heads_BHND: Tensor) -> Tensor:
+    """BHND -> BNC through the layer's output projection."""
+    return attn.to_out[1](attn.to_out[0](heads_BHND.transpose(1, 2).flatten(2)))
+
+
+def project(attn: Attention, tokens_BNC: Tensor) -> KeysValues:
+    """Keys and values of tokens, by the layer's own ``to_k`` and ``to_v``."""
+    return KeysValues(split_heads(attn, attn.to_k(tokens_BNC)), split_heads(attn, attn.to_v(tokens_BNC)))
+
+
+def attend_with_garment(query_BHND: Tensor, person: KeysValues, garment: KeysValues) -> Tensor:
+    """Person tokens attend to person + garment tokens.
+
+    The paper concatenates both along the tokens, attends with all of them as queries, and keeps the person's
+    half. A softmax row does not depend on the other queries, so queries from the person alone give the same.
+    """
+    keys = torch.cat([person.keys, garment.keys], dim=2)
+    values = torch.cat([person.values, garment.values], dim=2)
+    return F.scaled_dot_product_attention(query_BHND, keys, values)
+
+
+def attend_with_zero_garment(
+    attn: Attention, query_BHND: Tensor, person: KeysValues, num_garment_tokens: int
+) -> Tensor:
+    """Person tokens attend to person tokens and ``num_garment_tokens`` zero tokens, without making those.
+
+    All zero tokens have one key and one value, so M of them weigh M * exp(score): one token with log(M) added to
+    its score. log(M) is spelled as a few numbers that the dtype can represent (see :func:`count_biases`).
+    """
+    zero_1NC = query_BHND.new_zeros(1, 1, attn.to_k.in_features)
+    zero = project(attn, zero_1NC)
+    biases = count_biases(num_garment_tokens, query_BHND.dtype)
+    batch = query_BHND.shape[0]
+    expanded = KeysValues(*(each.expand(batch, -1, len(biases), -1) for each in zero))
+    num_person_tokens = person.keys.shape[2]
+    score_bias = query_BHND.new_zeros(1, 1, 1, num_person_tokens + len(biases))
+    score_bias[..., num_person_tokens:] = torch.tensor(biases, dtype=query_BHND.dtype, device=query_BHND.device)
+    return F.scaled_dot_product_attention(
+        query_BHND,
+        torch.cat([person.keys, expanded.keys], dim=2),
+        torch.cat([person.values, expanded.values], dim=2),
+        attn_mask=score_bias,
+    )
+
+
+def count_biases(count: int, dtype: torch.dtype, slots: int = 8) -> list[float]:
+    """``slots`` numbers, exact in ``dtype``, whose exponentials sum to ``count``.
+
+    float32 holds log(3072) to 7 digits in one number; bfloat16 to 2, an error of some percent in the attention.
+    So each further slot takes what the ones before left over. 8 slots also keep the number of keys a multiple
+    of 8, which fused kernels want.
+    """
+    biases: list[float] = []
+    rest = float(count)
+    for _ in range(slots):
+        if rest < count * 1e-7:
+            biases.append(torch.finfo(dtype).min)
+            continue
+        bias = torch.tensor(math.log(rest), dtype=dtype)
+        if math.exp(bias.item()) > rest:
+            bias = torch.nextafter(bias, torch.tensor(-math.inf, dtype=dtype))
+        biases.append(bias.item())
+        rest -= math.exp(biases[-1])
+    return biases
+
+
+class RecordingSelfAttention:
+    """GarmentNet's self-attention: records its input (the tokens after norm1) under its layer name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        garment: RecordingContext | None = None,
+    ) -> Tensor:
+        """Args: hidden_states BMC. Returns BMC, plain self-attention."""
+        context = _require(garment, self.name)
+        context.tokens[self.name] = hidden_states
+        query = split_heads(attn, attn.to_q(hidden_states))
+        return merge_heads(attn, F.scaled_dot_product_attention(query, *project(attn, hidden_states)))
+
+
+class GarmentSelfAttention:
+    """TryonNet's self-attention: person tokens attend to person + garment tokens (paper section 3.2)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        garment: AttentionContext | None = None,
+    ) -> Tensor:
+        """Args: hidden_states BNC. Returns BNC."""
+        context = _require(garment, self.name)
+        query = split_heads(attn, attn.to_q(hidden_states))
+        person = project(attn, hidden_states)
+        of_garment = self._garment_keys_values(attn, context)
+        zero, batch = context.num_zero_garment, query.shape[0]
+        halves = []
+        if zero:
+            unconditional = KeysValues(person.keys[:zero], person.values[:zero])
+            num_tokens = of_garment.keys.shape[2]
+            halves.append(attend_with_zero_garment(attn, query[:zero], unconditional, num_tokens))
+        if zero < batch:
+            conditional = KeysValues(person.keys[zero:], person.values[zero:])
+            of_rows = _rows(of_garment, context.garment_rows, batch - zero)
+            halves.append(attend_with_garment(query[zero:], conditional, of_rows))
+        return merge_heads(attn, torch.cat(halves) if len(halves) > 1 else halves[0])
+
+    def _garment_keys_values(self, attn: Attention, context: AttentionContext) -> KeysValues:
+        if self.name not in context.garment:
+            raise ConfigError(
+                f"no garment feature for self-attention {self.name!r}",
+                got=f"{len(context.garment)} features, such as {next(iter(context.garment), None)!r}",
+                expected="one feature per self-attention: GarmentNet and TryonNet of the same architecture",
+            )
+        entry = context.garment[self.name]
+        return entry if isinstance(entry, KeysValues) else project(attn, entry)
+
+
+class TextCrossAttention:
+    """GarmentNet's cross-attention to its prompt."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        garment: RecordingContext | None = None,
+    ) -> Tensor:
+        """Args: hidden_states BMC, encoder_hidden_states BTC. Returns BMC."""
+        context = _require(garment, self.name)
+        if context.cross:
+            text = context.cross[self.name].text
+        else:
+            assert encoder_hidden_states is not None
+            text = project(attn, encoder_hidden_states)
+        query = split_heads(attn, attn.to_q(hidden_states))
+        return merge_heads(attn, F.scaled_dot_product_attention(query, *text))
+
+
+class ImagePromptCrossAttention(nn.Module):
+    """TryonNet's cross-attention: text + scale * image prompt, each with its own keys and values (IP-Adapter).
+
+    Its parameters carry the published names, ``...attn2.processor.to_k_ip.weight`` and ``...to_v_ip.weight``.
+
+    Args:
+        name: the layer's name.
+        hidden_size: channels of the layer.
+        cross_attention_dim: channels of the image tokens.
+    """
+
+    def __init__(self, name: str, hidden_size: int, cross_attention_dim: int) -> None:
+        super().__init__()
+        self.name = name
+        self.to_k_ip = nn.Linear(cross_attention_dim, hidden_size, bias=False)
+        self.to_v_ip = nn.Linear(cross_attention_dim, hidden_size, bias=False)
+
+    def project(self, attn: Attention, text_BTC: Tensor, image_BIC: Tensor) -> CrossKeysValues:
+        """Keys and values of both prompts; constant over the steps."""
+        image = KeysValues(split_heads(attn, self.to_k_ip(image_BIC)), split_heads(attn, self.to_v_ip(image_BIC)))
+        return CrossKeysValues(project(attn, text_BTC), image)
+
+    def __call__(  # not forward: diffusers reads the accepted keywords off __call__
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: tuple[Tensor, list[Tensor]] | Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        garment: AttentionContext | None = None,
+    ) -> Tensor:
+        """Args: hidden_states BNC, encoder_hidden_states (text BTC, [image BIC]) unless cached. Returns BNC."""
+        context = _require(garment, self.name)
+        if context.cross:
+            cross = context.cross[self.name]
+        else:
+            assert isinstance(encoder_hidden_states, tuple)
+            text_BTC, (image_BIC,) = encoder_hidden_states
+            cross = self.project(attn, text_BTC, image_BIC)
+        assert cross.image is not None
+        query = split_heads(attn, attn.to_q(hidden_states))
+        of_text = F.scaled_dot_product_attention(query, *cross.text)
+        of_image = F.scaled_dot_product_attention(query, *cross.image)
+        return merge_heads(attn, of_text + context.image_prompt_scale * of_image)
+
+
+def _rows(garment: KeysValues, rows: Tensor | None, num_rows: int) -> KeysValues:
+    """G garments -> one per conditional row, without a copy where all wear the same."""
+    if rows is not None:
+        return KeysValues(garment.keys[rows], garment.values[rows])
+    if garment.keys.shape[0] == 1:
+        return KeysValues(*(each.expand(num_rows, -1, -1, -1) for each in garment))
+    return garment
+
+
+def _require(context: _Context | None, name: str) -> _Context:
+    if context is None:
+        raise ConfigError(
+            f"attention {name!r} was called without its context",
+            expected=f"cross_attention_kwargs={{{CONTEXT!r}: ...}} in the call of the UNet",
+        )
+    return context

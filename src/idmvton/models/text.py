@@ -1,0 +1,57 @@
+"""The two text encoders of SDXL: penultimate states side by side, pooled embedding from the second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class PromptEmbeds(NamedTuple):
+    """Embeddings of P prompts.
+
+    Attributes:
+        tokens: float (P, T, C1 + C2).
+        pooled: float (P, projection width).
+    """
+
+    tokens: Tensor
+    pooled: Tensor
+
+
+def encode_prompts(prompts: Sequence[str], tokenizers: Sequence[Any], encoders: Sequence[Any]) -> PromptEmbeds:
+    """Encodes prompts as SDXL does.
+
+    Args:
+        prompts: P texts.
+        tokenizers: the CLIP tokenizers of both encoders.
+        encoders: ``CLIPTextModel`` and ``CLIPTextModelWithProjection``.
+
+    A prompt that is too long is cut; :func:`unread_text` tells which.
+    """
+    penultimate = []
+    for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
+        tokens = tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        output = encoder(tokens.input_ids.to(encoder.device), output_hidden_states=True)
+        penultimate.append(output.hidden_states[-2])
+    return PromptEmbeds(torch.cat(penultimate, dim=-1), output.text_embeds)
+
+
+def unread_text(prompts: Sequence[str], tokenizers: Sequence[Any]) -> dict[str, str]:
+    """The prompts that are longer than the encoders read, each with the words that are not read."""
+    unread = {}
+    for tokenizer in tokenizers:
+        room = tokenizer.model_max_length - 2  # the start and end tokens
+        for prompt in prompts:
+            ids = tokenizer(prompt, add_special_tokens=False).input_ids
+            if len(ids) > room:
+                unread[prompt] = tokenizer.decode(ids[room:]).strip()
+    return unread

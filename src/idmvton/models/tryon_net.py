@@ -1,0 +1,116 @@
+"""TryonNet: the inpainting UNet that repaints the person in the garment (paper section 3.2).
+
+Shape legend: see :mod:`idmvton.models.attention`.
+"""
+
+from __future__ import annotations
+
+from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from torch import Tensor, nn
+
+from idmvton.errors import ConfigError
+from idmvton.models.attention import (
+    CrossKeysValues,
+    GarmentSelfAttention,
+    ImagePromptCrossAttention,
+    KeysValues,
+    project,
+)
+from idmvton.types import GarmentFeatures
+
+
+def num_input_channels(latent_channels: int) -> int:
+    """Channels of TryonNet's input: noisy, masked-image and densepose latents, and the mask."""
+    return 3 * latent_channels + 1
+
+
+class TryonNet(UNet2DConditionModel):
+    """A stock SDXL inpainting UNet with garment self-attention and an image prompt.
+
+    Its forward pass is the stock one, called with
+    ``cross_attention_kwargs={"garment": AttentionContext(...)}`` and ``encoder_hidden_states`` either
+    ``(text BTC, [image tokens BIC])`` or, when the context carries the projected prompts, anything of the batch's
+    size. Build with :meth:`from_config` and then :meth:`install_processors`.
+    """
+
+    def install_processors(self, resampler: IPAdapterPlusImageProjection) -> None:
+        """Replaces the attention processors and attaches the resampler; to be called once.
+
+        Args:
+            resampler: turns CLIP hidden states into image tokens of ``cross_attention_dim`` channels.
+
+        Raises:
+            ConfigError: the resampler's output does not fit the cross-attentions.
+        """
+        width = self.config.cross_attention_dim
+        if resampler.norm_out.weight.shape[0] != width:
+            raise ConfigError(
+                "the resampler does not fit TryonNet",
+                got=f"image tokens of {resampler.norm_out.weight.shape[0]} channels",
+                expected=f"cross_attention_dim={width}",
+            )
+        processors: dict[str, object] = {}
+        for key in self.attn_processors:
+            name = key.removesuffix(".processor")
+            if name.endswith("attn1"):
+                processors[key] = GarmentSelfAttention(name)
+            else:
+                hidden_size = self.get_submodule(name).to_q.out_features
+                processors[key] = ImagePromptCrossAttention(name, hidden_size, width)
+        self.set_attn_processor(processors)
+        self.encoder_hid_proj = resampler
+
+    def image_tokens(self, clip_hidden_states: Tensor) -> Tensor:
+        """CLIP's penultimate hidden states -> image tokens BIC, through the resampler.
+
+        Args:
+            clip_hidden_states: float (B, patches + 1, clip width).
+        """
+        return self.encoder_hid_proj(clip_hidden_states)
+
+    def project_garment(self, features: GarmentFeatures) -> dict[str, KeysValues]:
+        """Keys and values of garment features in every self-attention.
+
+        Worth doing where the features are constant over the steps; otherwise the layers do it themselves.
+        """
+        return {name: project(self.get_submodule(name), tokens) for name, tokens in features.tokens.items()}
+
+    def project_prompts(self, text_BTC: Tensor, image_BIC: Tensor) -> dict[str, CrossKeysValues]:
+        """Keys and values of text and image prompt in every cross-attention; constant over the steps."""
+        return {
+            processor.name: processor.project(self.get_submodule(processor.name), text_BTC, image_BIC)
+            for processor in self.attn_processors.values()
+            if isinstance(processor, ImagePromptCrossAttention)
+        }
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents that this net denoises."""
+        return int(self.config.out_channels)
+
+
+def widen_input(unet: UNet2DConditionModel, num_channels: int) -> None:
+    """Widens ``conv_in`` in place: old weights stay in front, new channels start at zero (section 3.2).
+
+    A 9-channel inpainting UNet has (noisy latents 4, mask 1, masked image 4) in TryonNet's own order, so only the
+    densepose channels are new; a 4-channel text-to-image UNet has the noisy latents alone.
+
+    Args:
+        unet: any UNet of at most ``num_channels`` input channels.
+        num_channels: the new number of input channels.
+
+    Raises:
+        ConfigError: the UNet has more channels already.
+    """
+    old = unet.conv_in
+    if old.in_channels > num_channels:
+        raise ConfigError("cannot narrow conv_in", got=old.in_channels, expected=f"at most {num_channels}")
+    new = nn.Conv2d(num_channels, old.out_channels, old.kernel_size, old.stride, old.padding)
+    new = new.to(old.weight.device, old.weight.dtype)
+    new.weight.data.zero_()
+    new.weight.data[:, : old.in_channels] = old.weight.data
+    if new.bias is not None and old.bias is not None:
+        new.bias.data.copy_(old.bias.data)
+    unet.conv_in = new
+    unet.register_to_config(in_channels=num_channels)

@@ -1,0 +1,429 @@
+"""The try-on pipeline: person + garment + mask + body map + caption -> the person in the garment (section 3).
+
+Stages, each usable alone: gather -> encode garments -> encode people -> timesteps -> initial latents -> denoise
+-> decode -> paste back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from diffusers import DiffusionPipeline
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor, nn
+
+import idmvton
+from idmvton.checkpoint import load_checkpoint, save_checkpoint
+from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, mask_out, shrink_mask
+from idmvton.denoising import Callback, Denoiser
+from idmvton.devices import resolve_device, resolve_dtype, synchronize
+from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
+from idmvton.framing import check_size, paste_back
+from idmvton.garment_cache import GarmentCache, fingerprint
+from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
+from idmvton.images import from_vae_tensor, mask_to_tensor, to_numpy, to_pil, to_vae_tensor
+from idmvton.inputs import Pairs, Person, gather_pairs
+from idmvton.models.garment_net import GarmentNet
+from idmvton.models.latents import decode_latents, encode_latents, needs_float32
+from idmvton.models.text import unread_text
+from idmvton.models.tryon_net import TryonNet
+from idmvton.options import OutputType, SchedulerName, TryOnOptions
+from idmvton.prepare.caption import garment_prompt, tryon_prompt
+from idmvton.schedulers import make_scheduler, set_timesteps
+from idmvton.types import Size, TryOnResult
+from idmvton.weights import locate
+
+DEFAULTS = TryOnOptions()
+
+
+class TryOnPipeline(DiffusionPipeline):
+    """Virtual try-on with IDM-VTON.
+
+    Args:
+        vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, image_encoder, unet, unet_encoder, scheduler:
+            the parts of a checkpoint; ``unet`` is TryonNet, ``unet_encoder`` GarmentNet.
+        garment_timestep: what GarmentNet is fed. ``each_step``: the current timestep (the published weights).
+            A number: always this one, for weights trained that way; a garment is then computed once.
+        time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
+    """
+
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
+
+    vae: Any
+    text_encoder: Any
+    text_encoder_2: Any
+    tokenizer: Any
+    tokenizer_2: Any
+    image_encoder: Any
+    scheduler: Any
+    unet: TryonNet
+    unet_encoder: GarmentNet
+
+    def __init__(
+        self,
+        vae: Any,
+        text_encoder: Any,
+        text_encoder_2: Any,
+        tokenizer: Any,
+        tokenizer_2: Any,
+        image_encoder: Any,
+        unet: TryonNet,
+        unet_encoder: GarmentNet,
+        scheduler: Any,
+        garment_timestep: GarmentTimestep = "each_step",
+        time_ids: TimeIds = "height_width",
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            vae=vae,
+            text_encoder=text_encoder,
+            text_encoder_2=text_encoder_2,
+            tokenizer=tokenizer,
+            tokenizer_2=tokenizer_2,
+            image_encoder=image_encoder,
+            unet=unet,
+            unet_encoder=unet_encoder,
+            scheduler=scheduler,
+        )
+        if garment_timestep != "each_step" and not isinstance(garment_timestep, int):
+            raise ConfigError(
+                "unknown garment_timestep", got=repr(garment_timestep), expected="'each_step' or a number"
+            )
+        self.register_to_config(garment_timestep=garment_timestep, time_ids=time_ids)
+        self.garment_cache = GarmentCache()
+        self.weights_name = "in memory"
+        self._offloads = False
+
+    # ------------------------------------------------------------------------------------------ loading, saving
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        model: str | os.PathLike[str],
+        *,
+        dtype: torch.dtype | str = "auto",
+        device: str = "cpu",
+        variant: str | None = None,
+        offline: bool = False,
+    ) -> Self:
+        """Loads a checkpoint in the published layout.
+
+        Args:
+            model: a folder, a name of the catalogue (``idmvton weights list``), or a hub id that is on the disk.
+            dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
+            device: where to put them: "auto", "cpu", "cuda", "cuda:1", "mps".
+            variant: part of the weight files' names, such as "fp16".
+            offline: never ask the network.
+
+        Raises:
+            WeightsError: the weights are not there, damaged, or do not fit.
+            ConfigError: the device or dtype cannot be had.
+        """
+        where = resolve_device(device)
+        precision = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, where)
+        pipe = cls(**load_checkpoint(locate(model), dtype=precision, variant=variant))
+        pipe.weights_name = str(model)
+        return pipe.to(where)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.save_checkpoint`."""
+        save_checkpoint({**self.components, **self.config}, save_directory, **kwargs)
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Moves and casts the networks; a VAE that half precision would spoil stays float32."""
+        pipe: Self = super().to(*args, **kwargs)
+        if needs_float32(pipe.vae, pipe.vae.dtype):
+            pipe.vae.to(torch.float32)
+        return pipe
+
+    def enable_model_cpu_offload(self, *args: Any, **kwargs: Any) -> None:
+        """Keeps each network on the CPU until it is needed; GarmentNet then runs before TryonNet for all steps."""
+        super().enable_model_cpu_offload(*args, **kwargs)
+        self._offloads = True
+
+    def enable_vae_slicing(self) -> None:
+        """Decodes one picture at a time: less memory for batches."""
+        self.vae.enable_slicing()
+
+    def disable_vae_slicing(self) -> None:
+        """The opposite of :meth:`enable_vae_slicing`."""
+        self.vae.disable_slicing()
+
+    def enable_vae_tiling(self) -> None:
+        """Encodes and decodes in overlapping tiles: less memory for large pictures, slightly other pixels."""
+        self.vae.enable_tiling()
+
+    def disable_vae_tiling(self) -> None:
+        """The opposite of :meth:`enable_vae_tiling`."""
+        self.vae.disable_tiling()
+
+    # ------------------------------------------------------------------------------------------ sizes and parts
+
+    @property
+    def tokenizers(self) -> tuple[Any, Any]:
+        """Both tokenizers, in the order of the text encoders."""
+        return self.tokenizer, self.tokenizer_2
+
+    @property
+    def text_encoders(self) -> tuple[Any, Any]:
+        """Both text encoders; the second one pools."""
+        return self.text_encoder, self.text_encoder_2
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels of a picture to one of the latents, along each side."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def size_multiple(self) -> int:
+        """Working height and width are multiples of this: the VAE's factor times the UNet's."""
+        return int(self.vae_scale_factor * 2 ** (len(self.unet.config.block_out_channels) - 1))
+
+    @property
+    def default_size(self) -> Size:
+        """The checkpoint's working size: its ``sample_size`` high, 3/4 as wide (1024x768 for the published one)."""
+        height = self.unet.config.sample_size * self.vae_scale_factor
+        width = round(height * 3 / 4 / self.size_multiple) * self.size_multiple
+        return Size(height, width)
+
+    # ------------------------------------------------------------------------------------------ the call
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        person: Any,
+        garment: Any,
+        mask: Any,
+        densepose: Any,
+        caption: str | Sequence[str] | None = None,
+        *,
+        num_inference_steps: int = DEFAULTS.num_inference_steps,
+        guidance_scale: float = DEFAULTS.guidance_scale,
+        image_prompt_scale: float = DEFAULTS.image_prompt_scale,
+        scheduler: SchedulerName | None = DEFAULTS.scheduler,
+        seed: int | Sequence[int] | None = DEFAULTS.seed,
+        negative_prompt: str = DEFAULTS.negative_prompt,
+        height: int | None = DEFAULTS.height,
+        width: int | None = DEFAULTS.width,
+        paste_back: bool = DEFAULTS.paste_back,
+        feather: int = DEFAULTS.feather,
+        mask_threshold: int | None = DEFAULTS.mask_threshold,
+        garment_timestep: int | None = DEFAULTS.garment_timestep,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        latents: Tensor | None = None,
+        output_type: OutputType = "pil",
+        callback_on_step_end: Callback | None = None,
+    ) -> TryOnResult:
+        """Dresses people in garments.
+
+        Pictures are paths, PIL images, uint8 HWC / float [0, 1] HWC arrays or uint8 CHW / float [0, 1] CHW
+        tensors. Each of ``person``, ``garment`` and ``seed`` is one or a list; one goes with all of the others.
+        The other options are described in :class:`idmvton.options.TryOnOptions`.
+
+        Args:
+            person: the photo of a person, of any size.
+            garment: the picture of a garment, of any size.
+            mask: what to repaint: white (True, 255) on black, of the photo's size.
+            densepose: the body map, RGB, of the photo's size.
+            caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
+            seed: equal seeds give equal pictures, alone or in a batch.
+            generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.
+            latents: float (pairs, C, h, w), the initial noise, instead of drawing it.
+            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
+            callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
+                may return ``{"latents": ...}`` to go on with.
+
+        Returns:
+            Pictures at the photos' own sizes (at working size without ``paste_back``), and how they were made.
+
+        Raises:
+            InputError: a picture, mask, caption or number of them that cannot be used.
+            ConfigError: an option out of range.
+            NumericsError: the networks produced NaN.
+        """
+        values = locals()
+        options = TryOnOptions.from_mapping(
+            {name: values[name] for name in DEFAULTS.to_dict() if name != "seed"}
+            | {"seed": seed if isinstance(seed, int) else None}
+        )
+        clock = Clock(self._execution_device)
+        self.garment_cache.match(fingerprint(self._networks()))
+
+        with clock("inputs"):
+            size = self.working_size(height, width)
+            pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
+            notes = self.warn_of_long_prompts(pairs, negative_prompt)
+        with clock("garments"):
+            encoder = GarmentEncoder(self)
+            garments = encoder.encode(pairs.garments)
+            unconditional = encoder.encode_unconditional(negative_prompt)
+        with clock("people"):
+            people = self.encode_people(pairs.people).rows(pairs.person_rows)
+        with clock("noise"):
+            sampler = make_scheduler(self.scheduler, scheduler)
+            timesteps = set_timesteps(sampler, num_inference_steps, self._execution_device)
+            generators = generator or [torch.Generator("cpu").manual_seed(each) for each in pairs.seeds]
+            noise = self.initial_latents(latents, len(pairs.seeds), size, generators)
+        with clock("denoising"):
+            policy = self.config.garment_timestep if garment_timestep is None else garment_timestep
+            features = GarmentSteps(self, garments, policy, self._features_wait_on())
+            if self._offloads:
+                features.compute_ahead(timesteps.tolist())
+            denoiser = Denoiser(
+                self,
+                people,
+                pairs.garment_rows,
+                [each.prompt for each in garments],
+                unconditional,
+                size=size,
+                guidance_scale=guidance_scale,
+                image_prompt_scale=image_prompt_scale,
+            )
+            final = denoiser.run(noise, sampler, timesteps, features, generators, callback_on_step_end)
+        images = []
+        if output_type != "latent":
+            with clock("decoding"):
+                pictures = from_vae_tensor(decode_latents(self.vae, final))
+            with clock("pasting back"):
+                images = self.finish(pictures, pairs, options, output_type)
+        self.maybe_free_model_hooks()
+        return TryOnResult(
+            images=images,
+            latents=final,
+            seed=tuple(pairs.seeds) if generator is None else (None,) * len(pairs.seeds),
+            options=options,
+            timings=clock.seconds,
+            made_with=self.made_with(),
+            warnings=notes,
+        )
+
+    # ------------------------------------------------------------------------------------------ the stages
+
+    def working_size(self, height: int | None = None, width: int | None = None) -> Size:
+        """The size that a call works in.
+
+        Raises:
+            InputError: a size that the networks cannot work in; the message names the nearest that they can.
+        """
+        size = Size(height or self.default_size.height, width or self.default_size.width)
+        check_size(size.height, size.width, self.size_multiple)
+        return size
+
+    def warn_of_long_prompts(self, pairs: Pairs, negative_prompt: str) -> tuple[str, ...]:
+        """Warns of every prompt that the text encoders read only in part, and returns the words."""
+        captions = [garment.caption for garment in pairs.garments]
+        prompts = [negative_prompt, *map(tryon_prompt, captions), *map(garment_prompt, captions)]
+        notes = tuple(
+            f"the prompt {prompt!r} is longer than the text encoders read; not read: {unread!r}"
+            for prompt, unread in unread_text(prompts, self.tokenizers).items()
+        )
+        for note in notes:
+            warnings.warn(note, CaptionTruncatedWarning, stacklevel=4)
+        return notes
+
+    def encode_people(self, people: Sequence[Person]) -> PersonConditions:
+        """Mask, masked picture and body map as latents; one row a person."""
+        device, dtype = self._execution_device, self.unet.dtype
+        mask = mask_to_tensor([each.mask for each in people]).to(device)
+        pictures = to_vae_tensor([each.image for each in people]).to(device)
+        body_maps = to_vae_tensor([each.densepose for each in people]).to(device)
+        masked_latents = encode_latents(self.vae, mask_out(pictures, mask))
+        return PersonConditions(
+            mask=shrink_mask(mask, Size(*masked_latents.shape[-2:])).to(dtype),
+            masked_latents=masked_latents.to(dtype),
+            densepose_latents=encode_latents(self.vae, body_maps).to(dtype),
+        )
+
+    def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
+        """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.
+
+        Args:
+            latents: the caller's own, or None to draw them.
+            num_pairs: B.
+            size: the working size.
+            generators: one for each pair, or one for all. Noise is drawn on the generator's device, in float32.
+
+        Raises:
+            InputError: latents of another shape, or with NaN.
+        """
+        factor = self.vae_scale_factor
+        shape = (num_pairs, self.unet.latent_channels, size.height // factor, size.width // factor)
+        if latents is None:
+            return randn_tensor(shape, generators, self._execution_device, torch.float32)
+        if tuple(latents.shape) != shape or not torch.isfinite(latents).all():
+            faults = "" if torch.isfinite(latents).all() else " with NaN or infinite values"
+            raise InputError(
+                "the latents cannot be used",
+                got=f"shape {tuple(latents.shape)}{faults}",
+                expected=f"shape {shape}, finite",
+            )
+        return latents.to(self._execution_device, torch.float32)
+
+    def finish(self, pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: OutputType) -> list[Any]:
+        """Decoded pictures -> what the caller asked for, pasted into the photos if so.
+
+        Args:
+            pictures: float (B, 3, H, W) in [0, 1].
+            pairs: the photos and masks.
+            options: of these, ``paste_back`` and ``feather`` are used.
+            output_type: "pil", "np" or "pt".
+        """
+        if options.paste_back:
+            people = [pairs.people[row] for row in pairs.person_rows]
+            pasted = [
+                paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather)
+                for picture, each in zip(to_pil(pictures), people, strict=True)
+            ]
+            if output_type == "pil":
+                return pasted
+            arrays = [np.asarray(picture, dtype=np.float32) / 255 for picture in pasted]
+        elif output_type == "pil":
+            return to_pil(pictures)
+        else:
+            arrays = list(to_numpy(pictures))
+        if output_type == "np":
+            return arrays
+        return [torch.from_numpy(array).permute(2, 0, 1) for array in arrays]
+
+    def made_with(self) -> dict[str, str]:
+        """Weights, device, precision and library versions, in words."""
+        return {
+            "weights": self.weights_name,
+            "device": str(self._execution_device),
+            "dtype": str(self.unet.dtype).removeprefix("torch."),
+            "idmvton": idmvton.__version__,
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+            "transformers": transformers.__version__,
+        }
+
+    def _networks(self) -> list[nn.Module]:
+        return [part for part in self.components.values() if isinstance(part, nn.Module)]
+
+    def _features_wait_on(self) -> torch.device:
+        return torch.device("cpu") if self._offloads else self._execution_device
+
+
+class Clock:
+    """Seconds of each stage, with the accelerator's work included."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Times the block as ``stage``."""
+        start = time.perf_counter()
+        yield
+        synchronize(self.device)
+        self.seconds[stage] = time.perf_counter() - start

@@ -1,0 +1,1 @@
+"""From photos to what the pipeline needs."""
