@@ -1,0 +1,37 @@
+"""Weights: reading and writing weight files, and the catalogue of published weights with its downloads.
+
+Importing this package loads no torch, no safetensors and no huggingface_hub. A reader follows :mod:`.sniff`
+(what is this file?), :mod:`.files` (tensors in and out), :mod:`.catalogue` (what there is), :mod:`.manifest`
+(what the hub said), :mod:`.local` (where it lies), :mod:`.download` and :mod:`.verification`.
+"""
+
+from idmvton.weights.catalogue import CATALOGUE, WeightsEntry, find_entry
+from idmvton.weights.download import get
+from idmvton.weights.files import find_weights, read_tensors, write_tensors
+from idmvton.weights.local import WeightsStatus, locate, status
+from idmvton.weights.manifest import MANIFEST_NAME, FileRecord, Manifest, Progress, read_manifest
+from idmvton.weights.sniff import check_file, size_text
+from idmvton.weights.verification import FileCheck, VerifyReport, verify
+
+__all__ = [
+    "CATALOGUE",
+    "MANIFEST_NAME",
+    "FileCheck",
+    "FileRecord",
+    "Manifest",
+    "Progress",
+    "VerifyReport",
+    "WeightsEntry",
+    "WeightsStatus",
+    "check_file",
+    "find_entry",
+    "find_weights",
+    "get",
+    "locate",
+    "read_manifest",
+    "read_tensors",
+    "size_text",
+    "status",
+    "verify",
+    "write_tensors",
+]

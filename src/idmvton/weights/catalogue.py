@@ -1,0 +1,195 @@
+"""What published weights there are, under which licence, and which files of them are needed."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from idmvton.errors import WeightsError
+
+PIPELINE_FILES = (
+    "model_index.json",
+    "scheduler/*",
+    "tokenizer/*",
+    "tokenizer_2/*",
+    "text_encoder/*",
+    "text_encoder_2/*",
+    "image_encoder/*",
+    "vae/*",
+    "unet/*",
+    "unet_encoder/*",
+)
+_HUB_ID = re.compile(r"\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsEntry:
+    """One set of published weights.
+
+    Attributes:
+        name: what users call it.
+        repo: ``owner/name`` on the Hugging Face hub.
+        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest.
+        files: shell patterns of the files that are fetched; the rest of the repository is not.
+        licence: its name.
+        licence_url: where its text is.
+        description: one sentence.
+        approximate_bytes: size of the download; ``None`` where it is not known before asking.
+        kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from.
+    """
+
+    name: str
+    repo: str
+    revision: str
+    files: tuple[str, ...]
+    licence: str
+    licence_url: str
+    description: str
+    approximate_bytes: int | None
+    kind: Literal["checkpoint", "part"]
+
+    @property
+    def get_command(self) -> str:
+        """The command line that fetches these weights."""
+        return f"idmvton weights get {self.name}"
+
+    @property
+    def page(self) -> str:
+        """The web page of the repository."""
+        return f"https://huggingface.co/{self.repo}"
+
+    def wants(self, file: str) -> bool:
+        """Whether a file of the repository is fetched."""
+        return any(fnmatch.fnmatchcase(file, pattern) for pattern in self.files)
+
+    @property
+    def required_files(self) -> tuple[str, ...]:
+        """The files of a part that the repository must hold: those without wildcards."""
+        return tuple(name for name in self.files if "*" not in name) if self.kind == "part" else ()
+
+
+_CC_BY_NC_SA = ("CC BY-NC-SA 4.0", "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode")
+_OPEN_RAIL = (
+    "CreativeML Open RAIL++-M",
+    "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
+)
+_APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
+
+_ENTRIES = (
+    WeightsEntry(
+        "idm-vton",
+        "yisol/IDM-VTON",
+        "main",
+        PIPELINE_FILES,
+        *_CC_BY_NC_SA,
+        "IDM-VTON trained on VITON-HD: upper-body garments, 1024x768.",
+        28_400_000_000,
+        "checkpoint",
+    ),
+    WeightsEntry(
+        "idm-vton-dc",
+        "yisol/IDM-VTON-DC",
+        "main",
+        PIPELINE_FILES,
+        *_CC_BY_NC_SA,
+        "IDM-VTON trained on DressCode: upper-body and lower-body garments and dresses, 1024x768.",
+        28_400_000_000,
+        "checkpoint",
+    ),
+    WeightsEntry(
+        "sdxl-inpainting",
+        "diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
+        "main",
+        (
+            "model_index.json",
+            "scheduler/scheduler_config.json",
+            "tokenizer/*",
+            "tokenizer_2/*",
+            "text_encoder/config.json",
+            "text_encoder/model.safetensors",
+            "text_encoder_2/config.json",
+            "text_encoder_2/model.safetensors",
+            "vae/config.json",
+            "vae/diffusion_pytorch_model.safetensors",
+            "unet/config.json",
+            "unet/diffusion_pytorch_model.safetensors",
+        ),
+        *_OPEN_RAIL,
+        "SDXL inpainting: TryonNet, the text encoders and the VAE start from it.",
+        13_900_000_000,
+        "part",
+    ),
+    WeightsEntry(
+        "sdxl-base",
+        "stabilityai/stable-diffusion-xl-base-1.0",
+        "main",
+        ("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
+        *_OPEN_RAIL,
+        "The UNet of SDXL: it becomes GarmentNet.",
+        10_270_000_000,
+        "part",
+    ),
+    WeightsEntry(
+        "ip-adapter-plus",
+        "h94/IP-Adapter",
+        "main",
+        (
+            "sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors",
+            "models/image_encoder/config.json",
+            "models/image_encoder/model.safetensors",
+        ),
+        *_APACHE,
+        "IP-Adapter Plus for SDXL and its CLIP ViT-H image encoder: the image prompt starts from it.",
+        3_380_000_000,
+        "part",
+    ),
+)
+
+CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in _ENTRIES}
+"""The published weights that this library knows, by name."""
+
+
+def find_entry(name: str) -> WeightsEntry:
+    """The entry of a catalogue name or of a hub id.
+
+    Args:
+        name: a name in :data:`CATALOGUE`, or ``owner/name`` of any repository laid out like a try-on
+            checkpoint.
+
+    Returns:
+        The catalogue's entry (for its hub id too), or one made for that repository.
+
+    Raises:
+        WeightsError: neither; the nearest name and the whole list are in the message.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    for entry in CATALOGUE.values():
+        if name.lower() == entry.repo.lower():
+            return entry
+    if is_hub_id(name):
+        return WeightsEntry(
+            name,
+            name,
+            "main",
+            PIPELINE_FILES,
+            "not known to this library",
+            f"https://huggingface.co/{name}",
+            "A checkpoint on the hub that is not in the catalogue.",
+            None,
+            "checkpoint",
+        )
+    near = difflib.get_close_matches(name.lower(), CATALOGUE, n=1)
+    raise WeightsError(
+        f"there are no weights called {name!r}",
+        expected=(f"{near[0]!r}? The names are: " if near else "one of ") + ", ".join(CATALOGUE),
+        fix="give one of these names, a hub id (owner/name), or the path of a folder",
+    )
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a text has the form ``owner/name``."""
+    return bool(_HUB_ID.fullmatch(name)) and len(name) <= 96 and ".." not in name and "--" not in name

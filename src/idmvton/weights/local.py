@@ -1,0 +1,148 @@
+"""Where weights lie on this machine. Nothing here uses the network."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from idmvton.errors import WeightsError
+from idmvton.weights.catalogue import WeightsEntry, find_entry, is_hub_id
+from idmvton.weights.manifest import Manifest, read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsStatus:
+    """Whether weights are on this machine.
+
+    Attributes:
+        entry: what was asked for.
+        state: ``"incomplete"`` is a download that was interrupted, or made by a program that needed less of
+            it.
+        path: the snapshot's folder, unless absent.
+        num_bytes: bytes on disk of the entry's files.
+        missing: files (or patterns without any file) that are known to be missing.
+        manifest: where the snapshot came from, if this library fetched it.
+    """
+
+    entry: WeightsEntry
+    state: Literal["present", "incomplete", "absent"]
+    path: Path | None = None
+    num_bytes: int = 0
+    missing: tuple[str, ...] = ()
+    manifest: Manifest | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether everything is there."""
+        return self.state == "present"
+
+
+def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
+    """Looks in the Hugging Face cache, without the network and without reading whole files.
+
+    Args:
+        name: a catalogue name or a hub id.
+        cache_dir: the cache; by default that of huggingface_hub (``HF_HOME``, ``HF_HUB_CACHE``).
+
+    Returns:
+        What is there.
+
+    Raises:
+        WeightsError: an unknown name, or a damaged manifest.
+    """
+    entry = find_entry(name)
+    folder, whole = find_snapshot(entry, cache_dir)
+    if folder is None:
+        return WeightsStatus(entry, "absent")
+    held = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    sizes = {name: path.stat().st_size for name, path in held.items() if entry.wants(name)}
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        missing = [
+            name
+            for name, record in manifest.files.items()
+            if name not in sizes or record.size not in (None, sizes[name])
+        ]
+        whole = not missing
+    else:
+        missing = [pattern for pattern in entry.files if not fnmatch.filter(sizes, pattern)]
+        whole = whole and not missing
+    return WeightsStatus(
+        entry, "present" if whole else "incomplete", folder, sum(sizes.values()), tuple(missing), manifest
+    )
+
+
+def find_snapshot(entry: WeightsEntry, cache_dir: str | Path | None) -> tuple[Path | None, bool]:
+    """The entry's snapshot folder in the cache, and whether huggingface_hub takes it for complete."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            entry.repo,
+            revision=entry.revision,
+            cache_dir=cache_dir,
+            allow_patterns=list(entry.files),
+            local_files_only=True,
+        )
+    except LocalEntryNotFoundError as error:
+        partial = getattr(error, "snapshot_path", None)
+        return (Path(partial) if partial else None), False
+    return Path(folder), True
+
+
+def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
+    """Finds a checkpoint's folder on this machine; never uses the network.
+
+    Args:
+        model: an existing folder, a catalogue name, or a hub id (``owner/name``) that was fetched before.
+        cache_dir: the cache; by default that of huggingface_hub.
+
+    Returns:
+        The folder itself, or the snapshot in the cache.
+
+    Raises:
+        WeightsError: no such folder; an unknown name; weights that are not, or not wholly, on this machine
+            (the message holds the command line that fetches them).
+    """
+    folder = Path(os.path.expanduser(model))
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise WeightsError(f"{model} is a file", expected="a checkpoint folder, a name, or a hub id (owner/name)")
+    if isinstance(model, Path) or _looks_like_path(model):
+        raise WeightsError(
+            f"the folder {model} does not exist",
+            got=f"looked for {folder.absolute()}",
+            expected="a checkpoint folder, a name from `idmvton weights list`, or a hub id (owner/name)",
+        )
+    return located(status(model, cache_dir=cache_dir))
+
+
+def located(found: WeightsStatus) -> Path:
+    """The folder of weights that are wholly there.
+
+    Raises:
+        WeightsError: they are not; the message holds the command line that fetches them.
+    """
+    if found.path is not None and found.present:
+        return found.path
+    entry = found.entry
+    fix = f"run `{entry.get_command}`"
+    if found.state == "incomplete":
+        raise WeightsError(
+            f"the weights {entry.name!r} are incomplete on this machine",
+            got=f"{found.path} without {', '.join(found.missing[:5]) or 'some of its files'}",
+            fix=fix + " to finish the download",
+        )
+    also = "" if entry.name != entry.repo else f" (and there is no folder {entry.name} here)"
+    raise WeightsError(f"the weights {entry.name!r} are not on this machine{also}", fix=fix)
+
+
+def _looks_like_path(text: str) -> bool:
+    if text.startswith((".", "/", "~")) or os.path.isabs(text) or "\\" in text:
+        return True
+    return "/" in text and not is_hub_id(text)

@@ -1,0 +1,364 @@
+"""The catalogue, and fetching, finding and verifying weights against a small hub on this machine."""
+
+import errno
+import re
+import threading
+from collections import Counter
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+from fake_hub import FIRST_COMMIT, REPO, SECOND_COMMIT, UNET, Hub, git_sha1, sha256, tensors
+from idmvton import weights
+from idmvton.errors import WeightsError
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    constants = huggingface_hub.constants
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def get(hub: Hub, name: str = REPO, **options: object) -> Path:
+    return weights.get(name, endpoint=hub.url, **options)
+
+
+def failure(hub: Hub, name: str = REPO, **options: object) -> str:
+    with pytest.raises(WeightsError) as caught:
+        get(hub, name, **options)
+    return str(caught.value)
+
+
+def states(report: weights.VerifyReport) -> dict[str, str]:
+    return {check.path: check.state for check in report.files}
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    path.resolve().write_bytes(data)
+
+
+WANTED = {"model_index.json", "unet/config.json", UNET, "vae/diffusion_pytorch_model.safetensors"}
+
+
+# --- the catalogue
+
+
+def test_every_entry_says_what_it_is():
+    assert list(weights.CATALOGUE) == ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus"]
+    for name, entry in weights.CATALOGUE.items():
+        assert entry.name == name
+        assert entry.licence_url.startswith("https://")
+        assert entry.licence
+        assert entry.approximate_bytes > 10**9
+        assert entry.get_command == f"idmvton weights get {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "wanted"),
+    [
+        ("idm-vton", "unet/diffusion_pytorch_model.bin", True),
+        ("idm-vton", "unet_encoder/config.json", True),
+        ("idm-vton", "humanparsing/parsing_atr.onnx", False),
+        ("idm-vton", "densepose/model_final_162be9.pkl", False),
+        ("sdxl-base", "unet/diffusion_pytorch_model.safetensors", True),
+        ("sdxl-base", "unet/diffusion_pytorch_model.fp16.safetensors", False),
+        ("sdxl-base", "unet/model.onnx", False),
+        ("sdxl-base", "vae/diffusion_pytorch_model.safetensors", False),
+        ("sdxl-inpainting", "text_encoder/model.safetensors", True),
+        ("sdxl-inpainting", "text_encoder/model.fp16.safetensors", False),
+        ("ip-adapter-plus", "models/image_encoder/model.safetensors", True),
+        ("ip-adapter-plus", "models/ip-adapter_sd15.bin", False),
+    ],
+)
+def test_which_files_are_fetched(name, file, wanted):
+    assert weights.CATALOGUE[name].wants(file) is wanted
+
+
+def test_names_hub_ids_and_near_misses():
+    assert weights.find_entry("yisol/IDM-VTON") is weights.CATALOGUE["idm-vton"]
+    assert weights.find_entry("someone/else").kind == "checkpoint"
+    with pytest.raises(WeightsError, match=r"'idm-vton'\?.*ip-adapter-plus"):
+        weights.find_entry("idm_vton")
+
+
+# --- finding without a network
+
+
+def test_a_folder_is_itself(tmp_path, monkeypatch):
+    assert weights.locate(tmp_path) == tmp_path
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    assert weights.locate("mine") == Path("mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert weights.locate("~/mine") == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("path", ["./gone", "/gone/unet", "~/gone", "a/b/c", Path("gone"), "..\\gone"])
+def test_a_path_to_nothing_is_called_a_missing_folder(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match="does not exist"):
+        weights.locate(path)
+
+
+def test_a_file_is_not_a_checkpoint_folder(tmp_path):
+    (tmp_path / "x.safetensors").touch()
+    with pytest.raises(WeightsError, match="is a file"):
+        weights.locate(str(tmp_path / "x.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["idm-vton", "sdxl-base", REPO])
+def test_weights_that_are_not_here_name_the_command_that_fetches_them(name, tmp_path):
+    assert weights.status(name, cache_dir=tmp_path).state == "absent"
+    with pytest.raises(WeightsError, match=f"run `idmvton weights get {name}`"):
+        weights.locate(name, cache_dir=tmp_path)
+
+
+# --- fetching
+
+
+def test_fetching_takes_the_wanted_files_records_them_and_prints_nothing(hub, capfd):
+    seen: list[tuple[str, int, int]] = []
+    folder = get(hub, progress=lambda *told: seen.append(told))
+    assert {name for name in hub.files if (folder / name).exists()} == WANTED
+    assert all((folder / name).read_bytes() == hub.files[name] for name in WANTED)
+    manifest = weights.read_manifest(folder)
+    assert (manifest.repo, manifest.commit) == (REPO, FIRST_COMMIT)
+    assert manifest.files[UNET] == weights.FileRecord(len(tensors(1)), sha256=sha256(tensors(1)))
+    assert manifest.files["unet/config.json"] == weights.FileRecord(2, git_sha1=git_sha1(b"{}"))
+    total = sum(len(hub.files[name]) for name in WANTED)
+    for stage in ("download", "verify"):
+        done = [told[1] for told in seen if told[0] == stage]
+        assert done == sorted(done)
+        assert done[-1] == total
+    assert {told[2] for told in seen} == {total}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_was_fetched_is_found_without_the_network(hub, monkeypatch):
+    folder = get(hub)
+    hub.refusal = (500, "")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert weights.locate(REPO) == folder
+    assert get(hub) == folder
+    assert get(hub, offline=True) == folder
+    found = weights.status(REPO)
+    assert found.present
+    assert found.num_bytes == sum(len(hub.files[name]) for name in WANTED)
+    assert found.manifest.commit == FIRST_COMMIT
+
+
+def test_fetching_again_downloads_nothing_new_until_the_branch_moves(hub):
+    get(hub)
+    first = Counter(hub.gets)
+    get(hub)
+    assert hub.gets == first
+    hub.commit, hub.files[UNET] = SECOND_COMMIT, tensors(9)
+    folder = get(hub)
+    assert hub.gets - first == Counter([UNET])
+    assert weights.read_manifest(folder).commit == SECOND_COMMIT
+    assert weights.locate(REPO) == folder
+
+
+def test_a_branch_that_moves_during_the_call_is_recorded_as_what_was_fetched(hub):
+    hub.moves_to = SECOND_COMMIT
+    folder = get(hub)
+    assert folder.name == weights.read_manifest(folder).commit == SECOND_COMMIT
+
+
+def test_a_dropped_connection_is_resumed_where_it_broke(hub, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    hub.drop_once = UNET
+    folder = get(hub)
+    assert hub.ranges == [f"{UNET} from {len(tensors(1)) // 2 // 1000 * 1000}"]
+    assert weights.verify(folder).ok
+
+
+def test_an_interrupted_download_is_incomplete_and_finished_by_the_next(hub):
+    hub.fail = UNET
+    assert "HTTP 500" in failure(hub)
+    found = weights.status(REPO)
+    assert found.state == "incomplete"
+    with pytest.raises(WeightsError, match="to finish the download"):
+        weights.locate(REPO)
+    assert "are incomplete on this machine" in failure(hub, offline=True)
+    before, hub.fail = Counter(hub.gets), None
+    folder = get(hub)
+    assert hub.gets - before == Counter([UNET])
+    assert weights.verify(folder).ok
+
+
+def test_wrong_bytes_from_the_hub_are_fetched_once_more(hub):
+    hub.corrupt[UNET] = 1
+    folder = get(hub)
+    assert hub.gets[UNET] == 2
+    assert (folder / UNET).read_bytes() == tensors(1)
+
+
+def test_bytes_that_stay_wrong_are_an_error(hub):
+    hub.corrupt[UNET] = 9
+    text = failure(hub)
+    assert "differ from what the hub announced" in text
+    assert f"{UNET}: wrong hash" in text
+    assert states(weights.verify(REPO))[UNET] == "wrong hash"
+
+
+def test_a_part_from_the_catalogue(hub):
+    hub.files = {"unet/config.json": b"{}", UNET: tensors(3), "unet/model.onnx": b"x"}
+    folder = get(hub, "sdxl-base")
+    assert folder.parent.parent.name == "models--stabilityai--stable-diffusion-xl-base-1.0"
+    assert not (folder / "unet/model.onnx").exists()
+    assert weights.locate("sdxl-base") == folder
+
+
+# --- what can go wrong on the way
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        ((403, "GatedRepo"), "is gated.*accept the terms on https://huggingface.co/maker/tiny-tryon.*hf auth login"),
+        ((401, "RepoNotFound"), "has no repository maker/tiny-tryon, or it is private"),
+        ((404, "RepoNotFound"), "has no repository maker/tiny-tryon, or it is private"),
+        ((404, "RevisionNotFound"), "has no revision 'main'"),
+        ((403, ""), "refuses access"),
+        ((429, ""), "slow down"),
+        ((503, ""), "could not serve"),
+    ],
+)
+def test_refusals_of_the_hub(hub, refusal, words):
+    hub.refusal = refusal
+    text = failure(hub)
+    assert re.search(words, text, re.DOTALL), text
+    assert f"HTTP {refusal[0]}" in text
+
+
+def test_no_network(hub):
+    with pytest.raises(WeightsError, match="the network or the hub failed") as caught:
+        weights.get(REPO, endpoint="http://127.0.0.1:9")
+    assert f"idmvton weights get {REPO}" in str(caught.value)
+
+
+def test_a_login_page_instead_of_the_hub(hub):
+    hub.page = b"<html>Welcome to the hotel</html>"
+    assert "the answer is not the hub's" in failure(hub)
+
+
+def test_a_repository_that_is_no_checkpoint_is_refused_before_any_download(hub):
+    del hub.files[UNET]
+    assert "does not hold what" in failure(hub)
+    hub.files = {"unet/config.json": b"{}"}
+    assert "unet/diffusion_pytorch_model.safetensors" in failure(hub, "sdxl-base")
+    assert not hub.gets
+
+
+def test_a_disk_without_room_is_refused_before_any_download(hub, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    assert "the disk has no room" in failure(hub)
+    assert not hub.gets
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the cache cannot be written")]
+)
+def test_a_disk_that_fails_during_the_download(hub, monkeypatch, code, words):
+    def fail(*args, **kwargs):
+        raise OSError(code, "failed")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    assert words in failure(hub)
+
+
+def test_mistakes_in_the_program_are_not_called_network_trouble(hub, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(AttributeError, match="a bug"):
+        get(hub)
+
+
+def test_offline_never_asks_the_hub(hub, monkeypatch):
+    assert "offline was asked for" in failure(hub, offline=True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    text = failure(hub)
+    assert "HF_HUB_OFFLINE is set" in text
+    assert f"idmvton weights get {REPO}" in text
+    assert hub.listings == 0
+
+
+# --- verifying
+
+
+def test_verify_names_every_kind_of_damage_and_get_repairs_it(hub):
+    folder = get(hub)
+    assert set(states(weights.verify(REPO)).values()) == {"ok"}
+    overwrite(folder / UNET, tensors(7))
+    overwrite(folder / "vae/diffusion_pytorch_model.safetensors", tensors(2)[:-10])
+    overwrite(folder / "unet/config.json", b"[]")
+    found = weights.status(REPO)
+    assert (found.state, found.missing) == ("incomplete", ("vae/diffusion_pytorch_model.safetensors",))
+    (folder / "model_index.json").unlink()
+    report = weights.verify(REPO)
+    assert states(report) == {
+        "model_index.json": "missing",
+        "unet/config.json": "wrong hash",
+        UNET: "wrong hash",
+        "vae/diffusion_pytorch_model.safetensors": "wrong size",
+    }
+    assert not report.ok
+    assert "10 bytes are missing" in report.failures[-1].detail
+    assert weights.verify(get(hub)).ok
+
+
+def test_a_hub_that_tells_no_hash_leaves_files_unverifiable(hub):
+    hub.tells_hashes = False
+    report = weights.verify(get(hub))
+    assert set(states(report).values()) == {"unverifiable"}
+    assert report.ok
+
+
+def test_a_file_that_the_hub_itself_serves_damaged_is_found(hub):
+    hub.files[UNET] = tensors(1)[:-8]
+    assert states(weights.verify(get(hub)))[UNET] == "damaged"
+
+
+def test_a_folder_without_manifest_is_checked_for_whole_files_and_says_so(tmp_path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / UNET).write_bytes(tensors(1))
+    report = weights.verify(tmp_path)
+    assert report.ok
+    assert report.manifest is None
+    assert states(report) == {UNET: "unverifiable"}
+    assert "no recorded hashes" in report.notes[0]
+    (tmp_path / UNET).write_bytes(tensors(1)[:-1])
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    (tmp_path / "l.bin").symlink_to(tmp_path / "gone")
+    assert states(weights.verify(tmp_path)) == {
+        "l.bin": "missing",
+        "model.safetensors.index.json": "damaged",
+        UNET: "damaged",
+    }
+
+
+def test_a_folder_without_weights_or_with_a_damaged_manifest(tmp_path):
+    with pytest.raises(WeightsError, match="holds no weight files"):
+        weights.verify(tmp_path)
+    for text in ("{", "[]", '{"format": 99}', '{"format": 1, "files": {"a": {"size": 1, "colour": 2}}}'):
+        (tmp_path / weights.MANIFEST_NAME).write_text(text)
+        with pytest.raises(WeightsError, match="is damaged"):
+            weights.verify(tmp_path)
