@@ -157,7 +157,7 @@ class TryOnOptions(Options):
     )
     scheduler: SchedulerName | None = option(None, "Sampler; the checkpoint's own when not given.")
     seed: int | None = option(
-        None, "Seed of every random draw; drawn and reported when not given.", minimum=0, maximum=2**63 - 1
+        None, "Seed of every random draw; drawn and reported when not given.", minimum=0, maximum=2**32 - 1
     )
     negative_prompt: str = option(NEGATIVE_PROMPT, "What the picture should not look like.")
     height: int | None = option(
@@ -206,4 +206,3 @@ class ModelOptions(Options):
         "auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs."
     )
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
-    offline: bool = option(False, "Never ask the network for weights.")

@@ -6,11 +6,9 @@ Stages, each usable alone: gather -> encode garments -> encode people -> timeste
 
 from __future__ import annotations
 
-import contextlib
 import os
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import diffusers
@@ -23,9 +21,10 @@ from torch import Tensor, nn
 
 import idmvton
 from idmvton.checkpoint import load_checkpoint, save_checkpoint
+from idmvton.clock import Clock
 from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, mask_out, shrink_mask
 from idmvton.denoising import Callback, Denoiser
-from idmvton.devices import resolve_device, resolve_dtype, synchronize
+from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
 from idmvton.framing import check_size, paste_back
 from idmvton.garment_cache import GarmentCache, fingerprint
@@ -110,26 +109,24 @@ class TryOnPipeline(DiffusionPipeline):
         cls,
         model: str | os.PathLike[str],
         *,
-        dtype: torch.dtype | str = "auto",
+        torch_dtype: torch.dtype | str = "auto",
         device: str = "cpu",
         variant: str | None = None,
-        offline: bool = False,
     ) -> Self:
-        """Loads a checkpoint in the published layout.
+        """Loads a checkpoint in the published layout, from the disk: ``idmvton weights get`` fetches one.
 
         Args:
             model: a folder, a name of the catalogue (``idmvton weights list``), or a hub id that is on the disk.
-            dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
+            torch_dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
             device: where to put them: "auto", "cpu", "cuda", "cuda:1", "mps".
             variant: part of the weight files' names, such as "fp16".
-            offline: never ask the network.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
             ConfigError: the device or dtype cannot be had.
         """
         where = resolve_device(device)
-        precision = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, where)
+        precision = torch_dtype if isinstance(torch_dtype, torch.dtype) else resolve_dtype(torch_dtype, where)
         pipe = cls(**load_checkpoint(locate(model), dtype=precision, variant=variant))
         pipe.weights_name = str(model)
         return pipe.to(where)
@@ -411,19 +408,3 @@ class TryOnPipeline(DiffusionPipeline):
 
     def _features_wait_on(self) -> torch.device:
         return torch.device("cpu") if self._offloads else self._execution_device
-
-
-class Clock:
-    """Seconds of each stage, with the accelerator's work included."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Times the block as ``stage``."""
-        start = time.perf_counter()
-        yield
-        synchronize(self.device)
-        self.seconds[stage] = time.perf_counter() - start

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -50,6 +51,7 @@ class GarmentNet(UNet2DConditionModel):
         if not any(hasattr(block, "attentions") for block in self.up_blocks):
             raise ConfigError("GarmentNet needs attention in an up block", got=self.config.up_block_types)
 
+    @apply_forward_hook
     def project_text(self, text_GTC: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of the prompt in every cross-attention; constant over the steps.
 

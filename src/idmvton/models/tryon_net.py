@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
@@ -61,6 +62,7 @@ class TryonNet(UNet2DConditionModel):
         self.set_attn_processor(processors)
         self.encoder_hid_proj = resampler
 
+    @apply_forward_hook
     def image_tokens(self, clip_hidden_states: Tensor) -> Tensor:
         """CLIP's penultimate hidden states -> image tokens BIC, through the resampler.
 
@@ -69,6 +71,7 @@ class TryonNet(UNet2DConditionModel):
         """
         return self.encoder_hid_proj(clip_hidden_states)
 
+    @apply_forward_hook
     def project_garment(self, features: GarmentFeatures) -> dict[str, KeysValues]:
         """Keys and values of garment features in every self-attention.
 
@@ -76,6 +79,7 @@ class TryonNet(UNet2DConditionModel):
         """
         return {name: project(self.get_submodule(name), tokens) for name, tokens in features.tokens.items()}
 
+    @apply_forward_hook
     def project_prompts(self, text_BTC: Tensor, image_BIC: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of text and image prompt in every cross-attention; constant over the steps."""
         return {

@@ -1,0 +1,42 @@
+"""The command ``idmvton``. Modules of the library are imported inside the commands: ``--help`` loads no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from idmvton import __version__
+from idmvton.cli import doctor, try_on, weights
+
+app = typer.Typer(
+    name="idmvton",
+    help="Virtual try-on: a photo of a person and a photo of a garment in, the person wearing it out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("try-on")(try_on.try_on)
+app.command("doctor")(doctor.doctor)
+app.add_typer(weights.app, name="weights")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"idmvton {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

@@ -1,0 +1,95 @@
+"""What the commands share: options from their declarations, errors in one form, output for people and machines."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import typer
+from rich.console import Console
+
+from idmvton.errors import IdmVtonError
+from idmvton.options import Option, Options, describe
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+def with_options(*declarations: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds the declared options to a command, which gets them as keywords."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [each for each in own if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters += [_parameter(option, each.__name__) for each in declarations for option in describe(each)]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            command(**values)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        del run.__wrapped__  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _parameter(option: Option, panel: str) -> inspect.Parameter:
+    annotation: Any = Literal[option.choices] if option.choices else option.type
+    flags = [f"--{option.flag}/--no-{option.flag}"] if option.type is bool else [f"--{option.flag}"]
+    help_text = f"{option.help} [{option.unit}]" if option.unit else option.help
+    declared = typer.Option(
+        option.default,
+        *flags,
+        help=help_text,
+        min=option.minimum,
+        max=option.maximum,
+        rich_help_panel={"TryOnOptions": "Try-on", "ModelOptions": "Model"}.get(panel),
+        show_default=option.default is not None,
+    )
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=declared,
+        annotation=annotation | None if option.optional else annotation,
+    )
+
+
+def pick(declaration: type[Options], values: dict[str, Any]) -> dict[str, Any]:
+    """The values that belong to a declaration."""
+    return {option.name: values[option.name] for option in describe(declaration)}
+
+
+def reports_errors(command: Command) -> Command:
+    """Turns the library's errors and Ctrl-C into a message and an exit status; with ``--json``, into JSON."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        try:
+            command(**values)
+        except IdmVtonError as error:
+            if values.get("as_json"):
+                print_json({"error": type(error).__name__, "what": error.what, "message": str(error)})
+            else:
+                err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
+                err.print(str(error), markup=False)
+            raise typer.Exit(EXIT_FAILED) from None
+        except KeyboardInterrupt:
+            err.print("interrupted: no file was written")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return run  # type: ignore[return-value]
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(content, indent=2))

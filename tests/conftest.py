@@ -1,0 +1,78 @@
+"""Everything here runs offline, on the tiny golden checkpoint."""
+
+import json
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # the networks are tiny: threads would only wait for each other
+
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from idmvton import TryOnPipeline  # noqa: E402
+
+GOLDEN = Path(__file__).parent / "golden"
+CHECKPOINT = GOLDEN / "dev" / "pipeline"
+
+
+@pytest.fixture(scope="session")
+def loaded() -> TryOnPipeline:
+    """The golden checkpoint, loaded once; tests that change it take ``pipe`` or load their own."""
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def pipe(loaded: TryOnPipeline) -> TryOnPipeline:
+    """The golden checkpoint with nothing in its cache."""
+    loaded.garment_cache.clear()
+    return loaded
+
+
+@pytest.fixture
+def own_pipe() -> TryOnPipeline:
+    """A golden checkpoint that the test may change."""
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="session")
+def unet_io() -> dict[str, torch.Tensor]:
+    """Inputs and outputs of one GarmentNet and TryonNet evaluation of the published code."""
+    return load_file(GOLDEN / "dev" / "unet_io.safetensors")
+
+
+@pytest.fixture(scope="session")
+def pipeline_io() -> dict[str, torch.Tensor]:
+    """Inputs and outputs of a whole try-on of the published code."""
+    return load_file(GOLDEN / "dev" / "pipeline_io.safetensors")
+
+
+@pytest.fixture(scope="session")
+def golden_info() -> dict[str, Any]:
+    """Captions and settings of the whole try-on."""
+    return json.loads((GOLDEN / "dev" / "pipeline_io.json").read_text())
+
+
+def golden_pictures(what: str) -> list[Path]:
+    """The two golden pictures of a kind: person, garment, mask or densepose."""
+    return [GOLDEN / "dev" / "pipeline_inputs" / f"{what}_{index}.png" for index in range(2)]
+
+
+@pytest.fixture
+def golden_call(golden_info: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the golden try-on: two people, two garments."""
+    kinds = ("person", "garment", "mask", "densepose")
+    return {kind: golden_pictures(kind) for kind in kinds} | {"caption": golden_info["captions"]}
+
+
+@pytest.fixture
+def one_call(golden_call: dict[str, Any]) -> dict[str, Any]:
+    """One person, one garment, few steps."""
+    return {name: values[0] for name, values in golden_call.items()} | {"num_inference_steps": 2, "seed": 3}
