@@ -6,14 +6,14 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # the networks are tiny: threads would only wait for each other
 
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from pathlib import Path
+from typing import Any
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+import pytest
+import torch
+from safetensors.torch import load_file
 
-from idmvton import TryOnPipeline  # noqa: E402
+from idmvton import TryOnPipeline
 
 GOLDEN = Path(__file__).parent / "golden"
 CHECKPOINT = GOLDEN / "dev" / "pipeline"

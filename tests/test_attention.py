@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from benchmarks.plain_form import PlainSelfAttention
 from diffusers.models.attention_processor import Attention
 
-from benchmarks.plain_form import PlainSelfAttention
 from idmvton.errors import ConfigError
 from idmvton.models.attention import (
     AttentionContext,

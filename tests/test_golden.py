@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from benchmarks.plain_form import plain_form, predict, record
+
 from idmvton.conditioning import PersonConditions, make_time_ids, tryon_input
 from idmvton.models.attention import AttentionContext
 from idmvton.models.text import encode_prompts
@@ -58,9 +58,7 @@ def test_image_tokens(image_tokens, unet_io):
 @pytest.mark.parametrize("projected_prompts", [False, True])
 @pytest.mark.parametrize("projected_garment", [False, True])
 @torch.no_grad()
-def test_noise_prediction(
-    loaded, unet_io, features, image_tokens, zero_garment, projected_prompts, projected_garment
-):
+def test_noise_prediction(loaded, unet_io, features, image_tokens, zero_garment, projected_prompts, projected_garment):
     text = unet_io["in.prompt_embeds"]
     context = AttentionContext(
         loaded.unet.project_garment(features) if projected_garment else features.tokens,

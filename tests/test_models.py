@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
+from benchmarks.plain_form import plain_form, record
 from diffusers import UNet2DConditionModel
 
-from benchmarks.plain_form import plain_form, record
 from conftest import GOLDEN
 from idmvton.conditioning import PersonConditions, tryon_input
 from idmvton.errors import ConfigError, WeightsError
@@ -87,7 +87,14 @@ def test_garment_net_computes_nothing_after_the_last_feature(loaded, unet_io):
     last = list(tokens)[-1]
     assert last == "up_blocks.1.attentions.2.transformer_blocks.0.attn1"
     assert ran[-1] == last.replace("attn1", "norm1")
-    never = {"conv_out", "conv_norm_out", "up_blocks.2", last, last.replace("attn1", "attn2"), "up_blocks.1.upsamplers.0"}
+    never = {
+        "conv_out",
+        "conv_norm_out",
+        "up_blocks.2",
+        last,
+        last.replace("attn1", "attn2"),
+        "up_blocks.1.upsamplers.0",
+    }
     assert not never & set(ran)
 
 
@@ -197,5 +204,3 @@ def test_tryon_net_compiles_without_graph_breaks(own_pipe, unet_io):
         eager = predict(unet, unet_io, tokens, image_tokens, zero=2)
         compiled = torch.compile(unet, backend="eager", fullgraph=True)
         torch.testing.assert_close(predict(compiled, unet_io, tokens, image_tokens, zero=2), eager)
-
-

@@ -25,7 +25,7 @@ from idmvton.errors import WeightsError
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import build_resampler, from_published, to_published
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
-from idmvton.weights import find_weights, read_tensors, write_tensors
+from idmvton.weights import check_file, find_weights, read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,11 @@ FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "u
 
 
 def load_checkpoint(
-    folder: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32, variant: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    dtype: torch.dtype = torch.float32,
+    variant: str | None = None,
+    base: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Loads a folder in the published layout, on the CPU.
 
@@ -51,6 +55,7 @@ def load_checkpoint(
         dtype: precision of the networks. The VAE stays float32 unless its config says that half precision is
             safe (``force_upcast: false``).
         variant: part of the weight files' names, as in ``diffusion_pytorch_model.fp16.safetensors``.
+        base: a checkpoint that has the parts that ``folder`` lacks.
 
     Returns:
         The arguments of :class:`idmvton.pipeline.TryOnPipeline`: components and policies.
@@ -58,13 +63,13 @@ def load_checkpoint(
     Raises:
         WeightsError: something is missing, damaged or does not fit.
     """
-    folder = Path(folder)
-    index = _read_model_index(folder)
+    parts = _find_parts(Path(folder), Path(base) if base else None)
+    index = _read_config(Path(folder), "model_index.json") if (Path(folder) / "model_index.json").exists() else {}
     components: dict[str, Any] = {
-        "unet": load_tryon_net(folder / "unet", dtype=dtype, variant=variant),
-        "unet_encoder": load_garment_net(folder / "unet_encoder", dtype=dtype, variant=variant),
-        **_load_library_parts(folder, dtype=dtype, variant=variant),
-        "image_encoder": _load_library_part(folder / "image_encoder", "image_encoder", dtype, variant),
+        "unet": load_tryon_net(parts["unet"], dtype=dtype, variant=variant),
+        "unet_encoder": load_garment_net(parts["unet_encoder"], dtype=dtype, variant=variant),
+        **_load_library_parts(parts, dtype=dtype, variant=variant),
+        "image_encoder": _load_library_part(parts["image_encoder"], "image_encoder", dtype, variant),
     }
     return components | {name: index[name] for name in POLICIES if name in index}
 
@@ -110,7 +115,7 @@ def load_training_parts(
     return {
         "unet": net,
         "unet_encoder": load_garment_net(garment / "unet", dtype=dtype, variant=variant),
-        **_load_library_parts(inpainting, dtype=dtype, variant=variant),
+        **_load_library_parts({name: inpainting / name for name in FOLDERS}, dtype=dtype, variant=variant),
         "image_encoder": _load_library_part(image_encoder, "image_encoder", dtype, None),
     }
 
@@ -255,20 +260,27 @@ def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | Non
     return tensors
 
 
-def _load_library_parts(folder: Path, *, dtype: torch.dtype, variant: str | None) -> dict[str, Any]:
-    """VAE, text encoders, tokenizers and scheduler of a diffusers folder."""
+def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, variant: str | None) -> dict[str, Any]:
+    """VAE, text encoders, tokenizers and scheduler."""
     parts: dict[str, Any] = {
-        name: _load_library_part(folder / name, name, dtype, variant)
+        name: _load_library_part(folders[name], name, dtype, variant)
         for name in ("vae", "text_encoder", "text_encoder_2")
     }
-    scheduler_class = getattr(diffusers, _read_config(folder / "scheduler", "scheduler_config.json")["_class_name"])
-    parts["scheduler"] = scheduler_class.from_pretrained(folder / "scheduler")
+    parts["scheduler"] = _load_scheduler(folders["scheduler"])
     for name in ("tokenizer", "tokenizer_2"):
         try:
-            parts[name] = transformers.CLIPTokenizer.from_pretrained(folder / name)
+            parts[name] = transformers.CLIPTokenizer.from_pretrained(folders[name])
         except (OSError, ValueError) as error:
-            raise WeightsError(f"cannot read the tokenizer in {folder / name}", got=error) from error
+            raise WeightsError(f"cannot read the tokenizer in {folders[name]}", got=error) from error
     return parts
+
+
+def _load_scheduler(folder: Path) -> Any:
+    name = _read_config(folder, "scheduler_config.json").get("_class_name")
+    scheduler_class: Any = getattr(diffusers, str(name), None)
+    if not isinstance(scheduler_class, type) or not issubclass(scheduler_class, diffusers.SchedulerMixin):
+        raise WeightsError(f"unknown scheduler in {folder}", got=repr(name), expected="a scheduler of diffusers")
+    return scheduler_class.from_pretrained(folder)
 
 
 def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:
@@ -277,7 +289,8 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
     if name == "vae" and config.get("force_upcast", True):
         dtype = torch.float32
     stem = UNET_STEM if name == "vae" else "model"
-    find_weights(folder, stem, variant)
+    for path in find_weights(folder, stem, variant):
+        check_file(path)
     dtype_keyword = "torch_dtype" if name == "vae" else "dtype"
     try:
         with _quiet_transformers():
@@ -313,17 +326,20 @@ def _quiet_transformers() -> Iterator[None]:
             transformers.utils.logging.enable_progress_bar()
 
 
-def _read_model_index(folder: Path) -> dict[str, Any]:
-    missing = [name for name in FOLDERS if not (folder / name).is_dir()]
-    if not folder.is_dir() or missing:
-        found = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else "no such folder"
+def _find_parts(folder: Path, base: Path | None) -> dict[str, Path]:
+    """Where each part lies: in the folder, else in the base."""
+    places = [place for place in (folder, base) if place is not None]
+    parts = {name: place / name for place in reversed(places) for name in FOLDERS if (place / name).is_dir()}
+    missing = [name for name in FOLDERS if name not in parts]
+    if missing:
+        found = ", ".join(sorted(each.name for each in folder.iterdir())) if folder.is_dir() else "no such folder"
         raise WeightsError(
             f"{folder} is not an IDM-VTON checkpoint",
-            got=found,
+            got=found or "an empty folder",
             expected=f"the folders {', '.join(FOLDERS)}; missing: {', '.join(missing)}",
             fix="`idmvton weights list` names the checkpoints that can be downloaded",
         )
-    return _read_config(folder, "model_index.json")
+    return parts
 
 
 def _read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:

@@ -13,9 +13,7 @@ class IdmVtonError(Exception):
         fix: what the reader can do about it.
     """
 
-    def __init__(
-        self, what: str, *, got: object = None, expected: object = None, fix: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, got: object = None, expected: object = None, fix: str | None = None) -> None:
         self.what, self.got, self.expected, self.fix = what, got, expected, fix
         lines = [what]
         lines += [f"  got:      {got}"] if got is not None else []

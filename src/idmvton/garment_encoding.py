@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,7 +67,7 @@ class GarmentEncoder:
 
     def encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
         """Conditions of garments; those in the cache cost nothing."""
-        return [self._cached(garment.key, lambda each=garment: self._encode(each)) for garment in garments]
+        return [self._cached(garment.key, partial(self._encode, garment)) for garment in garments]
 
     def encode_unconditional(self, negative_prompt: str) -> PromptConditions:
         """The other side of guidance: the negative prompt and the CLIP features of an all-zero input."""
@@ -131,28 +132,32 @@ class GarmentSteps:
 
     def compute_ahead(self, timesteps: Sequence[float]) -> None:
         """Runs GarmentNet for all steps now, so that it and TryonNet are never needed at the same time."""
-        needed = timesteps if self.policy == "each_step" else [float(self.policy)]
-        self._ahead = {timestep: self._tokens(timestep) for timestep in needed}
+        if self.policy == "each_step":
+            self._ahead = {timestep: self._tokens(timestep) for timestep in timesteps}
+        elif not self._cached_keys_values():
+            self._ahead = {float(self.policy): self._tokens(float(self.policy))}
 
     def at(self, timestep: float) -> Mapping[str, Tensor | KeysValues]:
         """What :class:`~idmvton.models.attention.AttentionContext` takes as ``garment``, at one step."""
         if self.policy == "each_step":
             return self._stacked(timestep)
         if self._keys_values is None:
-            self._keys_values = self._projected(float(self.policy))
+            self._keys_values = self._cached_keys_values() or self._project(float(self.policy))
         return self._keys_values
 
-    def _projected(self, timestep: float) -> dict[str, KeysValues]:
-        part = ("keys and values", timestep)
-        cached = [self.cache.get(garment.key, part) for garment in self.garments]
-        if any(entry is None for entry in cached):
-            projected = self.pipe.unet.project_garment(GarmentFeatures(self._stacked(timestep)))
-            for row, garment in enumerate(self.garments):
-                self.cache.put(garment.key, part, {name: _row(each, row) for name, each in projected.items()})
-            return projected
-        return {
-            name: KeysValues(*map(torch.cat, zip(*(each[name] for each in cached), strict=True))) for name in cached[0]
-        }
+    def _cached_keys_values(self) -> dict[str, KeysValues] | None:
+        rows = [self.cache.get(garment.key, ("keys and values", self.policy)) for garment in self.garments]
+        found = [row for row in rows if row is not None]
+        if len(found) < len(rows):
+            return None
+        return {name: KeysValues(*map(torch.cat, zip(*(row[name] for row in found), strict=True))) for name in found[0]}
+
+    def _project(self, timestep: float) -> dict[str, KeysValues]:
+        projected = self.pipe.unet.project_garment(GarmentFeatures(self._stacked(timestep)))
+        for row, garment in enumerate(self.garments):
+            keys_values = {name: each.row(row) for name, each in projected.items()}
+            self.cache.put(garment.key, ("keys and values", self.policy), keys_values)
+        return projected
 
     def _stacked(self, timestep: float) -> dict[str, Tensor]:
         """Layer name -> (G, M, C), on the device of the computation."""
@@ -165,19 +170,18 @@ class GarmentSteps:
 
     def _tokens(self, timestep: float) -> list[Tokens]:
         """Features of each garment: from the cache, or computed in one batch."""
-        part = ("features", timestep)
-        rows = {garment.key: self.cache.get(garment.key, part) for garment in self.garments}
+        rows = {garment.key: self.cache.get(garment.key, ("features", timestep)) for garment in self.garments}
         missing = [garment for garment in self.garments if rows[garment.key] is None]
-        if missing:
-            features = self._run_garment_net(missing, timestep)
-            for row, garment in enumerate(missing):
-                tokens = {
-                    name: (each[row : row + 1].clone() if len(missing) > 1 else each).to(self.keep_on)
-                    for name, each in features.tokens.items()
-                }
-                rows[garment.key] = tokens
-                self.cache.put(garment.key, part, tokens)
-        return [rows[garment.key] for garment in self.garments]
+        features = self._run_garment_net(missing, timestep).tokens if missing else {}
+        for row, garment in enumerate(missing):
+            tokens = {
+                name: (each[row : row + 1].clone() if len(missing) > 1 else each).to(self.keep_on)
+                for name, each in features.items()
+            }
+            rows[garment.key] = tokens
+            if self.policy == "each_step":  # otherwise their keys and values are kept
+                self.cache.put(garment.key, ("features", timestep), tokens)
+        return [tokens for tokens in rows.values() if tokens is not None]
 
     def _run_garment_net(self, garments: Sequence[GarmentConditions], timestep: float) -> GarmentFeatures:
         net = self.pipe.unet_encoder
@@ -187,7 +191,3 @@ class GarmentSteps:
             self._text_keys_values[keys] = net.project_text(text)
         latents = torch.cat([garment.latents for garment in garments])
         return net(latents, torch.tensor(timestep, device=latents.device), text, self._text_keys_values[keys])
-
-
-def _row(keys_values: KeysValues, row: int) -> KeysValues:
-    return KeysValues(*(each[row : row + 1].clone() for each in keys_values))

@@ -101,11 +101,12 @@ def gather_pairs(
                 expected="equal numbers, or one for all",
             )
     people = [
-        _frame_person(*each, size, options.mask_threshold, _numbered("", index, len(persons)))
-        for index, each in enumerate(persons)
+        _frame_person(photo, photo_mask, body_map, size, options.mask_threshold, _numbered("", index, len(persons)))
+        for index, (photo, photo_mask, body_map) in enumerate(persons)
     ]
     dressed = [
-        _frame_garment(*each, size, _numbered("garment", index, len(garments))) for index, each in enumerate(garments)
+        _frame_garment(picture, phrase, size, _numbered("garment", index, len(garments)))
+        for index, (picture, phrase) in enumerate(garments)
     ]
     distinct = {each.key: each for each in dressed}
     position = {key: index for index, key in enumerate(distinct)}

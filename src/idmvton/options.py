@@ -57,8 +57,9 @@ class Option:
         accepted = (int, float) if self.type is float else self.type
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
             raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
-        low = self.minimum is not None and not value >= self.minimum  # `not >=` refuses NaN as well
-        high = self.maximum is not None and not value <= self.maximum
+        number: Any = value
+        low = self.minimum is not None and not number >= self.minimum  # `not >=` refuses NaN as well
+        high = self.maximum is not None and not number <= self.maximum
         if low or high or (self.choices and value not in self.choices):
             raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
 
@@ -90,7 +91,7 @@ def option(
     )
 
 
-def describe(options: type[Options]) -> Iterator[Option]:
+def describe(options: type[Any]) -> Iterator[Option]:
     """Yields the declaration of every option of a class, in order."""
     hints = typing.get_type_hints(options)
     for item in dataclasses.fields(options):
@@ -170,9 +171,7 @@ class TryOnOptions(Options):
         maximum=8192,
         unit="pixels",
     )
-    paste_back: bool = option(
-        True, "Put the repainted region into the untouched photo, at the photo's own size."
-    )
+    paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
     feather: int = option(
         8,
         "Width of the soft edge around the mask when pasting back.",
@@ -202,7 +201,5 @@ class ModelOptions(Options):
 
     model: str = option("idm-vton", "A checkpoint folder, or a name from `idmvton weights list`.")
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
-    dtype: DTypeName = option(
-        "auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs."
-    )
+    dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import diffusers
@@ -20,7 +21,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 import idmvton
-from idmvton.checkpoint import load_checkpoint, save_checkpoint
+from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.clock import Clock
 from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, mask_out, shrink_mask
 from idmvton.denoising import Callback, Denoiser
@@ -39,7 +40,7 @@ from idmvton.options import OutputType, SchedulerName, TryOnOptions
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
-from idmvton.weights import locate
+from idmvton.weights import locate, locate_base
 
 DEFAULTS = TryOnOptions()
 
@@ -105,9 +106,9 @@ class TryOnPipeline(DiffusionPipeline):
     # ------------------------------------------------------------------------------------------ loading, saving
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
+    def from_pretrained(
         cls,
-        model: str | os.PathLike[str],
+        model: str | Path,
         *,
         torch_dtype: torch.dtype | str = "auto",
         device: str = "cpu",
@@ -127,13 +128,13 @@ class TryOnPipeline(DiffusionPipeline):
         """
         where = resolve_device(device)
         precision = torch_dtype if isinstance(torch_dtype, torch.dtype) else resolve_dtype(torch_dtype, where)
-        pipe = cls(**load_checkpoint(locate(model), dtype=precision, variant=variant))
+        pipe = cls(**load_checkpoint(locate(model), dtype=precision, variant=variant, base=locate_base(model)))
         pipe.weights_name = str(model)
         return pipe.to(where)
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
         """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.save_checkpoint`."""
-        save_checkpoint({**self.components, **self.config}, save_directory, **kwargs)
+        save_checkpoint(self.components | {name: self.config[name] for name in POLICIES}, save_directory)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves and casts the networks; a VAE that half precision would spoil stays float32."""

@@ -35,7 +35,7 @@ def with_options(*declarations: type[Options]) -> Callable[[Callable[..., None]]
         def run(**values: Any) -> None:
             command(**values)
 
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         del run.__wrapped__  # type: ignore[attr-defined]
         return run

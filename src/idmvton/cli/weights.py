@@ -69,6 +69,9 @@ def get_weights(
     with _byte_bar() as report:
         path = get(name, offline=offline, progress=report)
     out.print(str(path), soft_wrap=True)
+    if entry.base and not (path / "vae").is_dir():
+        err.print(f"{entry.repo} does not hold every part; the rest comes from {entry.base}", soft_wrap=True)
+        get_weights(name=entry.base, yes=yes, offline=offline)
 
 
 @app.command("path")

@@ -35,6 +35,10 @@ class KeysValues(NamedTuple):
     keys: Tensor
     values: Tensor
 
+    def row(self, index: int) -> KeysValues:
+        """A copy of one row."""
+        return KeysValues(*(each[index : index + 1].clone() for each in self))
+
 
 class CrossKeysValues(NamedTuple):
     """Keys and values of one cross-attention; ``image`` is None where there is no image prompt."""

@@ -39,6 +39,7 @@ class WeightsEntry:
         description: one sentence.
         approximate_bytes: size of the download; ``None`` where it is not known before asking.
         kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from.
+        base: the name of the checkpoint that holds the parts which this one's repository may not hold.
     """
 
     name: str
@@ -50,6 +51,7 @@ class WeightsEntry:
     description: str
     approximate_bytes: int | None
     kind: Literal["checkpoint", "part"]
+    base: str | None = None
 
     @property
     def get_command(self) -> str:
@@ -98,6 +100,7 @@ _ENTRIES = (
         "IDM-VTON trained on DressCode: upper-body and lower-body garments and dresses, 1024x768.",
         28_400_000_000,
         "checkpoint",
+        base="idm-vton",
     ),
     WeightsEntry(
         "sdxl-inpainting",

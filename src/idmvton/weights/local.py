@@ -122,6 +122,19 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
     return located(status(model, cache_dir=cache_dir))
 
 
+def locate_base(model: str | Path, *, cache_dir: str | Path | None = None) -> Path | None:
+    """The folder that has the parts which a catalogue entry's own repository may not hold, if it is here.
+
+    Args:
+        model: what :func:`locate` takes.
+        cache_dir: the cache; by default that of huggingface_hub.
+    """
+    if isinstance(model, Path) or os.path.isdir(model):
+        return None
+    base = find_entry(model).base
+    return status(base, cache_dir=cache_dir).path if base else None
+
+
 def located(found: WeightsStatus) -> Path:
     """The folder of weights that are wholly there.
 
