@@ -278,7 +278,8 @@ def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, vari
 def _load_scheduler(folder: Path) -> Any:
     name = _read_config(folder, "scheduler_config.json").get("_class_name")
     scheduler_class: Any = getattr(diffusers, str(name), None)
-    if not isinstance(scheduler_class, type) or not issubclass(scheduler_class, diffusers.SchedulerMixin):
+    is_scheduler = isinstance(scheduler_class, type) and issubclass(scheduler_class, diffusers.SchedulerMixin)
+    if not is_scheduler:
         raise WeightsError(f"unknown scheduler in {folder}", got=repr(name), expected="a scheduler of diffusers")
     return scheduler_class.from_pretrained(folder)
 

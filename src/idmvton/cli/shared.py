@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import typer
 from rich.console import Console
@@ -17,27 +17,27 @@ from idmvton.options import Option, Options, describe
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
-Command = TypeVar("Command", bound=Callable[..., None])
+Command = Callable[..., None]
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 
-def with_options(*declarations: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(*declarations: type[Options]) -> Callable[[Command], Command]:
     """Adds the declared options to a command, which gets them as keywords."""
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [each for each in own if each.kind is not inspect.Parameter.VAR_KEYWORD]
         parameters += [_parameter(option, each.__name__) for each in declarations for option in describe(each)]
 
-        @functools.wraps(command)
         def run(**values: Any) -> None:
             command(**values)
 
-        run.__signature__ = inspect.Signature(parameters)
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
-        del run.__wrapped__  # type: ignore[attr-defined]
+        described: Any = run
+        described.__name__, described.__doc__ = command.__name__, command.__doc__
+        described.__signature__ = inspect.Signature(parameters)
+        described.__annotations__ = {each.name: each.annotation for each in parameters}
         return run
 
     return decorate
@@ -87,7 +87,7 @@ def reports_errors(command: Command) -> Command:
             err.print("interrupted: no file was written")
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
-    return run  # type: ignore[return-value]
+    return run
 
 
 def print_json(content: Any) -> None:

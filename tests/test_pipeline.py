@@ -1,0 +1,348 @@
+"""What callers of the pipeline rely on: pairing, seeds, batches, guidance, schedulers, policies, results."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, EulerDiscreteScheduler
+from PIL import Image
+
+from benchmarks.plain_form import guided_prediction, plain_form
+from idmvton import TryOnPipeline, load_checkpoint
+from idmvton.conditioning import make_time_ids, tryon_input
+from idmvton.denoising import Denoiser
+from idmvton.errors import CaptionTruncatedWarning, ConfigError, NumericsError
+from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
+from idmvton.images import from_vae_tensor, to_pil
+from idmvton.inputs import gather_pairs
+from idmvton.models.latents import decode_latents
+from idmvton.options import TryOnOptions, describe
+
+from conftest import CHECKPOINT  # isort: skip
+
+CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
+
+
+def same(first, second):
+    torch.testing.assert_close(first, second, **CLOSE)
+
+
+def test_the_same_seed_gives_the_same_picture_in_any_batch(pipe, golden_call):
+    steps = {"num_inference_steps": 3, "output_type": "latent"}
+    batch = pipe(**golden_call, seed=[5, 9], **steps).latents
+    for index, seed in enumerate((5, 9)):
+        alone = pipe(**{name: values[index] for name, values in golden_call.items()}, seed=seed, **steps).latents
+        same(batch[index], alone[0])
+    assert (batch[0] - batch[1]).abs().max() > 0.1
+
+
+def test_one_seed_serves_every_pair_alike(pipe, golden_call, one_call):
+    batch = pipe(**golden_call, num_inference_steps=2, seed=3)
+    alone = pipe(**one_call)
+    assert batch.seed == (3, 3)
+    same(batch.latents[0], alone.latents[0])
+
+
+def test_an_undrawn_seed_is_drawn_reported_and_reproduces(pipe, one_call):
+    first = pipe(**one_call | {"seed": None})
+    again = pipe(**one_call | {"seed": first.seed[0]})
+    same(first.latents, again.latents)
+    assert pipe(**one_call | {"seed": None}).seed != first.seed
+
+
+def test_generators_instead_of_seeds(pipe, one_call):
+    seeded = pipe(**one_call)
+    drawn = pipe(**one_call, generator=[torch.Generator().manual_seed(3)])
+    same(seeded.latents, drawn.latents)
+    assert drawn.seed == (None,)
+
+
+def test_one_garment_for_many_people_and_many_garments_for_one(pipe, golden_call, one_call):
+    common = {"num_inference_steps": 2, "seed": 3, "output_type": "latent"}
+    one_person = {name: golden_call[name][0] for name in ("person", "mask", "densepose")}
+    one_garment = {name: golden_call[name][0] for name in ("garment", "caption")}
+    many_people = {name: golden_call[name] for name in ("person", "mask", "densepose")}
+    many_garments = {name: golden_call[name] for name in ("garment", "caption")}
+    expected = pipe(**one_call, output_type="latent").latents[0]
+    for call in ({**many_people, **one_garment}, {**one_person, **many_garments}):
+        result = pipe(**call, **common)
+        assert result.latents.shape[0] == 2
+        same(result.latents[0], expected)
+        assert (result.latents[1] - expected).abs().max() > 0.01
+    assert pipe(**one_person, **one_garment, **common | {"seed": [3, 4, 5]}).latents.shape[0] == 3
+
+
+def test_repeated_garments_in_one_call_are_computed_once(pipe, golden_call):
+    runs = []
+    hook = pipe.unet_encoder.register_forward_pre_hook(lambda _, inputs: runs.append(inputs[0].shape[0]))
+    repeated = {name: [golden_call[name][index] for index in (1, 0, 1)] for name in golden_call}
+    result = pipe(**repeated, num_inference_steps=2, seed=3)
+    hook.remove()
+    assert runs == [2, 2], "two distinct garments at each of two steps"
+    alone = pipe(**{name: values[1] for name, values in golden_call.items()}, num_inference_steps=2, seed=3)
+    for index in (0, 2):
+        same(result.latents[index], alone.latents[0])
+
+
+def test_the_tenth_person_pays_nothing_for_the_garment(pipe, one_call, golden_call):
+    pipe(**one_call)
+    names = ("text_encoder", "text_encoder_2", "image_encoder", "unet_encoder")
+    runs = []
+    hooks = [getattr(pipe, name).register_forward_hook(lambda *_, name=name: runs.append(name)) for name in names]
+    other = {name: golden_call[name][1] for name in ("person", "mask", "densepose")}
+    cached = pipe(**one_call | other)
+    assert runs == []
+    pipe.garment_cache.clear()
+    fresh = pipe(**one_call | other)
+    for hook in hooks:
+        hook.remove()
+    assert set(runs) == set(names)
+    same(cached.latents, fresh.latents)
+
+
+def test_a_changed_weight_empties_the_cache(own_pipe, one_call):
+    before = own_pipe(**one_call).latents
+    with torch.no_grad():
+        own_pipe.unet_encoder.conv_in.weight.mul_(0.5)
+    changed = own_pipe(**one_call).latents
+    own_pipe.garment_cache.clear()
+    assert (changed - before).abs().max() > 0.01
+    same(changed, own_pipe(**one_call).latents)
+
+
+@torch.no_grad()
+def test_guided_steps_equal_the_plain_form(pipe, golden_call):
+    """Deduplicated prompts, cached keys, implicit zero tokens: against the published computation, row by row."""
+    size, options = pipe.working_size(), TryOnOptions()
+    repeated = {name: [golden_call[name][index] for index in (1, 0, 1)] for name in golden_call}
+    pairs = gather_pairs(**repeated, seed=1, size=size, options=options)
+    encoder = GarmentEncoder(pipe)
+    garments, unconditional = encoder.encode(pairs.garments), encoder.encode_unconditional("bad")
+    people = pipe.encode_people(pairs.people).rows(pairs.person_rows)
+    steps = GarmentSteps(pipe, garments, "each_step", torch.device("cpu"))
+    prompts = [garment.prompt for garment in garments]
+    denoiser = Denoiser(
+        pipe, people, pairs.garment_rows, prompts, unconditional, size=size, guidance_scale=2.0, image_prompt_scale=1.0
+    )
+    noise, timestep = torch.randn(3, 4, 16, 12), torch.tensor(501)
+    ours = denoiser.predict(pipe.scheduler, noise, timestep, steps)
+
+    worn = [garments[row] for row in pairs.garment_rows]
+
+    def rows(part):
+        conditional = [getattr(garment.prompt, part) for garment in worn]
+        return torch.cat([getattr(unconditional, part)] * 3 + conditional)
+
+    added = {"text_embeds": rows("pooled"), "time_ids": make_time_ids(size).expand(6, -1)}
+    image_tokens = pipe.unet.image_tokens(rows("clip_hidden_states"))
+    garment_latents = torch.cat([garment.latents for garment in worn])
+    garment_text = torch.cat([garment.garment_text for garment in worn])
+    with plain_form(pipe.unet, pipe.unet_encoder):
+        plain = guided_prediction(
+            pipe.unet, pipe.unet_encoder, tryon_input(noise, people), garment_latents, timestep, rows("text"),
+            image_tokens, added, garment_text, 2.0,
+        )  # fmt: skip
+    torch.testing.assert_close(ours, plain, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"])
+def test_every_scheduler_runs_and_reproduces(pipe, one_call, name):
+    first = pipe(**one_call | {"num_inference_steps": 4}, scheduler=name, output_type="latent")
+    again = pipe(**one_call | {"num_inference_steps": 4}, scheduler=name, output_type="latent")
+    assert torch.isfinite(first.latents).all()
+    same(first.latents, again.latents)
+
+
+def test_schedulers_differ_and_the_pipeline_is_not_changed(pipe, one_call):
+    before = pipe.scheduler, pipe.scheduler.timesteps.clone()
+    results = [pipe(**one_call | {"num_inference_steps": 4}, scheduler=name) for name in (None, "ddpm", "euler")]
+    same(results[0].latents, results[1].latents)  # the golden checkpoint's own is DDPM
+    assert (results[0].latents - results[2].latents).abs().max() > 0.1
+    assert pipe.scheduler is before[0]
+    assert torch.equal(pipe.scheduler.timesteps, before[1])
+
+
+def test_a_scheduler_can_be_swapped_the_diffusers_way(own_pipe, one_call):
+    own_pipe.scheduler = DDIMScheduler.from_config(own_pipe.scheduler.config, set_alpha_to_one=False)
+    same(own_pipe(**one_call).latents, own_pipe(**one_call, scheduler="ddim").latents)
+    own_pipe.scheduler = EulerDiscreteScheduler.from_config(own_pipe.scheduler.config)
+    same(own_pipe(**one_call).latents, own_pipe(**one_call, scheduler="euler").latents)
+
+
+def test_a_fixed_garment_timestep_runs_garment_net_once(pipe, one_call):
+    runs = []
+    hook = pipe.unet_encoder.register_forward_pre_hook(lambda _, inputs: runs.append(float(inputs[1])))
+    fixed = pipe(**one_call | {"num_inference_steps": 4}, garment_timestep=0)
+    assert runs == [0.0]
+    pipe(**one_call | {"num_inference_steps": 4}, garment_timestep=0)
+    assert runs == [0.0], "and not again in the next call"
+    each_step = pipe(**one_call | {"num_inference_steps": 4})
+    hook.remove()
+    assert len(runs) == 5
+    assert (fixed.latents - each_step.latents).abs().max() > 1e-3, "an approximation for these weights"
+
+
+def test_the_policy_of_the_checkpoint_equals_the_option(pipe, one_call):
+    trained_so = TryOnPipeline(**load_checkpoint(CHECKPOINT), garment_timestep=7)
+    trained_so.set_progress_bar_config(disable=True)
+    same(trained_so(**one_call).latents, pipe(**one_call, garment_timestep=7).latents)
+    with pytest.raises(ConfigError, match="garment_timestep"):
+        TryOnPipeline(**load_checkpoint(CHECKPOINT), garment_timestep="sometimes")
+
+
+def test_time_ids_policy_reaches_the_network(own_pipe, one_call):
+    before = own_pipe(**one_call).latents
+    own_pipe.register_to_config(time_ids="height_height")
+    assert (own_pipe(**one_call).latents - before).abs().max() > 1e-3
+    own_pipe.register_to_config(time_ids="width_width")
+    with pytest.raises(ConfigError, match="style of time ids"):
+        own_pipe(**one_call)
+
+
+def test_offloading_gives_the_same_and_never_needs_both_networks_at_once(own_pipe, pipe, one_call):
+    own_pipe.enable_model_cpu_offload(device="cpu")
+    order = []
+    for name in ("unet_encoder", "unet"):
+        getattr(own_pipe, name).register_forward_pre_hook(lambda *_, name=name: order.append(name))
+    offloaded = own_pipe(**one_call | {"num_inference_steps": 3})
+    assert order == ["unet_encoder"] * 3 + ["unet"] * 3
+    same(offloaded.latents, pipe(**one_call | {"num_inference_steps": 3}).latents)
+
+
+@pytest.mark.parametrize("size", [(128, 96), (64, 64), (96, 160), (160, 96)])
+def test_any_valid_size_works(pipe, one_call, size):
+    height, width = size
+    result = pipe(**one_call, height=height, width=width, paste_back=False)
+    assert result.latents.shape == (1, 4, height // 8, width // 8)
+    assert result.images[0].size == (width, height)
+
+
+def test_output_types_agree(pipe, one_call):
+    call = one_call | {"paste_back": False}
+    as_latent = pipe(**call, output_type="latent")
+    as_tensor = pipe(**call, output_type="pt").images[0]
+    as_array = pipe(**call, output_type="np").images[0]
+    as_pil = pipe(**call).images[0]
+    assert as_latent.images == []
+    assert "decoding" not in as_latent.timings
+    with torch.no_grad():
+        decoded = from_vae_tensor(decode_latents(pipe.vae, as_latent.latents))
+    assert np.array_equal(np.asarray(to_pil(decoded)[0]), np.asarray(as_pil))
+    assert as_tensor.shape == (3, 128, 96)
+    assert np.array_equal(as_tensor.permute(1, 2, 0).numpy(), as_array)
+    assert np.array_equal((as_array * 255).round().astype(np.uint8), np.asarray(as_pil))
+
+
+def test_arrays_tensors_and_files_are_the_same_input(pipe, one_call):
+    expected = pipe(**one_call).latents
+    pictures = {name: Image.open(one_call[name]) for name in ("person", "garment", "densepose")}
+    mask = np.asarray(Image.open(one_call["mask"]).convert("L")) > 127
+    arrays = {name: np.asarray(picture.convert("RGB")) for name, picture in pictures.items()}
+    tensors = {name: torch.from_numpy(array.copy()).permute(2, 0, 1) / 255 for name, array in arrays.items()}
+    batches = {name: tensor[None] for name, tensor in tensors.items()}
+    for call in (pictures, arrays, tensors, batches):
+        same(pipe(**one_call | call | {"mask": mask}).latents, expected)
+
+
+def test_paste_back_keeps_the_photo_and_its_size(pipe, one_call):
+    generator = np.random.default_rng(0)
+    photo = Image.fromarray(generator.integers(0, 256, (700, 430, 3), dtype=np.uint8))
+    mask = np.zeros((700, 430), bool)
+    mask[200:400, 100:300] = True
+    body_map = Image.new("RGB", photo.size)
+    call = one_call | {"person": photo, "mask": mask, "densepose": body_map}
+    result = np.asarray(pipe(**call, feather=4).images[0])
+    assert result.shape == (700, 430, 3)
+    reach = int(np.ceil(4 * 700 / 128)) + 1
+    outside = np.ones_like(mask)
+    outside[200 - reach : 400 + reach, 100 - reach : 300 + reach] = False
+    assert np.array_equal(result[outside], np.asarray(photo)[outside])
+    assert (result[mask] != np.asarray(photo)[mask]).mean() > 0.9
+    assert pipe(**call, paste_back=False).images[0].size == (96, 128)
+    array = pipe(**call, output_type="np", feather=4).images[0]
+    assert np.array_equal((array * 255).round().astype(np.uint8), result)
+
+
+def test_the_result_says_how_it_was_made(pipe, one_call):
+    result = pipe(**one_call, guidance_scale=1.5)
+    assert result.seed == (3,)
+    assert result.options.guidance_scale == 1.5
+    stages = ["inputs", "garments", "people", "noise", "denoising", "decoding", "pasting back"]
+    assert list(result.timings) == stages
+    assert all(seconds >= 0 for seconds in result.timings.values())
+    told = json.loads(json.dumps(result.provenance()))
+    assert told["made_with"]["torch"] == torch.__version__
+    assert told["made_with"]["weights"] == str(CHECKPOINT)
+    assert told["num_inference_steps"] == 2
+
+
+def test_callback_sees_and_changes_the_latents(pipe, one_call):
+    seen = []
+
+    def watch(pipeline, step, timestep, state):
+        assert pipeline is pipe
+        seen.append((step, int(timestep), state["latents"].shape))
+        return {"latents": torch.zeros_like(state["latents"])} if step == 1 else None
+
+    result = pipe(**one_call, callback_on_step_end=watch)
+    assert [step for step, _, _ in seen] == [0, 1]
+    assert seen[0][1] > seen[1][1]
+    assert result.latents.abs().max() == 0
+
+
+def test_progress_bar_counts_the_steps(own_pipe, one_call, capsys):
+    own_pipe.set_progress_bar_config(disable=False)
+    own_pipe(**one_call)
+    assert "2/2" in capsys.readouterr().err
+
+
+def test_half_precision_stays_near_float32(own_pipe, pipe, one_call):
+    own_pipe.to(torch.bfloat16)
+    rough, exact = own_pipe(**one_call, output_type="latent").latents, pipe(**one_call, output_type="latent").latents
+    assert rough.dtype == torch.float32, "the scheduler's arithmetic stays float32"
+    assert (rough - exact).std() < 0.05 * exact.std()
+
+
+def test_vae_slicing_changes_nothing(own_pipe, golden_call):
+    plain = own_pipe(**golden_call, num_inference_steps=2, seed=1, output_type="pt")
+    own_pipe.enable_vae_slicing()
+    own_pipe.garment_cache.clear()
+    sliced = own_pipe(**golden_call, num_inference_steps=2, seed=1, output_type="pt")
+    torch.testing.assert_close(torch.stack(sliced.images), torch.stack(plain.images), atol=2 / 255, rtol=0)
+    own_pipe.disable_vae_slicing()
+
+
+def test_vae_tiling_runs(own_pipe, one_call):
+    own_pipe.enable_vae_tiling()
+    assert own_pipe.vae.use_tiling
+    assert own_pipe(**one_call).images[0].size == (96, 128)
+    own_pipe.disable_vae_tiling()
+
+
+def test_a_long_caption_warns_and_quotes_what_is_not_read(pipe, one_call):
+    caption = "red " * 60 + "sleeveless"
+    with pytest.warns(CaptionTruncatedWarning, match="not read") as caught:
+        result = pipe(**one_call | {"caption": caption})
+    assert "sleeveless" in result.warnings[0]
+    assert len(caught) == len(result.warnings) == 2, "both templates are too long"
+
+
+def test_captions_are_optional(pipe, one_call):
+    without = pipe(**one_call | {"caption": None})
+    same(without.latents, pipe(**one_call | {"caption": "clothes"}).latents)
+
+
+def test_nan_in_the_networks_is_an_error(own_pipe, one_call):
+    with torch.no_grad():
+        own_pipe.unet.conv_out.bias.fill_(float("nan"))
+    with pytest.raises(NumericsError, match="NaN"):
+        own_pipe(**one_call)
+
+
+def test_the_call_has_every_option_with_its_default():
+    import inspect
+
+    parameters = inspect.signature(TryOnPipeline.__call__).parameters
+    for option in describe(TryOnOptions):
+        assert parameters[option.name].default == option.default
