@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from benchmarks.plain_form import guided_prediction, plain_form
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
-from benchmarks.plain_form import guided_prediction, plain_form
 from idmvton import TryOnPipeline, load_checkpoint
 from idmvton.conditioning import make_time_ids, tryon_input
 from idmvton.denoising import Denoiser

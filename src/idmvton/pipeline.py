@@ -6,6 +6,7 @@ Stages, each usable alone: gather -> encode garments -> encode people -> timeste
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Sequence
@@ -258,6 +259,7 @@ class TryOnPipeline(DiffusionPipeline):
 
         with clock("inputs"):
             size = self.working_size(height, width)
+            options = dataclasses.replace(options, height=size.height, width=size.width)
             pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
             notes = self.warn_of_long_prompts(pairs, negative_prompt)
         with clock("garments"):

@@ -43,7 +43,7 @@ class TryOnResult:
             (``"pt"``); empty with ``output_type="latent"``.
         latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
         seed: the seed of each picture; ``None`` where the caller gave a generator or the initial latents.
-        options: the options of the call.
+        options: the options of the call, with the working size filled in.
         timings: seconds of each stage, in order.
         made_with: weights and library versions.
         warnings: what the caller should know, in words.

@@ -49,15 +49,8 @@ def try_on(
     save_png(picture, output, {**result.provenance(), "caption": caption})
     seconds = time.perf_counter() - start
     if as_json:
-        print_json(
-            {
-                "output": str(output),
-                "height": picture.height,
-                "width": picture.width,
-                "seconds": round(seconds, 3),
-                **result.provenance(),
-            }
-        )
+        shape = {"height": picture.height, "width": picture.width}
+        print_json({"output": str(output), "picture": shape, "seconds": round(seconds, 3), **result.provenance()})
         return
     for note in result.warnings:
         err.print(f"[yellow]warning:[/] {note}")

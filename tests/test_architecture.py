@@ -1,0 +1,122 @@
+"""The shape of the code: imports point one way, importing is free, files stay short."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
+LAYERS = [
+    {"errors", "options", "types"},
+    {"images", "framing", "weights", "devices", "schedulers", "garment_cache"},
+    {"clock"},
+    {"prepare", "models"},
+    {"data", "conditioning", "inputs"},
+    {"checkpoint", "garment_encoding"},
+    {"denoising"},
+    {"pipeline"},
+    {"training", "evaluate"},
+    {"customize"},
+    {"engine"},
+    {"cli", "server", "web"},
+]
+LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+ENTRY_POINTS = {"__init__", "__main__"}
+
+
+def modules():
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path.relative_to(SOURCE).with_suffix("").parts[0], path
+
+
+def imports_of(path):
+    """Every import of the package that runs, also inside functions; those for type checkers only do not count."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module] if node.module != "idmvton" else [f"idmvton.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("idmvton."))
+
+
+def test_every_module_has_its_layer():
+    assert {name for name, _ in modules()} - ENTRY_POINTS <= LAYER.keys()
+
+
+@pytest.mark.parametrize("module", sorted({name for name, _ in modules()} - ENTRY_POINTS))
+def test_imports_point_one_way(module):
+    for name, path in modules():
+        if name != module:
+            continue
+        for imported in set(imports_of(path)) - {module, "__version__"}:
+            allowed = LAYER[imported] < LAYER[module] or (LAYER[imported] == LAYER[module] == 0)
+            assert allowed, f"{path.relative_to(SOURCE)} imports {imported}"
+
+
+def test_the_check_sees_imports_inside_functions(tmp_path):
+    (tmp_path / "module.py").write_text("def f():\n    from idmvton.pipeline import TryOnPipeline\n")
+    assert list(imports_of(tmp_path / "module.py")) == ["pipeline"]
+
+
+def test_no_private_or_heavy_imports():
+    for _, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(alias.name for alias in node.names)]
+                library = node.module.split(".")[0]
+                assert library != "torchvision"
+                if library in ("diffusers", "transformers"):
+                    assert not any(part.startswith("_") for name in names for part in name.split(".")), path
+
+
+def test_files_stay_short():
+    long = [path.name for _, path in modules() if len(path.read_text().splitlines()) > 420]
+    assert not long
+
+
+def run(*arguments):
+    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("names", ["idmvton", "idmvton.cli", "idmvton.weights, idmvton.images"])
+def test_importing_loads_no_torch(names):
+    heavy = ("torch", "diffusers", "transformers", "cv2", "huggingface_hub")
+    code = f"import {names}; import sys; print([name for name in {heavy} if name in sys.modules])"
+    assert run(sys.executable, "-c", code).strip() == "[]"
+
+
+def test_help_loads_no_torch_and_answers_at_once():
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\n"
+        "sys.argv = ['idmvton', '--help']\n"
+        "from idmvton.cli import main; main()"
+    )
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - start)
+        assert "try-on" in result.stdout
+        assert result.stderr.strip() == "False"
+    assert min(seconds) < 0.5
+
+
+def test_public_names_are_there():
+    import idmvton
+
+    for name in idmvton.__all__:
+        assert getattr(idmvton, name).__doc__
+    assert set(idmvton.__all__) <= set(dir(idmvton))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = idmvton.nothing
