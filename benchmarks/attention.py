@@ -15,18 +15,17 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+from benchmarks.memory import peak_memory
 from benchmarks.plain_form import PlainSelfAttention
 from idmvton.devices import resolve_dtype, synchronize
 from idmvton.models.attention import AttentionContext, GarmentSelfAttention
 
 HEAD_SIZE = 64
-RESET_PEAK = Path("/proc/self/clear_refs")
 SHAPES = {192: 1280, 768: 1280, 3072: 640}  # tokens -> channels: a level of SDXL at 256x192, and two at 1024x768
 
 
@@ -67,22 +66,9 @@ def seconds(layer: Layer, form: str, backward: bool) -> float:
 def peak_bytes(shape: tuple[int, int], device: torch.device, dtype: torch.dtype, form: str, backward: bool) -> int:
     """Peak memory of one run beyond what lies there before it."""
     layer = Layer(*shape, device, dtype)
-    if device.type == "cuda":
+    with peak_memory(device) as peak:
         layer.run(form, backward)
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        layer.run(form, backward)
-        return torch.cuda.max_memory_allocated(device) - before
-    RESET_PEAK.write_text("5")
-    before = resident("VmRSS")
-    layer.run(form, backward)
-    return resident("VmHWM") - before
-
-
-def resident(field: str) -> int:
-    """Bytes of this process that /proc tells: VmRSS is now, VmHWM the highest since the last reset."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
+    return peak.num_bytes
 
 
 def peak_in_fresh_process(*arguments: object) -> int:

@@ -73,8 +73,10 @@ def plain_form(unet: TryonNet, unet_encoder: GarmentNet) -> Iterator[None]:
     """Both networks with the plain processors, for the length of the block."""
     ours = [(net, dict(net.attn_processors)) for net in (unet, unet_encoder)]
     for net, processors in ours:
-        plain: dict[str, Any] = {}
+        plain: dict[str, Any] = dict(processors)
         for key, processor in processors.items():
+            if key.startswith("encoder_hid_proj."):  # the resampler is the published one in both forms
+                continue
             image_prompt = processor if isinstance(processor, ImagePromptCrossAttention) else None
             is_self = key.endswith("attn1.processor")
             plain[key] = PlainSelfAttention(key) if is_self else PlainCrossAttention(image_prompt)
