@@ -81,7 +81,7 @@ def reports_errors(command: Command) -> Command:
                 print_json({"error": type(error).__name__, "what": error.what, "message": str(error)})
             else:
                 err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
-                err.print(str(error), markup=False)
+                err.print(str(error), markup=False, soft_wrap=True)
             raise typer.Exit(EXIT_FAILED) from None
         except KeyboardInterrupt:
             err.print("interrupted: no file was written")

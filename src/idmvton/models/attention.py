@@ -11,6 +11,7 @@ size.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from torch import Tensor, nn
 from idmvton.errors import ConfigError
 
 _Context = TypeVar("_Context")
+
+COUNT_SLOTS = 8
+"""Keys that stand for all zero tokens; a multiple of 8, which fused kernels want."""
 
 CONTEXT = "garment"
 """The ``cross_attention_kwargs`` keyword of the context; every processor accepts it."""
@@ -117,41 +121,44 @@ def attend_with_zero_garment(
     All zero tokens have one key and one value, so M of them weigh M * exp(score): one token with log(M) added to
     its score. log(M) is spelled as a few numbers that the dtype can represent (see :func:`count_biases`).
     """
-    zero_1NC = query_BHND.new_zeros(1, 1, attn.to_k.in_features)
-    zero = project(attn, zero_1NC)
-    biases = count_biases(num_garment_tokens, query_BHND.dtype)
-    batch = query_BHND.shape[0]
-    expanded = KeysValues(*(each.expand(batch, -1, len(biases), -1) for each in zero))
-    num_person_tokens = person.keys.shape[2]
-    score_bias = query_BHND.new_zeros(1, 1, 1, num_person_tokens + len(biases))
-    score_bias[..., num_person_tokens:] = torch.tensor(biases, dtype=query_BHND.dtype, device=query_BHND.device)
-    return F.scaled_dot_product_attention(
-        query_BHND,
-        torch.cat([person.keys, expanded.keys], dim=2),
-        torch.cat([person.values, expanded.values], dim=2),
-        attn_mask=score_bias,
-    )
+    zero = project(attn, query_BHND.new_zeros(1, 1, attn.to_k.in_features))
+    zeros = KeysValues(*(each.expand(query_BHND.shape[0], -1, COUNT_SLOTS, -1) for each in zero))
+    make_bias = _zero_garment_bias if torch.compiler.is_compiling() else _kept_zero_garment_bias
+    bias = make_bias(person.keys.shape[2], num_garment_tokens, query_BHND.dtype, query_BHND.device)
+    keys = torch.cat([person.keys, zeros.keys], dim=2)
+    values = torch.cat([person.values, zeros.values], dim=2)
+    return F.scaled_dot_product_attention(query_BHND, keys, values, attn_mask=bias)
 
 
-def count_biases(count: int, dtype: torch.dtype, slots: int = 8) -> list[float]:
-    """``slots`` numbers, exact in ``dtype``, whose exponentials sum to ``count``.
+def count_biases(count: int, dtype: torch.dtype) -> list[float]:
+    """:data:`COUNT_SLOTS` numbers, exact in ``dtype``, whose exponentials sum to ``count``.
 
     float32 holds log(3072) to 7 digits in one number; bfloat16 to 2, an error of some percent in the attention.
-    So each further slot takes what the ones before left over. 8 slots also keep the number of keys a multiple
-    of 8, which fused kernels want.
+    So each further slot takes what the ones before left over.
     """
-    biases: list[float] = []
+    significant_bits = 2 - math.frexp(torch.finfo(dtype).eps)[1]
+    biases = [torch.finfo(dtype).min] * COUNT_SLOTS
     rest = float(count)
-    for _ in range(slots):
+    for slot in range(COUNT_SLOTS):
         if rest < count * 1e-7:
-            biases.append(torch.finfo(dtype).min)
-            continue
-        bias = torch.tensor(math.log(rest), dtype=dtype)
-        if math.exp(bias.item()) > rest:
-            bias = torch.nextafter(bias, torch.tensor(-math.inf, dtype=dtype))
-        biases.append(bias.item())
-        rest -= math.exp(biases[-1])
+            break
+        mantissa, exponent = math.frexp(math.log(rest))
+        biases[slot] = math.ldexp(math.floor(math.ldexp(mantissa, significant_bits)), exponent - significant_bits)
+        rest -= math.exp(biases[slot])
     return biases
+
+
+def _zero_garment_bias(num_person_tokens: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Score bias (1, 1, 1, N + slots): nothing for person tokens, :func:`count_biases` for the zero tokens."""
+    bias = [0.0] * num_person_tokens + count_biases(count, dtype)
+    return torch.tensor(bias, dtype=dtype, device=device)[None, None, None]
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_zero_garment_bias(num_person_tokens: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The same for every layer of a size and every step: made once."""
+    with torch.inference_mode(False):
+        return _zero_garment_bias(num_person_tokens, count, dtype, device)
 
 
 class RecordingSelfAttention:
