@@ -29,6 +29,11 @@ def test_numbers_of_steps_out_of_range(pipe, one_call, steps):
     refuse(pipe, one_call | {"num_inference_steps": steps}, ConfigError, "num_inference_steps is out of range")
 
 
+@pytest.mark.parametrize("seed", [-1, [3, -1], 2.5])
+def test_seeds_out_of_range(pipe, one_call, seed):
+    refuse(pipe, one_call | {"seed": seed}, ConfigError, "seed")
+
+
 def test_more_steps_than_the_scheduler_takes(pipe, one_call):
     refuse(pipe, one_call | {"num_inference_steps": 60, "scheduler": "lcm"}, ConfigError, "cannot take 60 steps")
 

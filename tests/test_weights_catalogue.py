@@ -2,7 +2,6 @@
 
 import errno
 import re
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -12,26 +11,6 @@ import pytest
 from fake_hub import FIRST_COMMIT, REPO, SECOND_COMMIT, UNET, Hub, git_sha1, sha256, tensors
 from idmvton import weights
 from idmvton.errors import WeightsError
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    constants = huggingface_hub.constants
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def get(hub: Hub, name: str = REPO, **options: object) -> Path:

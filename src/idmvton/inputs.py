@@ -15,9 +15,11 @@ from PIL import Image
 from idmvton.errors import InputError
 from idmvton.framing import Framing
 from idmvton.images import load_image, load_mask
-from idmvton.options import TryOnOptions
+from idmvton.options import TryOnOptions, describe
 from idmvton.prepare.caption import DEFAULT_CAPTION
 from idmvton.types import Size
+
+_SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,15 @@ def gather_pairs(
 
     Raises:
         InputError: counts that do not match, or a picture that cannot be used.
+        ConfigError: a seed out of range.
     """
     persons = _columns(
         {"person": person, "mask": mask, "densepose": densepose}, required=("person", "mask", "densepose")
     )
     garments = _columns({"garment": garment, "caption": caption or DEFAULT_CAPTION}, required=("garment",))
     seeds = _as_list(seed if seed is not None else random.SystemRandom().getrandbits(32))
+    for each in seeds:
+        _SEED.check(each)
     num_pairs = max(len(persons), len(garments), len(seeds))
     for name, values in (("person", persons), ("garment", garments), ("seed", seeds)):
         if len(values) not in (1, num_pairs):

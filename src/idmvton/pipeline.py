@@ -41,7 +41,7 @@ from idmvton.options import OutputType, SchedulerName, TryOnOptions
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
-from idmvton.weights import locate, locate_base
+from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
 
@@ -129,8 +129,10 @@ class TryOnPipeline(DiffusionPipeline):
         """
         where = resolve_device(device)
         precision = torch_dtype if isinstance(torch_dtype, torch.dtype) else resolve_dtype(torch_dtype, where)
-        pipe = cls(**load_checkpoint(locate(model), dtype=precision, variant=variant, base=locate_base(model)))
-        pipe.weights_name = str(model)
+        folder = locate(model)
+        pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
+        manifest = read_manifest(folder)
+        pipe.weights_name = f"{model} at {manifest.commit}" if manifest else str(model)
         return pipe.to(where)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
