@@ -1,0 +1,195 @@
+"""Puts garments, hair and accessories on a posed body: a list of things to draw."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.data.synthetic import accessories, collars, hair
+from idmvton.data.synthetic.bodies import load_anatomy
+from idmvton.data.synthetic.fabrics import Fabric, noise_texture
+from idmvton.data.synthetic.people import Look
+from idmvton.data.synthetic.renderer import Item, Mesh
+from idmvton.data.synthetic.shells import (
+    Fit,
+    PosedBody,
+    packed_coordinates,
+    shell_mesh,
+    skirt_mesh,
+)
+from idmvton.data.synthetic.wardrobe import Garment
+from idmvton.prepare.mask import ATR_LABELS
+
+Floats = NDArray[np.float32]
+Cover = tuple[Floats, float]
+
+LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
+_NO_PRINT: Final = np.zeros((4, 4, 4), np.uint8)
+_NO_PRINT.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What a person wears.
+
+    Attributes:
+        top, bottom: separates; a dress is a ``top`` without a ``bottom``.
+        inner: a top under an open jacket.
+        target: which of them the sample is about.
+    """
+
+    top: Garment
+    bottom: Garment | None
+    inner: Garment | None
+    target: Garment
+
+
+def dress(posed: PosedBody, look: Look, outfit: Outfit) -> list[Item]:
+    """Everything that a person shows: skin, clothes, shoes, hair, accessories."""
+    items = _clothes(posed, outfit)
+    covers = _skin_covers(outfit) + [(look.shoe_cut, 0.012)]
+    items.insert(0, Item(skin_mesh(posed), "skin", {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}))
+    items.append(_shoes(posed, look))
+    items += hair.hair_items(posed, look)
+    items += accessories.accessory_items(posed, look)
+    return items
+
+
+def garment_alone(posed: PosedBody, garment: Garment) -> list[Item]:
+    """A garment as a ghost mannequin wears it."""
+    return _garment_items(posed, garment, target=True, covers=[], lift=0.0)
+
+
+@functools.lru_cache(maxsize=1)
+def _skin_parts() -> tuple[Floats, NDArray[np.int32]]:
+    """Paint and faces of skin, eyes and lashes; read-only."""
+    anatomy = load_anatomy()
+    paint = np.zeros((len(anatomy.mean), 4), np.float32)
+    paint[:, :3] = anatomy.masks[:, [0, 1, 3]]
+    paint[np.unique(anatomy.faces["eyes"]), 3] = 1
+    paint[np.unique(anatomy.faces["lashes"]), 3] = 2
+    paint.flags.writeable = False
+    faces = np.concatenate([anatomy.faces[part] for part in ("skin", "eyes", "lashes")])
+    return paint, faces
+
+
+def skin_mesh(posed: PosedBody) -> Mesh:
+    """The bare body, eyes and lashes."""
+    paint, faces = _skin_parts()
+    return Mesh(posed.vertices, posed.normals, packed_coordinates(), paint, faces)
+
+
+def _cover(garment: Garment, margin: float) -> Cover:
+    if garment.skirt is not None and garment.kind == "skirt":
+        waist = np.array([[0, garment.skirt.top, garment.skirt.end, -1], [0] * 4, [2, 0, 0, 0]], np.float32)
+        return waist, margin
+    return garment.cut, margin
+
+
+def _skin_covers(outfit: Outfit) -> list[Cover]:
+    worn = [garment for garment in (outfit.top, outfit.inner, outfit.bottom) if garment is not None]
+    return [
+        (garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"
+    ]
+
+
+def _clothes(posed: PosedBody, outfit: Outfit) -> list[Item]:
+    top, bottom, inner = outfit.top, outfit.bottom, outfit.inner
+    items: list[Item] = []
+    tucked = top.tucked or (inner is not None and top.opening > 0)
+    outer: list[Cover] = []
+    if bottom is not None:
+        worn_over = [_cover(top, 0.035)] if not top.tucked else []
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, lift=0.004 if tucked else 0.0)
+        if top.tucked:
+            outer = [_cover(bottom, 0.030)]
+    if inner is not None:
+        under = [_cover(top, 0.030)] + ([_cover(bottom, 0.030)] if bottom is not None else [])
+        items += _garment_items(posed, inner, False, under, lift=-0.002)
+    items += _garment_items(posed, top, top is outfit.target, outer, lift=0.006 if inner is not None else 0.0)
+    return items
+
+
+def _garment_items(
+    posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float
+) -> list[Item]:
+    uniforms = cloth_uniforms(garment, target)
+    uniforms["covers"] = covers
+    fit = garment.fit_shape
+    fit = Fit(fit.offset + lift, fit.drape, fit.fall, fit.sleeve, fit.leg)
+    items: list[Item] = []
+    wobble = np.array(garment.wobble, np.float32)
+    if garment.kind in ("top", "dress"):
+        items.append(Item(shell_mesh(posed, "top", fit, wobble), "cloth", uniforms))
+    if garment.kind == "bottom":
+        items.append(Item(shell_mesh(posed, "bottom", fit, wobble), "cloth", uniforms))
+    if garment.skirt is not None:
+        tube = {**uniforms, "garment": _tube_cut(garment), "covers": covers}
+        items.append(Item(skirt_mesh(posed, garment.skirt), "cloth", tube))
+    if garment.collar:
+        width = float(garment.cut[1][1])
+        strip = {**uniforms, "garment": _tube_cut(garment), "covers": [], "print_place": (0.0, 0.0, 0.0, 0.0)}
+        strip |= {"folds": (0.25 * garment.folds[0], *garment.folds[1:]), "block_shape": (0.0, 0.0, 0.0, 0.0)}
+        strip |= {"trim": (0.0, 0.0, 0.0, 0.0), "detail": (0.0, 1.0, 0.5, garment.fabric.weave)}
+        mesh = collars.collar_mesh(posed, garment.collar, width, fit.offset, garment.opening)
+        items.append(Item(mesh, "cloth", strip))
+    return items
+
+
+def _tube_cut(garment: Garment) -> Floats:
+    cut = garment.cut.copy()
+    cut[2] = [4, 0, 0, 0]
+    return cut
+
+
+def cloth_uniforms(garment: Garment, target: bool) -> dict[str, Any]:
+    """Shader parameters of a garment (see ``cloth.frag``)."""
+    fabric: Fabric = garment.fabric
+    label = LABELS[{"top": "upper_clothes", "bottom": "pants", "skirt": "skirt", "dress": "dress"}[garment.kind]]
+    width, height = fabric.print_size
+    closing = {"": 0.0, "buttons": 1.0, "zip": 2.0}[garment.closing]
+    light = sum(fabric.main) > 1.5
+    return {
+        "garment": garment.cut,
+        "label_and_target": (label, label, 1.0 if target else 0.0, 0.0),
+        "fabric": fabric.tile,
+        "print_": fabric.print_ if fabric.print_ is not None else _NO_PRINT,
+        "fabric_scale": (fabric.period, 0.5, 0.5, 0.0),
+        "print_place": (0.0, 0.50 if height < 0.1 else 0.46, width, height),
+        "block_colour": garment.block_colour,
+        "block_shape": garment.block,
+        "trim_colour": garment.trim_colour,
+        "trim": garment.trim,
+        "detail": (closing, 0.085, 0.75, fabric.weave),
+        "detail_colour": (0.85, 0.83, 0.78) if not light else (0.30, 0.27, 0.24),
+        "folds": garment.folds,
+        "finish": (fabric.shine, fabric.gloss, fabric.sheen, 0.0),
+        "noise": noise_texture(),
+    }
+
+
+def _shoes(posed: PosedBody, look: Look) -> Item:
+    fit = Fit(offset=0.007, drape=0.0, fall=0.0)
+    uniforms = {
+        "garment": look.shoe_cut,
+        "covers": [],
+        "label_and_target": (LABELS["left_shoe"], LABELS["right_shoe"], 0.0, 0.0),
+        "fabric": look.shoe_tile(),
+        "print_": _NO_PRINT,
+        "fabric_scale": (0.2, 0.0, 0.0, 0.0),
+        "print_place": (0.0, 0.0, 0.0, 0.0),
+        "block_colour": look.sole_colour,
+        "block_shape": (0.0, 0.0, 0.0, 0.0),
+        "trim_colour": look.shoe_colour,
+        "trim": (0.0, 0.0, 0.0, 0.0),
+        "detail": (1.0 if look.shoe == "sneakers" else 0.0, 1.0, 0.3, 0.3),
+        "detail_colour": (0.9, 0.9, 0.88),
+        "folds": (0.2, 0.0, 0.0, 1.0),
+        "finish": (0.18, 26.0, 0.03, 0.0),
+        "noise": noise_texture(),
+    }
+    return Item(shell_mesh(posed, "feet", fit), "cloth", uniforms)
