@@ -79,12 +79,19 @@ def test_input_is_not_changed_and_same_input_gives_same_bytes():
     assert np.array_equal(points, before[1])
 
 
+def test_a_bare_neck_is_repainted_with_the_garment_above_it_but_not_with_trousers():
+    labels = np.zeros((512, 384), np.uint8)
+    labels[100:140, 150:230] = 18
+    assert agnostic_mask(labels, NO_POINTS, "upper_body")[120, 190] == 255
+    assert agnostic_mask(labels, NO_POINTS, "lower_body")[120, 190] == 0
+
+
 @pytest.mark.parametrize(
     ("labels", "points", "category"),
     [
         (np.zeros((8, 8, 3), np.uint8), NO_POINTS, "upper_body"),
         (np.zeros((8, 8), np.float32), NO_POINTS, "upper_body"),
-        (np.full((8, 8), 18, np.uint8), NO_POINTS, "upper_body"),
+        (np.full((8, 8), 19, np.uint8), NO_POINTS, "upper_body"),
         (np.zeros((8, 8), np.uint8), np.zeros((17, 2)), "upper_body"),
         (np.zeros((8, 8), np.uint8), np.full((18, 2), np.nan), "upper_body"),
         (np.zeros((8, 8), np.uint8), NO_POINTS, "upper"),

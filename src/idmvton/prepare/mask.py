@@ -1,13 +1,14 @@
-"""The agnostic mask: which pixels of a person photo are repainted (IDM-VTON section 4.1, VITON-HD section 3.1).
+"""The agnostic mask: which pixels of a person photo are repainted.
 
-The rules are tables of label names. A category says which labels it repaints, which labels it never touches, and
-whether the arms are repainted along with it; everything else follows from three steps:
+The rules are tables of label names. A category says which labels it repaints, which labels it never touches,
+and whether the arms are repainted along with it; everything else follows from three steps:
 
 1. grow the repainted labels by a fixed band, so that the old garment's outline does not leak;
 2. where sleeves may change, add thick strokes shoulder - elbow - wrist, leaving the hands out;
 3. take away what is kept (face, hair, shoes, bag, hands, the other garment), close the holes, drop specks.
 
-Lengths are stated for a picture 512 pixels high, the size at which the published rules work, and scale with it.
+Lengths are stated for a picture 512 pixels high, the size at which the published rules work, and scale with
+it.
 """
 
 from __future__ import annotations
@@ -46,9 +47,12 @@ ATR_LABELS: Final[tuple[str, ...]] = (
     "scarf",
 )
 """The 18 classes of a parsed person, in the order of their numbers."""
+NECK: Final = 18
+"""One class more that published label maps have: bare skin of neck and trunk, which necklines bare or cover."""
 
 REFERENCE_HEIGHT: Final = 512
 _GARMENT_BAND: Final = 10  # pixels that the repainted labels grow by
+_NECK_BAND: Final = 2  # pixels that bare neck and trunk grow by
 _ARM_BAND: Final = 8  # pixels that the arm strokes grow by
 _FOREARM_REACH: Final = 1.2  # the stroke ends this far along elbow -> wrist: cuffs lie beyond the wrist point
 _SPECK: Final = 0.0005  # parts smaller than this share of the picture are not worth a repaint
@@ -61,7 +65,7 @@ class MaskRule:
     Attributes:
         repaint: labels whose pixels, grown by a band, are repainted.
         keep: labels that stay as they are, besides those of :data:`ALWAYS_KEPT`.
-        arms: whether the arms are repainted too, because sleeves may change.
+        arms: whether arms and bare neck are repainted too, because sleeves and necklines may change.
     """
 
     repaint: tuple[str, ...]
@@ -93,7 +97,7 @@ def agnostic_mask(
     """Says which pixels of a person photo are repainted for a garment of ``category``.
 
     Args:
-        labels: uint8 (H, W), the classes of :data:`ATR_LABELS`.
+        labels: uint8 (H, W), the classes of :data:`ATR_LABELS`, and :data:`NECK` where a parser knows it.
         keypoints: float (18, 2), OpenPose points x, y in pixels of ``labels``; (0, 0) is a missing point.
         category: what is to be exchanged.
         arm_width: width of the arm strokes in pixels of a picture 512 high; the published values are 60 for
@@ -121,7 +125,7 @@ def agnostic_mask(
             stroke = arm_skin if stroke is None else stroke
             kept |= arm_skin & ~stroke  # the hand, and what sticks out of the stroke
             arms |= stroke
-        region |= _grow(arms, round(_ARM_BAND * scale))
+        region |= _grow(arms, round(_ARM_BAND * scale)) | _grow(labels == NECK, round(_NECK_BAND * scale))
     mask = _fill_holes(region & ~kept)
     return _drop_specks(mask, kept) if keep_components else _largest_outline(mask)
 
@@ -133,11 +137,11 @@ def _check(labels: NDArray[np.uint8], keypoints: NDArray[np.floating], category:
             got=f"{labels.dtype} {labels.shape}",
             expected="uint8 (height, width) with the 18 ATR classes",
         )
-    if labels.size == 0 or int(labels.max()) >= len(ATR_LABELS):
+    if labels.size == 0 or int(labels.max()) > NECK:
         raise InputError(
             "the label map holds unknown classes",
             got=f"values up to {labels.max() if labels.size else 'none'}",
-            expected=f"0 to {len(ATR_LABELS) - 1}",
+            expected=f"0 to {NECK}",
             fix="store label numbers, not colours or grey levels",
         )
     if np.shape(keypoints) != (18, 2) or not np.isfinite(keypoints).all():
@@ -165,7 +169,7 @@ def _grow(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 def _arm_stroke(
     joints: NDArray[np.float64], size: tuple[int, int], thickness: int
 ) -> NDArray[np.bool_] | None:
-    """Draws shoulder - elbow - wrist as a thick line with a disc at the shoulder; ``None`` without a wrist."""
+    """Draws shoulder - elbow - wrist as a thick line, a disc at the shoulder; ``None`` without a wrist."""
     shoulder, elbow, wrist = joints
     if np.all(wrist <= 1):
         return None

@@ -172,13 +172,21 @@ def forward_kinematics(joints: Floats, rotations: dict[str, Floats]) -> Floats:
 def skin(vertices: Floats, transforms: Floats, weights: Floats) -> Floats:
     """Linear blend skinning: float (V, 3) posed vertices."""
     blended = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
-    return np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
+    return apply_blend(blended, vertices)
+
+
+def apply_blend(blended: Floats, vertices: Floats) -> Floats:
+    """Moves each vertex (V, 3) by its own transform (V, 3, 4)."""
+    x, y, z = (vertices[:, axis, None] for axis in range(3))
+    moved = blended[:, :, 0] * x + blended[:, :, 1] * y + blended[:, :, 2] * z + blended[:, :, 3]
+    return np.asarray(moved, np.float32)
 
 
 def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     """Unit normals, area weighted; float (V, 3)."""
     corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
     flat = faces.ravel()
     count = len(vertices)
     summed = np.stack(

@@ -79,7 +79,7 @@ def _neck_ring(posed: PosedBody, angle: Floats, width: float, style: str) -> Flo
     anatomy_ = load_anatomy()
     rest, place = posed.body.vertices, anatomy_.coordinates.place
     start = anatomy_.shell_start
-    low, high = (0.722, 0.748) if style != "turtle" else (0.745, 0.775)
+    low, high = (0.722, 0.748) if style != "turtle" else (0.770, 0.792)
     slab = (place[start:, 2] > low) & (place[start:, 2] < high) & (np.abs(place[start:, 0]) < 0.085)
     neck = rest[start:][slab]
     centre = (neck.max(0) + neck.min(0)) / 2

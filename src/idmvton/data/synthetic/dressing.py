@@ -52,7 +52,10 @@ def dress(posed: PosedBody, look: Look, outfit: Outfit) -> list[Item]:
     """Everything that a person shows: skin, clothes, shoes, hair, accessories."""
     items = _clothes(posed, outfit)
     covers = _skin_covers(outfit) + [(look.shoe_cut, 0.012)]
-    items.insert(0, Item(skin_mesh(posed), "skin", {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}))
+    uniforms = {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}
+    uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
+    uniforms["hairline"] = hair.hairline(look)
+    items.insert(0, Item(skin_mesh(posed), "skin", uniforms))
     items.append(_shoes(posed, look))
     items += hair.hair_items(posed, look)
     items += accessories.accessory_items(posed, look)

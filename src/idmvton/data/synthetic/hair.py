@@ -16,10 +16,19 @@ from idmvton.data.synthetic.shells import PosedBody, grid_faces
 Floats = NDArray[np.float32]
 
 # The hairline: elevation by azimuth from the front (radians).
-_LINE_AZIMUTH: Final = (0.0, 0.45, 0.80, 1.02, 1.22, 1.50, 1.85, 2.30, 3.15)
-_LINE_ELEVATION: Final = (0.56, 0.55, 0.43, 0.10, -0.05, 0.02, -0.35, -0.66, -0.78)
+LINE_AZIMUTH: Final = (0.0, 0.45, 0.80, 1.02, 1.22, 1.50, 1.75, 2.10, 3.15)
+_LINE_ELEVATION: Final = (0.41, 0.41, 0.32, 0.12, -0.20, -0.12, -0.10, -0.58, -0.85)
 HANGING: Final = {"bob": (0.11, 0.15), "shoulder": (0.19, 0.25), "long": (0.32, 0.46)}
 VOLUME: Final = {"afro": 0.055, "quiff": 0.022, "short": 0.014, "crop": 0.006, "bun": 0.007, "ponytail": 0.007}
+
+
+def hairline(look: Look) -> tuple[float, ...]:
+    """Elevations of the hairline at :data:`LINE_AZIMUTH`."""
+    shift = 0.06 * (look.hair_shape[3] - 0.5)
+    return tuple(
+        height + shift * float(np.cos(azimuth))
+        for azimuth, height in zip(LINE_AZIMUTH, _LINE_ELEVATION, strict=True)
+    )
 
 
 def hair_items(posed: PosedBody, look: Look) -> list[Item]:
@@ -64,8 +73,7 @@ def _cap(posed: PosedBody, look: Look) -> Mesh:
     azimuth, elevation = anatomy.hair["azimuth"], anatomy.hair["elevation"]
     azimuth = np.append(azimuth, np.pi)
     points = np.concatenate([points, points[:, :1]], 1)
-    line = np.interp(np.abs(azimuth), _LINE_AZIMUTH, _LINE_ELEVATION)
-    line = line + 0.05 * (look.hair_shape[3] - 0.5) * np.cos(azimuth)
+    line = np.interp(np.abs(azimuth), LINE_AZIMUTH, hairline(look))
     above = elevation[:, None] - line[None]
     volume = VOLUME.get(look.hair, 0.012) * (0.8 + 0.5 * look.hair_shape[4])
     rise = np.clip(above / 0.35, 0, 1) ** 0.6

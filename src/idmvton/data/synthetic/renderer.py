@@ -141,17 +141,25 @@ class Renderer:
         """
         gl, context = self.gl, self.context
         context.enable(gl.DEPTH_TEST)
+        prepared = [self._prepare(item, view, mode, backdrop, size) for item in items]
         self._shadow_target.use()
         self._shadow_target.clear(depth=1.0)
-        for item in items if mode == 0 else []:
-            if item.shadow:
-                self._draw(item, view, shadow=True, mode=0, backdrop=None, size=size)
+        for item, draw in zip(items, prepared, strict=True):
+            if item.shadow and mode == 0:
+                draw.run(view.light_projection, depth=True)
         target = self._target(size)
         target.use()
         target.clear()
         self._fill(target, backdrop, size)
-        for item in items:
-            self._draw(item, view, shadow=False, mode=mode, backdrop=backdrop, size=size)
+        target.color_mask = ((False,) * 4,) * 2
+        for draw in prepared:  # depth first, so that every pixel is shaded once
+            draw.run(view.view_projection, depth=True)
+        target.color_mask = ((True,) * 4,) * 2
+        context.depth_func = "=="
+        for draw in prepared:
+            draw.run(view.view_projection, depth=False)
+            draw.release()
+        context.depth_func = "<"
         return Frame(self._read(target, size, 0)[..., :3], self._read(target, size, 1))
 
     def body_map(self, mesh: Mesh, view: View, size: tuple[int, int]) -> Bytes:
@@ -160,7 +168,9 @@ class Renderer:
         target.use()
         target.clear()
         self.context.enable(self.gl.DEPTH_TEST)
-        self._draw(Item(mesh, "parts"), view, shadow=False, mode=0, backdrop=None, size=size)
+        draw = self._prepare(Item(mesh, "parts"), view, 0, np.zeros((1, 1, 3), np.uint8), size)
+        draw.run(view.view_projection, depth=False)
+        draw.release()
         return self._read(target, size, 0)
 
     def _target(self, size: tuple[int, int]) -> Any:
@@ -182,11 +192,11 @@ class Renderer:
         alpha = np.full((*flat.shape[:2], 1), 255, np.uint8)
         target.color_attachments[0].write(np.concatenate([flat, alpha], 2).tobytes())
 
-    def _program(self, material: str, shadow: bool) -> Any:
-        key = (material, shadow)
+    def _program(self, material: str, depth: bool) -> Any:
+        key = (material, depth)
         if key not in self._programs:
             source = {name: _shader(name) for name in ("surface.vert", "garment_cut.glsl", "light.glsl")}
-            head = "#version 330\n" + ("#define SHADOW\n" if shadow else "")
+            head = "#version 330\n" + ("#define DEPTH\n" if depth else "")
             body = _shader(f"{material}.frag")
             declared, main = body.split("layout(location = 0)", 1)
             fragment = f"{head}{declared}{source['garment_cut.glsl']}{source['light.glsl']}"
@@ -206,36 +216,25 @@ class Renderer:
             self._static[key] = (source, self.context.buffer(data))
         return self._static[key][1]
 
-    def _draw(
-        self, item: Item, view: View, *, shadow: bool, mode: int, backdrop: Bytes | None, size: tuple[int, int]
-    ) -> None:
-        program = self._program(item.material, shadow)
+    def _prepare(self, item: Item, view: View, mode: int, backdrop: Bytes, size: tuple[int, int]) -> _Draw:
         mesh = item.mesh
         sources = (mesh.vertices, mesh.normals, mesh.where, mesh.where, mesh.where, mesh.paint)
         columns = (slice(0, 3), slice(0, 3), slice(0, 4), slice(4, 8), slice(8, 12), slice(0, 4))
         content, made = [], []
         for (name, width), source, column in zip(ATTRIBUTES, sources, columns, strict=True):
-            if name in program:
-                buffer = self._buffer(source, source, column)
-                made += [buffer] if source.flags.writeable else []
-                content.append((buffer, f"{width}f", name))
+            buffer = self._buffer(source, source, column)
+            made += [buffer] if source.flags.writeable else []
+            content.append((buffer, f"{width}f", name))
         index = self.context.buffer(np.ascontiguousarray(mesh.faces, np.int32).tobytes())
-        array = self.context.vertex_array(program, content, index)
-        camera = view.light_projection if shadow else view.view_projection
         values: dict[str, Any] = {
             **view.uniforms,
             **item.uniforms,
-            "view_projection": camera,
             "light_projection": view.light_projection,
             "output_mode": mode,
             "picture_size": (float(size[1]), float(size[0])),
+            "backdrop": backdrop[::-1],
         }
-        if backdrop is not None:
-            values["backdrop"] = backdrop[::-1]
-        temporary = self._bind(program, values)
-        array.render()
-        for resource in (array, index, *made, *temporary):
-            resource.release()
+        return _Draw(self, item.material, content, index, values, [index, *made])
 
     def _bind(self, program: Any, values: Mapping[str, Any]) -> list[Any]:
         """Sets the uniforms that the program has; returns the textures made for this draw only."""
@@ -267,10 +266,34 @@ class Renderer:
         height, width, channels = pixels.shape
         texture = self.context.texture((width, height), channels, np.ascontiguousarray(pixels).tobytes(), alignment=1)
         texture.build_mipmaps()
-        texture.filter = (self.gl.LINEAR_MIPMAP_LINEAR, self.gl.LINEAR)
+        texture.filter = (self.gl.LINEAR_MIPMAP_NEAREST, self.gl.LINEAR)
         if keep:
             self._textures[id(pixels)] = (pixels, texture)
         return texture, not keep
+
+
+class _Draw:
+    """Buffers of one item, ready to be drawn several times."""
+
+    def __init__(
+        self, owner: Renderer, material: str, content: list[Any], index: Any, values: dict[str, Any], made: list[Any]
+    ) -> None:
+        self.owner, self.material, self.values = owner, material, values
+        self.content, self.index, self.made = content, index, made
+
+    def run(self, camera: Floats, *, depth: bool) -> None:
+        """Draws depth alone, or the shaded surface."""
+        program = self.owner._program(self.material, depth)
+        content = [entry for entry in self.content if entry[2] in program]
+        array = self.owner.context.vertex_array(program, content, self.index)
+        self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
+        array.render()
+        array.release()
+
+    def release(self) -> None:
+        """Frees what was made for this picture."""
+        for resource in self.made:
+            resource.release()
 
 
 def _bind_garments(program: Any, name: str, value: Any) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import anatomy
-from idmvton.data.synthetic.bodies import Body, load_anatomy, skin, vertex_normals
+from idmvton.data.synthetic.bodies import Body, apply_blend, load_anatomy, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 
 Floats = NDArray[np.float32]
@@ -55,6 +55,7 @@ class PosedBody:
         transforms: float (B, 3, 4).
         vertices, normals: float (V, 3), posed.
         rest_normals: float (S, 3), of the shell at rest.
+        shell_blend: float (S, 3, 4), the blended transforms of the shell.
     """
 
     body: Body
@@ -62,6 +63,7 @@ class PosedBody:
     vertices: Floats
     normals: Floats
     rest_normals: Floats
+    shell_blend: Floats
 
 
 @functools.lru_cache(maxsize=1)
@@ -72,17 +74,19 @@ def packed_coordinates() -> Floats:
     return packed
 
 
-@functools.lru_cache(maxsize=1)
-def shell_coordinates() -> Floats:
-    """The packed coordinates of the shell alone."""
-    packed = packed_coordinates()[load_anatomy().shell_start :].copy()
-    packed.flags.writeable = False
-    return packed
+@dataclass(frozen=True, slots=True)
+class ShellPart:
+    """A part of the shell: ``vertices`` are numbers within the shell, ``faces`` count those."""
+
+    vertices: Ints
+    faces: Ints
+    where: Floats
+    paint: Floats
 
 
 @functools.lru_cache(maxsize=8)
-def shell_faces(part: str) -> Ints:
-    """Shell triangles, numbered from the shell's first vertex: ``top``, ``bottom`` or ``feet``."""
+def shell_part(part: str) -> ShellPart:
+    """``top``, ``bottom`` or ``feet``; arrays are read-only, so that the renderer keeps them."""
     anatomy_ = load_anatomy()
     where = anatomy_.coordinates
     faces = anatomy_.faces["shell"]
@@ -93,18 +97,24 @@ def shell_faces(part: str) -> Ints:
         "bottom": (height.min(1) < 0.42) & ~arm,
         "feet": along.max(1) > 1.5,
     }[part]
-    return (faces[keep] - anatomy_.shell_start).astype(np.int32)
+    used, local = np.unique(faces[keep], return_inverse=True)
+    packed = packed_coordinates()[used].copy()
+    paint = np.zeros((len(used), 4), np.float32)
+    packed.flags.writeable = paint.flags.writeable = False
+    numbers = (used - anatomy_.shell_start).astype(np.int32)
+    return ShellPart(numbers, local.reshape(-1, 3).astype(np.int32), packed, paint)
 
 
 def pose_body(body: Body, transforms: Floats) -> PosedBody:
     """Skins a body and computes its normals."""
     anatomy_ = load_anatomy()
-    vertices = skin(body.vertices, transforms, anatomy_.skin_weights)
+    blend = (anatomy_.skin_weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
+    vertices = apply_blend(blend, body.vertices)
     faces = np.concatenate([anatomy_.faces[part] for part in ("skin", "eyes", "lashes")])
     normals = vertex_normals(vertices, faces)
     shell = body.vertices[anatomy_.shell_start :]
     rest_normals = vertex_normals(shell, anatomy_.faces["shell"] - anatomy_.shell_start)
-    return PosedBody(body, transforms, vertices, normals, rest_normals)
+    return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
 def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None) -> Mesh:
@@ -112,33 +122,31 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
 
     Args:
         posed: the wearer.
-        part: which triangles, see :func:`shell_faces`.
+        part: which triangles, see :func:`shell_part`.
         fit: how loose.
         wobble: float (4,), phases of soft waves in a loose garment.
     """
-    anatomy_ = load_anatomy()
-    rest = posed.body.vertices[anatomy_.shell_start :]
-    where = anatomy_.coordinates
-    start = anatomy_.shell_start
-    seam, height = where.arm_seam[start:], where.place[start:, 2]
-    along, leg_along = where.arm_along[start:], where.leg_along[start:]
+    chosen = shell_part(part)
+    numbers, where = chosen.vertices, chosen.where
+    rest = posed.body.vertices[load_anatomy().shell_start :][numbers]
+    seam, height, along = where[:, 3], where[:, 2], where[:, 4]
+    leg_along, around = where[:, 8], where[:, 6]
     offset = np.full(len(rest), fit.offset, np.float32)
     offset += fit.sleeve * _smooth(0.0, 0.08, seam) * (0.75 + 0.25 * np.clip(along, 0, 1))
-    crotch = _smooth(0.015, 0.07, np.abs(where.place[start:, 0])) + _smooth(0.3, 0.8, leg_along)
+    crotch = _smooth(0.015, 0.07, np.abs(where[:, 0])) + _smooth(0.3, 0.8, leg_along)
     offset += fit.leg * _smooth(0.05, 1.8, leg_along) * np.clip(crotch, 0, 1)
     offset *= np.where(height < 0.02, np.clip(0.35 + crotch, 0, 1), 1.0)
     if wobble is not None:
-        wave = np.sin(where.torso_around[start:] * 21 + wobble[0] + height * 5 * np.sin(wobble[1]))
-        wave += 0.6 * np.sin(where.torso_around[start:] * 37 + wobble[2] + height * 9)
+        wave = np.sin(around * 21 + wobble[0] + height * 5 * np.sin(wobble[1]))
+        wave += 0.6 * np.sin(around * 37 + wobble[2] + height * 9)
         looseness = fit.fall * _smooth(0.5, 0.1, height) * 0.006 + fit.sleeve * 0.12 * _smooth(0, 0.05, seam)
         offset += wave * looseness
-    moved = rest + posed.rest_normals * offset[:, None]
+    moved = rest + posed.rest_normals[numbers] * offset[:, None]
     if part == "top" and (fit.drape > 0 or fit.fall > 0):
         moved = _drape(moved, seam, height, fit)
-    vertices = skin(moved, posed.transforms, anatomy_.skin_weights[start:])
-    faces = shell_faces(part)
-    normals = vertex_normals(vertices, faces)
-    return Mesh(vertices, normals, shell_coordinates(), np.zeros((len(rest), 4), np.float32), faces)
+    vertices = apply_blend(posed.shell_blend[numbers], moved)
+    normals = vertex_normals(vertices, chosen.faces)
+    return Mesh(vertices, normals, where, chosen.paint, chosen.faces)
 
 
 def _drape(moved: Floats, seam: Floats, height: Floats, fit: Fit) -> Floats:
@@ -149,8 +157,7 @@ def _drape(moved: Floats, seam: Floats, height: Floats, fit: Fit) -> Floats:
     flat = points[:, :2] - middle
     rows = 26
     row = np.clip((height[torso] / 0.64 * rows).astype(int), 0, rows - 1)
-    support = np.full((rows, NUM_DIRECTIONS), -1.0)
-    np.maximum.at(support, row, flat @ _NORMALS.T)
+    support = _highest(flat @ _NORMALS.T, row, rows)
     for below in range(rows - 2, -1, -1):  # row 0 is the lowest
         chest = support[below + 1]
         hanging = (1 - fit.fall) * support[below] + fit.fall * chest
@@ -167,6 +174,15 @@ def _drape(moved: Floats, seam: Floats, height: Floats, fit: Fit) -> Floats:
     push = 1 + np.maximum(target - own, 0) * share / np.maximum(own, 1e-6)
     result = moved.copy()
     result[torso, :2] = middle + flat * push[:, None]
+    return result
+
+
+def _highest(values: Floats, row: Ints, rows: int) -> Floats:
+    """Row-wise maximum of ``values`` (N, directions); empty rows are -1."""
+    order = np.argsort(row, kind="stable")
+    present, starts = np.unique(row[order], return_index=True)
+    result = np.full((rows, values.shape[1]), -1.0)
+    result[present] = np.maximum.reduceat(values[order], starts)
     return result
 
 

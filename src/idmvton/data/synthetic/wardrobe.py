@@ -299,3 +299,13 @@ def _block(
         return (3.0, float(rng.uniform(0.50, 0.58)), 0.0008, 0.0), f"a {name} yoke", colour
     middle = {"top": 0.40, "dress": 0.1, "bottom": -0.2, "skirt": 0.1}[model.kind]
     return (4.0, middle, 0.25, 0.0), f"a gradient to {name}", colour
+
+
+def recolour(garment: Garment, rng: np.random.Generator) -> Garment:
+    """The same cut in another fabric."""
+    fabric = make_fabric(rng, MODELS[garment.item].fabrics, MODELS[garment.item].printed)
+    while fabric.colour == garment.fabric.colour and fabric.name == garment.fabric.name:
+        fabric = make_fabric(rng, None, MODELS[garment.item].printed)
+    return replace(
+        garment, fabric=fabric, trim_colour=fabric.main, block=(0.0, 0.0, 0.0, 0.0), block_name=""
+    )

@@ -69,12 +69,12 @@ float fold_height(bool sleeve, bool leg, bool tube) {
 }
 
 void main() {
-    float inside = garment_distance(garment, where0, where1, where2);
-    if (inside < 0.0) discard;
+#ifdef DEPTH
+    if (garment_distance(garment, where0, where1, where2) < 0.0) discard;
     for (int i = 0; i < num_covers; i++) {
         if (garment_distance(covers[i], where0, where1, where2) > cover_margin[i]) discard;
     }
-#ifndef SHADOW
+#else
     vec3 p = where0.xyz;
     int kind = int(garment.shape.x + 0.5);
     bool tube = kind == KIND_TUBE;

@@ -6,24 +6,23 @@ struct Garment {
     vec4 shape;   // kind, armhole offset, front opening at the top, front opening at the hem
 };
 const int KIND_NONE = 0, KIND_TOP = 1, KIND_BOTTOM = 2, KIND_SHOE = 3, KIND_TUBE = 4;
-const float NECK_HEIGHT = 0.725;
+
+// Height of the shoulder line where a neckline of this half width meets it.
+float shoulder_height(float width) { return 0.6846 + 0.0054 / max(width, 0.05); }
 
 float neck_distance(vec4 neck, vec3 place, float front) {
     int type = int(neck.x + 0.5);
     float width = neck.y;
     float depth = mix(neck.w, neck.z, smoothstep(-0.03, 0.03, front));
     float side = abs(place.x);
-    float below = NECK_HEIGHT - place.z;
+    float below = max(shoulder_height(width) - place.z, 0.0);
     if (type == 1) { // V; the back is round
-        if (front < 0.0) depth = neck.w;
-        if (front >= 0.0) {
-            return (side - width * (1.0 - below / depth)) * depth / length(vec2(width, depth));
-        }
+        if (front >= 0.0) return (side - width * (1.0 - below / neck.z)) * neck.z / length(vec2(width, neck.z));
+        depth = neck.w;
     }
     if (type == 2 && front >= 0.0) return max(side - width, below - depth); // square
     if (type == 3) return 0.790 + 0.35 * (place.y + 0.02) - place.z;        // turtle: up the neck
     if (type == 4) return 0.635 - 0.05 * exp(-side * side * 90.0) - place.z; // off-shoulder
-    if (below <= 0.0) return side - width;
     vec2 scaled = vec2(side / width, below / depth);
     return (length(scaled) - 1.0) * min(width, depth);
 }

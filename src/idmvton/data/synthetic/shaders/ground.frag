@@ -13,7 +13,7 @@ uniform vec2 picture_size;
 uniform float shadow_depth;
 
 void main() {
-#ifndef SHADOW
+#ifndef DEPTH
     vec3 colour = texture(backdrop, gl_FragCoord.xy / picture_size).rgb;
     float contact = exp(-dot(position.xy, position.xy) * 9.0);
     float dark = 1.0 - lit(light_position, 0.002);

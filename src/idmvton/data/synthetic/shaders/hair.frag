@@ -18,8 +18,9 @@ void main() {
     float fine = texture(noise, strand * vec2(1.0, 0.11)).b;
     float lock = texture(noise, strand * vec2(0.17, 0.06) + 0.37).g;
     float ragged = (texture(noise, vec2(where0.x * hair_shape.x * 0.9, 0.3)).b - 0.5) * hair_shape.w;
+#ifdef DEPTH
     if (where1.x + ragged < 0.0) discard;
-#ifndef SHADOW
+#else
     vec3 base = mix(linear_colour(hair_colour), linear_colour(tip_colour), smoothstep(0.4, 1.0, paint.y));
     vec3 colour = base * (0.55 + 0.75 * fine) * (0.7 + 0.6 * lock);
     vec3 n = normalize(normal);

@@ -12,9 +12,7 @@ uniform float shadow_softness; // in shadow-map texels
 uniform sampler2DShadow shadow_map;
 uniform int output_mode; // 0 picture, 1 bare colour, 2 fabric coordinates
 
-const vec2 TAPS[8] = vec2[](
-    vec2(-0.7, -0.3), vec2(0.2, -0.8), vec2(0.8, 0.1), vec2(-0.2, 0.7),
-    vec2(-0.3, -0.1), vec2(0.4, 0.4), vec2(0.5, -0.4), vec2(-0.8, 0.5));
+const vec2 TAPS[5] = vec2[](vec2(-0.75, -0.35), vec2(0.3, -0.85), vec2(0.85, 0.3), vec2(-0.3, 0.8), vec2(0.0, 0.0));
 
 float lit(vec4 place, float bias) {
     vec3 at = place.xyz / place.w * 0.5 + 0.5;
@@ -23,8 +21,8 @@ float lit(vec4 place, float bias) {
     mat2 spin = mat2(cos(turn), -sin(turn), sin(turn), cos(turn));
     float sum = 0.0;
     vec2 texel = shadow_softness / vec2(textureSize(shadow_map, 0));
-    for (int i = 0; i < 8; i++) sum += texture(shadow_map, vec3(at.xy + spin * TAPS[i] * texel, at.z - bias));
-    return sum / 8.0;
+    for (int i = 0; i < 5; i++) sum += texture(shadow_map, vec3(at.xy + spin * TAPS[i] * texel, at.z - bias));
+    return sum / 5.0;
 }
 
 vec3 linear_colour(vec3 c) { return c * c * (c * 0.305306 + 0.682171) + c * 0.012523; }

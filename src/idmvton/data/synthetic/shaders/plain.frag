@@ -13,7 +13,7 @@ uniform vec4 plain_finish; // shine, gloss, label, grain
 uniform sampler2D noise;
 
 void main() {
-#ifndef SHADOW
+#ifndef DEPTH
     vec3 n = normalize(normal);
     if (!gl_FrontFacing) n = -n;
     float grain = texture(noise, where0.xy * 6.0).b - 0.5;

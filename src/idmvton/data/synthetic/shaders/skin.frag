@@ -17,6 +17,8 @@ uniform vec3 iris_colour;
 uniform vec3 brow_colour;
 uniform vec4 brow_shape; // height, thickness, arch, strength
 uniform vec3 base_colour;
+uniform vec4 scalp; // hair colour (display), strength
+uniform float hairline[9];
 uniform vec3 face_extra; // beard strength, blush, age lines
 uniform sampler2D noise;
 
@@ -30,6 +32,19 @@ float brow(vec3 p) {
     return inside * smoothstep(0.024, 0.018, abs(at.x)) * step(p.y, -0.09);
 }
 
+// How far inside the hairline a place on the head is, radians of elevation; azimuths are those of hair.py.
+float inside_hairline(vec3 p) {
+    const float AZIMUTH[9] = float[](0.0, 0.45, 0.80, 1.02, 1.22, 1.50, 1.75, 2.10, 3.15);
+    vec3 from = p - vec3(0.0, -0.032, 0.925);
+    float azimuth = abs(atan(from.x, -from.y));
+    float line = hairline[8];
+    for (int i = 7; i >= 0; i--) {
+        if (azimuth < AZIMUTH[i + 1])
+            line = mix(hairline[i], hairline[i + 1], clamp((azimuth - AZIMUTH[i]) / (AZIMUTH[i + 1] - AZIMUTH[i]), 0.0, 1.0));
+    }
+    return atan(from.z, length(from.xy)) - line;
+}
+
 int label_of(vec3 p) {
     if (head_distance(p) > 0.0) return 11;
     if (where0.w > 0.0) return p.x > 0.0 ? 14 : 15;
@@ -38,10 +53,11 @@ int label_of(vec3 p) {
 }
 
 void main() {
+#ifdef DEPTH
     for (int i = 0; i < num_covers; i++) {
         if (garment_distance(covers[i], where0, where1, where2) > cover_margin[i]) discard;
     }
-#ifndef SHADOW
+#else
     vec3 p = where0.xyz;
     int kind = int(paint.w + 0.5);
     int label = label_of(p);
@@ -53,10 +69,10 @@ void main() {
     float grain = texture(noise, p.xz * 3.0).r - 0.5;
     float fine = texture(noise, p.xz * 22.0 + p.y * 9.0).b - 0.5;
     if (kind == 1) {
-        vec2 at = vec2(abs(p.x) - 0.0312, p.z - 0.8935);
+        vec2 at = vec2(abs(p.x) - 0.0310, p.z - 0.8884);
         float r = length(at);
         vec3 iris = linear_colour(iris_colour) * (0.7 + 0.6 * smoothstep(0.001, 0.005, r));
-        colour = mix(vec3(0.72, 0.69, 0.67), iris, smoothstep(0.0066, 0.0058, r));
+        colour = mix(vec3(0.60, 0.57, 0.55), iris, smoothstep(0.0064, 0.0057, r));
         colour = mix(colour, vec3(0.01), smoothstep(0.0030, 0.0023, r));
         colour *= mix(0.5, 1.0, smoothstep(0.008, -0.002, at.y));
         shine = 0.55; gloss = 90.0; wrap = 0.4; bleed = vec3(0.0); label = 11;
@@ -77,14 +93,18 @@ void main() {
         beard = max(beard, smoothstep(0.010, 0.004, abs(p.z - 0.8475)) * smoothstep(0.03, 0.02, abs(p.x)) * in_face);
         beard *= (1.0 - paint.x) * face_extra.x;
         colour = mix(colour, linear_colour(brow_colour), beard * (0.75 + 1.2 * fine));
+        if (scalp.w > 0.0 && p.z > 0.80) {
+            float root = smoothstep(-0.07, 0.06, inside_hairline(p) + (fine + grain) * 0.16) * (1.0 - paint.x);
+            colour = mix(colour, linear_colour(scalp.rgb) * 0.8, root * scalp.w);
+        }
         colour = mix(colour, mix(colour, vec3(0.75, 0.48, 0.44), 0.4), paint.z);
         shine = mix(shine, 0.28, paint.x);
         occlusion = 1.0 - 0.35 * smoothstep(-0.01, -0.035, head_distance(p)) * step(-0.07, head_distance(p))
                     * step(p.y, 0.0);
         n = bumped(n, (grain * 0.0006 + fine * 0.00022) * (1.0 + face_extra.z));
         float lower = min(0.215 - 0.10 * abs(p.x) - p.z, (p.z - 0.012) - abs(p.x) * 0.55 + 0.02);
-        float upper = min(0.575 + 0.25 * abs(p.x) - p.z, p.z - 0.43);
-        float base = step(where0.w, -0.012) * smoothstep(-0.001, 0.001, max(lower, upper));
+        float upper = min(0.545 - p.z, p.z - 0.43);
+        float base = step(where0.w, -0.03) * smoothstep(-0.001, 0.001, max(lower, upper));
         if (base > 0.5) {
             colour = linear_colour(base_colour) * (0.95 + 0.1 * fine);
             shine = 0.02; bleed = vec3(0.0);

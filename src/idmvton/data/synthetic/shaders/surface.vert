@@ -7,6 +7,7 @@ in vec4 in_where2; // leg_along, leg_around, leg_front, arm_front
 in vec4 in_paint;  // skin: lips, eyelids, nails, kind; others: free
 uniform mat4 view_projection;
 uniform mat4 light_projection;
+invariant gl_Position;
 out vec3 position;
 out vec3 normal;
 out vec4 where0;

@@ -1,0 +1,1 @@
+"""The studio: rendered adults in parametric garments, with exact ground truth."""
