@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic import accessories, collars, hair
-from idmvton.data.synthetic.bodies import load_anatomy
+from idmvton.data.synthetic import accessories, collars, cuts, hair
+from idmvton.data.synthetic.bodies import load_anatomy, vertex_normals
 from idmvton.data.synthetic.fabrics import Fabric, noise_texture
 from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
@@ -28,6 +28,7 @@ Floats = NDArray[np.float32]
 Cover = tuple[Floats, float]
 
 LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
+COARSE: Final = 0.0055  # details of this size in metres allow the shell without its subdivision
 _NO_PRINT: Final = np.zeros((4, 4, 4), np.uint8)
 _NO_PRINT.flags.writeable = False
 
@@ -48,27 +49,48 @@ class Outfit:
     target: Garment
 
 
-def dress(posed: PosedBody, look: Look, outfit: Outfit) -> list[Item]:
-    """Everything that a person shows: skin, clothes, shoes, hair, accessories."""
-    items = _clothes(posed, outfit)
+def dress(posed: PosedBody, look: Look, outfit: Outfit, cell: float = 0.0) -> list[Item]:
+    """Everything that a person shows: skin, clothes, shoes, hair, accessories.
+
+    ``cell``: details of the skin smaller than this many metres are merged.
+    """
+    coarse = cell >= COARSE
+    items = _clothes(posed, outfit, coarse)
     covers = _skin_covers(outfit) + [(look.shoe_cut, 0.012)]
     uniforms = {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}
     uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
     uniforms["hairline"] = hair.hairline(look)
-    items.insert(0, Item(skin_mesh(posed), "skin", uniforms))
-    items.append(_shoes(posed, look))
-    items += hair.hair_items(posed, look)
+    items.insert(0, Item(skin_mesh(posed, covers, cell), "skin", uniforms, closed=True))
+    items.append(_shoes(posed, look, coarse))
+    items += hair.hair_items(posed, look, step=2 if coarse else 1)
     items += accessories.accessory_items(posed, look)
     return items
 
 
-def garment_alone(posed: PosedBody, garment: Garment) -> list[Item]:
+def garment_alone(posed: PosedBody, garment: Garment, cell: float = 0.0) -> list[Item]:
     """A garment as a ghost mannequin wears it."""
-    return _garment_items(posed, garment, target=True, covers=[], lift=0.0)
+    return _garment_items(posed, garment, target=True, covers=[], lift=0.0, coarse=cell >= COARSE)
 
 
-@functools.lru_cache(maxsize=1)
-def _skin_parts() -> tuple[Floats, NDArray[np.int32]]:
+@functools.lru_cache(maxsize=8)
+def simplified_skin(cell: float) -> NDArray[np.int32]:
+    """Skin triangles after merging vertices that lie within ``cell`` metres and face the same way."""
+    anatomy = load_anatomy()
+    faces = anatomy.faces["skin"]
+    if cell <= 0:
+        return faces
+    normals = vertex_normals(anatomy.mean, faces)
+    place = np.floor(anatomy.mean / cell).astype(np.int64) + 2048
+    octant = ((normals > 0) @ np.array([1, 2, 4])).astype(np.int64)
+    key = ((place[:, 0] * 4096 + place[:, 1]) * 4096 + place[:, 2]) * 8 + octant
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    merged = first[inverse.ravel()][faces].astype(np.int32)
+    a, b, c = merged.T
+    return merged[(a != b) & (b != c) & (a != c)]
+
+
+@functools.lru_cache(maxsize=8)
+def _skin_parts(cell: float) -> tuple[Floats, NDArray[np.int32]]:
     """Paint and faces of skin, eyes and lashes; read-only."""
     anatomy = load_anatomy()
     paint = np.zeros((len(anatomy.mean), 4), np.float32)
@@ -76,13 +98,18 @@ def _skin_parts() -> tuple[Floats, NDArray[np.int32]]:
     paint[np.unique(anatomy.faces["eyes"]), 3] = 1
     paint[np.unique(anatomy.faces["lashes"]), 3] = 2
     paint.flags.writeable = False
-    faces = np.concatenate([anatomy.faces[part] for part in ("skin", "eyes", "lashes")])
+    faces = np.concatenate([simplified_skin(cell), anatomy.faces["eyes"], anatomy.faces["lashes"]])
     return paint, faces
 
 
-def skin_mesh(posed: PosedBody) -> Mesh:
-    """The bare body, eyes and lashes."""
-    paint, faces = _skin_parts()
+def skin_mesh(posed: PosedBody, covers: list[Cover], cell: float = 0.0) -> Mesh:
+    """The bare body, eyes and lashes; triangles that clothes hide entirely are left out."""
+    paint, faces = _skin_parts(cell)
+    hidden = np.zeros(len(paint), bool)
+    where = packed_coordinates()
+    for cut, margin in covers:
+        hidden |= cuts.distance(cut, where) > margin
+    faces = faces[~hidden[faces].all(1)]
     return Mesh(posed.vertices, posed.normals, packed_coordinates(), paint, faces)
 
 
@@ -100,25 +127,25 @@ def _skin_covers(outfit: Outfit) -> list[Cover]:
     ]
 
 
-def _clothes(posed: PosedBody, outfit: Outfit) -> list[Item]:
+def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:
     top, bottom, inner = outfit.top, outfit.bottom, outfit.inner
     items: list[Item] = []
     tucked = top.tucked or (inner is not None and top.opening > 0)
     outer: list[Cover] = []
     if bottom is not None:
         worn_over = [_cover(top, 0.035)] if not top.tucked else []
-        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, lift=0.004 if tucked else 0.0)
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.004 if tucked else 0.0, coarse)
         if top.tucked:
             outer = [_cover(bottom, 0.030)]
     if inner is not None:
         under = [_cover(top, 0.030)] + ([_cover(bottom, 0.030)] if bottom is not None else [])
-        items += _garment_items(posed, inner, False, under, lift=-0.002)
-    items += _garment_items(posed, top, top is outfit.target, outer, lift=0.006 if inner is not None else 0.0)
+        items += _garment_items(posed, inner, False, under, -0.002, coarse)
+    items += _garment_items(posed, top, top is outfit.target, outer, 0.006 if inner is not None else 0.0, coarse)
     return items
 
 
 def _garment_items(
-    posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float
+    posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float, coarse: bool
 ) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
     uniforms["covers"] = covers
@@ -127,9 +154,9 @@ def _garment_items(
     items: list[Item] = []
     wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
-        items.append(Item(shell_mesh(posed, "top", fit, wobble), "cloth", uniforms))
+        items.append(Item(_trimmed(shell_mesh(posed, "top", fit, wobble, coarse), garment.cut), "cloth", uniforms))
     if garment.kind == "bottom":
-        items.append(Item(shell_mesh(posed, "bottom", fit, wobble), "cloth", uniforms))
+        items.append(Item(_trimmed(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut), "cloth", uniforms))
     if garment.skirt is not None:
         tube = {**uniforms, "garment": _tube_cut(garment), "covers": covers}
         items.append(Item(skirt_mesh(posed, garment.skirt), "cloth", tube))
@@ -141,6 +168,12 @@ def _garment_items(
         mesh = collars.collar_mesh(posed, garment.collar, width, fit.offset, garment.opening)
         items.append(Item(mesh, "cloth", strip))
     return items
+
+
+def _trimmed(mesh: Mesh, cut: Floats) -> Mesh:
+    """Leaves out triangles that the cut removes entirely."""
+    inside = cuts.distance(cut, mesh.where) > -0.03
+    return replace(mesh, faces=mesh.faces[inside[mesh.faces].any(1)])
 
 
 def _tube_cut(garment: Garment) -> Floats:
@@ -175,7 +208,7 @@ def cloth_uniforms(garment: Garment, target: bool) -> dict[str, Any]:
     }
 
 
-def _shoes(posed: PosedBody, look: Look) -> Item:
+def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
     fit = Fit(offset=0.007, drape=0.0, fall=0.0)
     uniforms = {
         "garment": look.shoe_cut,
@@ -195,4 +228,4 @@ def _shoes(posed: PosedBody, look: Look) -> Item:
         "finish": (0.18, 26.0, 0.03, 0.0),
         "noise": noise_texture(),
     }
-    return Item(shell_mesh(posed, "feet", fit), "cloth", uniforms)
+    return Item(_trimmed(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut), "cloth", uniforms, closed=look.shoe in ("sneakers", "ankle boots"))

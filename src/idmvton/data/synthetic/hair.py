@@ -31,8 +31,8 @@ def hairline(look: Look) -> tuple[float, ...]:
     )
 
 
-def hair_items(posed: PosedBody, look: Look) -> list[Item]:
-    """Meshes of a hairstyle; nothing for a bald head."""
+def hair_items(posed: PosedBody, look: Look, step: int = 1) -> list[Item]:
+    """Meshes of a hairstyle, nothing for a bald head; ``step`` 2 leaves out every other strand and row."""
     if look.hair == "bald":
         return []
     uniforms = {
@@ -46,7 +46,7 @@ def hair_items(posed: PosedBody, look: Look) -> list[Item]:
         ),
         "noise": noise_texture(),
     }
-    meshes = [_cap(posed, look)]
+    meshes = [_cap(posed, look, step)]
     if look.hair in ("bun", "ponytail"):
         meshes.append(_knot(posed, look))
     if look.hair == "ponytail":
@@ -67,7 +67,7 @@ def _scalp(posed: PosedBody) -> tuple[Floats, Floats]:
     return points, np.asarray(centre, np.float32)
 
 
-def _cap(posed: PosedBody, look: Look) -> Mesh:
+def _cap(posed: PosedBody, look: Look, step: int) -> Mesh:
     anatomy = load_anatomy()
     points, centre = _scalp(posed)
     azimuth, elevation = anatomy.hair["azimuth"], anatomy.hair["elevation"]
@@ -97,8 +97,9 @@ def _cap(posed: PosedBody, look: Look) -> Mesh:
     if look.hair in HANGING:
         cap, inside, strand = _let_down(cap, centre, azimuth, elevation, inside, strand, look)
     head = posed.transforms[anatomy.bone("head")]
+    cap, inside, strand = cap[::step, ::step], inside[::step, ::step], strand[::step, ::step]
     vertices = cap.reshape(-1, 3) @ head[:, :3].T + head[:, 3]
-    return _mesh(vertices, azimuth, inside, strand)
+    return _mesh(vertices, azimuth[::step], inside, strand)
 
 
 def _let_down(

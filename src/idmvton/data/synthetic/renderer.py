@@ -21,7 +21,7 @@ Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Value = float | int | tuple[float, ...] | Floats
 
-SHADOW_SIZE: Final = 768
+SHADOW_SIZE: Final = 512
 NUM_COVERS: Final = 6
 ATTRIBUTES: Final = (
     ("in_position", 3),
@@ -61,12 +61,14 @@ class Item:
         material: name of the fragment shader.
         uniforms: its parameters; arrays of shape (h, w, 3 or 4) become textures that repeat.
         shadow: whether it casts one.
+        closed: whether its inside is never seen.
     """
 
     mesh: Mesh
     material: str
     uniforms: Mapping[str, Any] = field(default_factory=dict)
     shadow: bool = True
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class Renderer:
         target.use()
         target.clear()
         self.context.enable(self.gl.DEPTH_TEST)
-        draw = self._prepare(Item(mesh, "parts"), view, 0, np.zeros((1, 1, 3), np.uint8), size)
+        draw = self._prepare(Item(mesh, "parts", closed=True), view, 0, np.zeros((1, 1, 3), np.uint8), size)
         draw.run(view.view_projection, depth=False)
         draw.release()
         return self._read(target, size, 0)
@@ -234,7 +236,7 @@ class Renderer:
             "picture_size": (float(size[1]), float(size[0])),
             "backdrop": backdrop[::-1],
         }
-        return _Draw(self, item.material, content, index, values, [index, *made])
+        return _Draw(self, item, content, index, values, [index, *made])
 
     def _bind(self, program: Any, values: Mapping[str, Any]) -> list[Any]:
         """Sets the uniforms that the program has; returns the textures made for this draw only."""
@@ -276,9 +278,9 @@ class _Draw:
     """Buffers of one item, ready to be drawn several times."""
 
     def __init__(
-        self, owner: Renderer, material: str, content: list[Any], index: Any, values: dict[str, Any], made: list[Any]
+        self, owner: Renderer, item: Item, content: list[Any], index: Any, values: dict[str, Any], made: list[Any]
     ) -> None:
-        self.owner, self.material, self.values = owner, material, values
+        self.owner, self.material, self.closed, self.values = owner, item.material, item.closed, values
         self.content, self.index, self.made = content, index, made
 
     def run(self, camera: Floats, *, depth: bool) -> None:
@@ -287,6 +289,7 @@ class _Draw:
         content = [entry for entry in self.content if entry[2] in program]
         array = self.owner.context.vertex_array(program, content, self.index)
         self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
+        (self.owner.context.enable if self.closed else self.owner.context.disable)(self.owner.gl.CULL_FACE)
         array.render()
         array.release()
 

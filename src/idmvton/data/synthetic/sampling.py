@@ -138,7 +138,7 @@ def sample(
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
     other, unpaired = _another(seed, split, index, posed, look, outfit, place, frame, mask, size)
-    iuv = _body_map(posed, place.view, size)
+    iuv = _body_map(posed, place, size)
     product, product_mask = _product(target, size, _stream(seed, split, index, "product"))
     other_product, other_mask = _product(other, size, _stream(seed, split, index, "other product"))
     worn = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
@@ -209,7 +209,7 @@ def _outfit(
 def _photograph(
     posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene, size: tuple[int, int]
 ) -> Frame:
-    items = dressing.dress(posed, look, outfit)
+    items = dressing.dress(posed, look, outfit, _cell(place, size))
     items += [scene.ground_item()] if place.ground else []
     return _shoot(items, place.view, size, place.backdrop)
 
@@ -230,9 +230,9 @@ def _another(
 ) -> tuple[wardrobe.Garment, Frame]:  # fmt: skip
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
     rng = _stream(seed, split, index, "other garment")
-    for attempt in range(4):
-        if attempt < 3:
-            other = wardrobe.sample_garment(rng, outfit.target.category, female=_is_female(outfit, posed))
+    for attempt in range(3):
+        if attempt < 2:
+            other = wardrobe.sample_within(rng, outfit.target, female=posed.body.female)
         else:
             other = wardrobe.recolour(outfit.target, rng)
         if outfit.target.category == "lower_body":
@@ -248,10 +248,6 @@ def _another(
     return other, picture
 
 
-def _is_female(outfit: dressing.Outfit, posed: PosedBody) -> bool:
-    return posed.body.female
-
-
 def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
     """The share of the visibly different pixels that lies inside the mask."""
     different = np.abs(first.astype(np.int16) - second).max(2) > _DIFFERENT
@@ -259,8 +255,15 @@ def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
     return 1.0 if count == 0 else float((different & (mask > 0)).sum() / count)
 
 
-def _body_map(posed: PosedBody, view: View, size: tuple[int, int]) -> Bytes:
-    return np.ascontiguousarray(renderer().body_map(scene.bare_mesh(posed), view, size)[..., :3])
+def _body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> Bytes:
+    mesh = dressing.skin_mesh(posed, [], _cell(place, size))
+    return np.ascontiguousarray(renderer().body_map(mesh, place.view, size)[..., :3])
+
+
+def _cell(place: scene.Scene, size: tuple[int, int]) -> float:
+    """Details that a rendering of this size cannot show, in metres."""
+    pixel = place.height / (size[0] * SUPERSAMPLING)
+    return next((cell for cell in (0.006, 0.004, 0.0025) if 1.6 * pixel >= cell), 0.0)
 
 
 @functools.lru_cache(maxsize=1)
@@ -334,7 +337,7 @@ def _product(
 ) -> tuple[Bytes, Bytes]:
     """The garment alone on white or light grey with a soft shadow, and its mask."""
     posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
-    items = dressing.garment_alone(posed, garment)
+    items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= 320 else 0.0)
     shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
     frame = _shoot(items, product_view(posed, items), size, np.full((2, 2, 3), shade, np.uint8))
     inside = frame.truth[..., 0] > 0

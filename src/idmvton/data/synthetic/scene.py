@@ -29,6 +29,7 @@ class Scene:
         crop: ``half``, ``three-quarter`` or ``full``.
         lens: what the camera does to the picture.
         ground: whether the floor takes a shadow.
+        height: of the visible part of the world at the person, metres.
     """
 
     view: View
@@ -37,6 +38,7 @@ class Scene:
     crop: str
     lens: Lens
     ground: bool
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def sample_scene(rng: np.random.Generator, posed: PosedBody, category: str, *, w
     uniforms |= {"eye": tuple(float(value) for value in eye), "shadow_softness": light}
     horizon = 0.5 - float((camera @ np.array([0, 1.6, 0, 1.0]))[1] / (camera @ np.array([0, 1.6, 0, 1.0]))[3]) / 2
     place, backdrop = make_backdrop(rng, horizon, wild=wild)
-    return Scene(View(camera, shadow, uniforms), backdrop, place, crop, sample_lens(rng, wild=wild), crop == "full")
+    return Scene(View(camera, shadow, uniforms), backdrop, place, crop, sample_lens(rng, wild=wild), crop == "full", height)
 
 
 def _sample_crop(rng: np.random.Generator, category: str) -> str:
@@ -210,8 +212,3 @@ def keypoints(posed: PosedBody, view: View, size: Size) -> Floats:
     return np.asarray(pixels, np.float32)
 
 
-def bare_mesh(posed: PosedBody) -> Mesh:
-    """The skin alone, for the body map."""
-    faces = load_anatomy().faces["skin"]
-    blank = np.zeros((len(posed.vertices), 4), np.float32)
-    return Mesh(posed.vertices, posed.normals, packed_coordinates(), blank, faces)

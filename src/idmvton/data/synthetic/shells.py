@@ -85,11 +85,14 @@ class ShellPart:
 
 
 @functools.lru_cache(maxsize=8)
-def shell_part(part: str) -> ShellPart:
+def shell_part(part: str, coarse: bool = False) -> ShellPart:
     """``top``, ``bottom`` or ``feet``; arrays are read-only, so that the renderer keeps them."""
     anatomy_ = load_anatomy()
     where = anatomy_.coordinates
     faces = anatomy_.faces["shell"]
+    if coarse:  # quads were split in four; the first corners of the parts are the original's
+        corners = faces[: len(faces) // 2, 0].reshape(-1, 4)
+        faces = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
     height, along = where.place[faces, 2], where.leg_along[faces]
     arm = where.arm_seam[faces].min(1) > -0.02
     keep = {
@@ -117,7 +120,7 @@ def pose_body(body: Body, transforms: Floats) -> PosedBody:
     return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
-def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None) -> Mesh:
+def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None, coarse: bool = False) -> Mesh:
     """The shell, loosened at rest and then posed.
 
     Args:
@@ -125,8 +128,9 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
         part: which triangles, see :func:`shell_part`.
         fit: how loose.
         wobble: float (4,), phases of soft waves in a loose garment.
+        coarse: take the shell without its subdivision, for small pictures.
     """
-    chosen = shell_part(part)
+    chosen = shell_part(part, coarse)
     numbers, where = chosen.vertices, chosen.where
     rest = posed.body.vertices[load_anatomy().shell_start :][numbers]
     seam, height, along = where[:, 3], where[:, 2], where[:, 4]

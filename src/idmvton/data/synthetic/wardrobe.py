@@ -216,6 +216,8 @@ def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> 
     sleeve_end = float(rng.uniform(*sleeve_range))
     end = float(rng.uniform(*model.hem))
     fit, fold_strength = FITS[fit_name]
+    if model.kind == "dress":  # the waist seam holds the bodice
+        fit = replace(fit, drape=0.3 * fit.drape, fall=0.0)
     if sleeve == "sleeveless":
         armhole = float(rng.uniform(-0.035, -0.004))
     else:
@@ -250,7 +252,7 @@ def _cut(
     if model.kind in ("bottom", "skirt"):
         waist = float(rng.uniform(0.22, 0.31))
         return np.array([[0, waist, end, -1], [0, 0, 0, 0], [2, 0, 0, 0]], np.float32)
-    hem = end if model.kind == "top" else 0.285
+    hem = end if model.kind == "top" else 0.255
     neck = np.array(NECKLINES[neckline])
     neck[1:] *= rng.uniform(0.93, 1.07)
     shape = [1.0, armhole, *model.opening]
@@ -266,7 +268,7 @@ def _skirt(rng: np.random.Generator, model: Model, fit_name: str, fit: Fit, end:
         top=0.29 if model.kind == "dress" else float(rng.uniform(0.25, 0.31)),
         end=end,
         flare=wide,
-        offset=fit.offset + 0.004,
+        offset=fit.offset + (0.008 if model.kind == "dress" else 0.004),
         pleats=int(rng.integers(7, 13)),
         depth=0.004 + 0.045 * wide,
         phase=float(rng.uniform(0, 6.28)),
@@ -309,3 +311,27 @@ def recolour(garment: Garment, rng: np.random.Generator) -> Garment:
     return replace(
         garment, fabric=fabric, trim_colour=fabric.main, block=(0.0, 0.0, 0.0, 0.0), block_name=""
     )
+
+
+def sample_within(rng: np.random.Generator, target: Garment, *, female: bool) -> Garment:
+    """Draws another garment whose outline stays, by and large, within the region that the target's mask repaints."""
+    for _ in range(40):
+        other = sample_garment(rng, target.category, female=female)
+        if _stays_within(other, target):
+            return other
+    return recolour(target, rng)
+
+
+def _stays_within(other: Garment, target: Garment) -> bool:
+    sizes = list(FITS)
+    if sizes.index(other.fit) > sizes.index(target.fit) + (target.kind != "dress"):
+        return False
+    if target.kind == "top":
+        hem = min(float(target.cut[0][0]), 0.27)
+        return float(other.cut[0][0]) >= hem - 0.010 and other.tucked == target.tucked
+    if other.skirt is None:
+        return target.skirt is None or target.length > 0.4
+    if target.skirt is None:
+        return other.skirt.flare < 0.08
+    longer = other.skirt.end > target.skirt.end + 0.05
+    return other.skirt.flare <= target.skirt.flare + 0.03 and not (longer and target.kind == "dress")

@@ -39,7 +39,7 @@ vec3 shade(vec3 colour, vec3 n, float occlusion, float wrap, float shine, float 
     float shadow = lit(light_position, 0.0035);
     float key = (dot(n, key_direction) + wrap) / (1.0 + wrap);
     float soft = clamp(key, 0.0, 1.0) * shadow;
-    vec3 direct = key_colour * mix(vec3(soft), vec3(sqrt(soft)) , bleed);
+    vec3 direct = key_colour * mix(vec3(soft), vec3(sqrt(soft)), bleed);
     vec3 fill = fill_colour * max((dot(n, fill_direction) + 0.35) / 1.35, 0.0);
     float facing = max(dot(n, toward), 0.0);
     vec3 rim = rim_colour * max(dot(n, rim_direction), 0.0) * pow(1.0 - facing, 2.0);
