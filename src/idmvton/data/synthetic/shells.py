@@ -291,7 +291,8 @@ def _tube(
     where[..., 1] = -np.cos(angle) * anatomy.TORSO_DEPTH
     where[..., 2] = skirt.top - drop * share
     where[..., 3] = -1.0
-    where[..., 6] = _fabric_around(angle)
+    widening = ring.mean(1, keepdims=True) / ring[:2].mean()
+    where[..., 6] = _fabric_around(angle) * np.maximum(widening, 1.0)
     where[..., 7] = np.cos(angle) * 0.1
     where[..., 8] = skirt.end
     paint = np.zeros((rows, columns + 1, 4), np.float32)
