@@ -53,7 +53,7 @@ def distance(cut: Floats, where: Floats) -> Floats:
     leg_along, leg_front = where[:, 8], where[:, 10]
     kind = int(shape[0] + 0.5)
     if kind == 1:
-        hem = extent[0] + 0.012 * np.cos(around * 9.0) * np.sign(front)
+        hem = extent[0] + 0.012 * np.cos(around * 9.0) * np.clip(front * 20, -1, 1)
         inside = np.where(seam > 0, 1.0, place[:, 2] - hem)
         inside = np.minimum(inside, neck_distance(neck, place, front))
         if extent[3] >= 0:

@@ -154,9 +154,9 @@ def _garment_items(
     items: list[Item] = []
     wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
-        items.append(Item(_trimmed(shell_mesh(posed, "top", fit, wobble, coarse), garment.cut), "cloth", uniforms))
+        items.append(_shell_item(shell_mesh(posed, "top", fit, wobble, coarse), garment.cut, uniforms))
     if garment.kind == "bottom":
-        items.append(Item(_trimmed(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut), "cloth", uniforms))
+        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut, uniforms))
     if garment.skirt is not None:
         tube = {**uniforms, "garment": _tube_cut(garment), "covers": covers}
         items.append(Item(skirt_mesh(posed, garment.skirt), "cloth", tube))
@@ -170,10 +170,12 @@ def _garment_items(
     return items
 
 
-def _trimmed(mesh: Mesh, cut: Floats) -> Mesh:
-    """Leaves out triangles that the cut removes entirely."""
-    inside = cuts.distance(cut, mesh.where) > -0.03
-    return replace(mesh, faces=mesh.faces[inside[mesh.faces].any(1)])
+def _shell_item(mesh: Mesh, cut: Floats, uniforms: dict[str, Any], *, closed: bool = False) -> Item:
+    """Leaves out triangles that the cut removes entirely; the shadow has only those that stay whole."""
+    inside = cuts.distance(cut, mesh.where)
+    kept = mesh.faces[(inside > -0.03)[mesh.faces].any(1)]
+    whole = kept[(inside > 0.0)[kept].all(1)]
+    return Item(replace(mesh, faces=kept), "cloth", uniforms, closed=closed, shadow_faces=whole)
 
 
 def _tube_cut(garment: Garment) -> Floats:
@@ -228,4 +230,5 @@ def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
         "finish": (0.18, 26.0, 0.03, 0.0),
         "noise": noise_texture(),
     }
-    return Item(_trimmed(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut), "cloth", uniforms, closed=look.shoe in ("sneakers", "ankle boots"))
+    closed = look.shoe in ("sneakers", "ankle boots")
+    return _shell_item(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut, uniforms, closed=closed)

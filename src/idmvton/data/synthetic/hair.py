@@ -51,7 +51,12 @@ def hair_items(posed: PosedBody, look: Look, step: int = 1) -> list[Item]:
         meshes.append(_knot(posed, look))
     if look.hair == "ponytail":
         meshes.append(_tail(posed, look))
-    return [Item(mesh, "hair", uniforms) for mesh in meshes]
+    return [Item(mesh, "hair", uniforms, shadow_faces=_grown(mesh)) for mesh in meshes]
+
+
+def _grown(mesh: Mesh) -> NDArray[np.int32]:
+    """Triangles within the hairline."""
+    return mesh.faces[(mesh.where[:, 4] > 0)[mesh.faces].all(1)]
 
 
 def _scalp(posed: PosedBody) -> tuple[Floats, Floats]:

@@ -260,7 +260,7 @@ def _crossed(rng: np.random.Generator, front: bool) -> Arm:
 
 
 def _clasped(rng: np.random.Generator) -> Arm:
-    return Arm(hand=_vary(rng, (0.14, -1.75, 0.08), 0.02), pole=(1.0, 0.5, -0.2), curl=0.5)
+    return Arm(hand=_vary(rng, (0.14, -2.15, 0.06), 0.02), pole=(1.0, 0.5, -0.2), curl=0.5)
 
 
 def _pocket(rng: np.random.Generator) -> Arm:

@@ -21,7 +21,7 @@ Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Value = float | int | tuple[float, ...] | Floats
 
-SHADOW_SIZE: Final = 512
+SHADOW_SIZES: Final = (256, 512)  # for pictures up to 480 pixels high, and above
 NUM_COVERS: Final = 6
 ATTRIBUTES: Final = (
     ("in_position", 3),
@@ -62,6 +62,7 @@ class Item:
         uniforms: its parameters; arrays of shape (h, w, 3 or 4) become textures that repeat.
         shadow: whether it casts one.
         closed: whether its inside is never seen.
+        shadow_faces: triangles for the shadow, which is drawn without cuts.
     """
 
     mesh: Mesh
@@ -69,6 +70,7 @@ class Item:
     uniforms: Mapping[str, Any] = field(default_factory=dict)
     shadow: bool = True
     closed: bool = False
+    shadow_faces: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,20 @@ class Renderer:
         self._targets: dict[tuple[int, int], Any] = {}
         self._static: dict[int, tuple[Any, Any]] = {}
         self._textures: dict[int, tuple[Any, Any]] = {}
-        depth = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
+        self.shadow_program = self.context.program(
+            vertex_shader="#version 330\nin vec3 in_position;\nuniform mat4 view_projection;\n"
+            "void main() { gl_Position = view_projection * vec4(in_position, 1.0); }",
+            fragment_shader="#version 330\nvoid main() {}",
+        )
+        self._shadow_targets = [self._make_shadow(size) for size in SHADOW_SIZES]
+        self._shadow_map, _ = self._shadow_targets[0]
+
+    def _make_shadow(self, size: int) -> tuple[Any, Any]:
+        depth = self.context.depth_texture((size, size))
         depth.compare_func = "<="
+        depth.filter = (self.gl.NEAREST, self.gl.NEAREST)
         depth.repeat_x = depth.repeat_y = False
-        self._shadow_map = depth
-        self._shadow_target = self.context.framebuffer(depth_attachment=depth)
+        return depth, self.context.framebuffer(depth_attachment=depth)
 
     def render(
         self, items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, *, mode: int = 0
@@ -144,11 +155,12 @@ class Renderer:
         gl, context = self.gl, self.context
         context.enable(gl.DEPTH_TEST)
         prepared = [self._prepare(item, view, mode, backdrop, size) for item in items]
-        self._shadow_target.use()
-        self._shadow_target.clear(depth=1.0)
+        self._shadow_map, shadow = self._shadow_targets[size[0] > 480]
+        shadow.use()
+        shadow.clear(depth=1.0)
         for item, draw in zip(items, prepared, strict=True):
             if item.shadow and mode == 0:
-                draw.run(view.light_projection, depth=True)
+                draw.cast(view.light_projection)
         target = self._target(size)
         target.use()
         target.clear()
@@ -236,7 +248,12 @@ class Renderer:
             "picture_size": (float(size[1]), float(size[0])),
             "backdrop": backdrop[::-1],
         }
-        return _Draw(self, item, content, index, values, [index, *made])
+        made.append(index)
+        shadow_index = index
+        if item.shadow_faces is not None:
+            shadow_index = self.context.buffer(np.ascontiguousarray(item.shadow_faces, np.int32).tobytes())
+            made.append(shadow_index)
+        return _Draw(self, item, content, (index, shadow_index), values, made)
 
     def _bind(self, program: Any, values: Mapping[str, Any]) -> list[Any]:
         """Sets the uniforms that the program has; returns the textures made for this draw only."""
@@ -278,10 +295,12 @@ class _Draw:
     """Buffers of one item, ready to be drawn several times."""
 
     def __init__(
-        self, owner: Renderer, item: Item, content: list[Any], index: Any, values: dict[str, Any], made: list[Any]
-    ) -> None:
+        self, owner: Renderer, item: Item, content: list[Any], indices: tuple[Any, Any], values: dict[str, Any],
+        made: list[Any],
+    ) -> None:  # fmt: skip
         self.owner, self.material, self.closed, self.values = owner, item.material, item.closed, values
-        self.content, self.index, self.made = content, index, made
+        self.content, self.made = content, made
+        self.index, self.shadow_index = indices
 
     def run(self, camera: Floats, *, depth: bool) -> None:
         """Draws depth alone, or the shaded surface."""
@@ -290,6 +309,17 @@ class _Draw:
         array = self.owner.context.vertex_array(program, content, self.index)
         self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
         (self.owner.context.enable if self.closed else self.owner.context.disable)(self.owner.gl.CULL_FACE)
+        array.render()
+        array.release()
+
+    def cast(self, camera: Floats) -> None:
+        """Draws the depth that the light sees, without cuts."""
+        if self.shadow_index.size == 0:
+            return
+        program = self.owner.shadow_program
+        content = [entry for entry in self.content if entry[2] in program]
+        array = self.owner.context.vertex_array(program, content, self.shadow_index)
+        program["view_projection"].write(np.ascontiguousarray(camera.T, np.float32).tobytes())
         array.render()
         array.release()
 

@@ -241,6 +241,7 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     heading = np.arctan2(yaw[1, 0], yaw[0, 0])
     turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
     lower = (seam < -0.02) & (place[:, 2] < skirt.top + 0.03)
+    lower[::2] = False  # every other point is enough for an outline
     points = shell[lower]
     centre = points[place[lower][:, 2] > skirt.top - 0.1][:, :2].mean(0)
     flat = (points[:, :2] - centre) @ turn.T

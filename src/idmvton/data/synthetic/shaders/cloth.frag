@@ -24,8 +24,7 @@ uniform vec4 trim;             // neck band, cuff band, hem band (metres), rib s
 uniform vec4 detail;           // placket (1 buttons, 2 zip), button pitch, seam strength, weave strength
 uniform vec3 detail_colour;
 uniform vec4 folds;            // strength, offset u, offset v, stiffness (larger folds)
-uniform vec4 finish;           // shine, gloss, sheen, lace (0 to 1)
-uniform vec3 lace_colour;
+uniform vec4 finish;           // shine, gloss, sheen, unused
 uniform sampler2D noise;
 
 vec4 field(vec2 uv) { return texture(noise, uv + folds.yz); }
@@ -140,7 +139,6 @@ void main() {
     }
     if (leg && where1.w > 0.0) {
         seam = max(seam, 0.8 * smoothstep(0.0018, 0.0006, abs(p.x)) * step(0.02, p.z));
-        float fly = length(vec2(max(0.0, 0.085 - p.z) * 1.0, 0.0));
         seam = max(seam, 0.5 * smoothstep(0.0018, 0.0006, abs(abs(p.x - 0.0) - 0.022)) * step(0.075, p.z) * step(0.0, p.x));
         float pocket = p.z - (garment.extent.y - 0.045) + (0.14 - abs(p.x)) * 0.9 - 0.055;
         seam = max(seam, 0.7 * smoothstep(0.0022, 0.0008, abs(pocket)) * step(0.085, abs(p.x)) * step(trim.z, hem_edge));
@@ -166,12 +164,17 @@ void main() {
     vec3 n = normalize(normal);
     if (!gl_FrontFacing) { n = -n; occlusion *= 0.42; colour *= 0.8; }
     n = bumped(n, shoe ? 0.0 : height);
-    float lace_hole = finish.w * (1.0 - cloth.a);
     vec3 result = shade(colour, n, occlusion, 0.15, finish.x, finish.y, finish.z, vec3(0.04));
     if (output_mode == 1) picture = vec4(pow(bare, vec3(1.0 / 2.2)), 1.0);
-    else if (output_mode == 2) picture = vec4(fract(uv * 0.5 + 0.5), sleeve ? 0.5 : 0.25, 1.0);
+    else if (output_mode == 2) { // 12 bits each over two metres
+        vec2 fine = floor(fract(uv * 0.5 + 0.5) * 4096.0);
+        vec2 high = floor(fine / vec2(16.0, 256.0));
+        vec2 low = fine - high * vec2(16.0, 256.0);
+        picture = vec4(high.x, low.x * 16.0 + high.y, low.y, 255.0) / 255.0;
+    }
     else picture = vec4(display_colour(result), 1.0);
     float label = p.x > 0.0 ? label_and_target.x : label_and_target.y;
-    truth = vec4(label / 255.0, label_and_target.z, gl_FrontFacing ? 1.0 : 0.0, 1.0);
+    float chart = gl_FrontFacing ? (sleeve ? 0.4 : (where1.w > 0.0 ? 0.2 : 0.6)) : 0.0; // front, sleeve, back, inside
+    truth = vec4(label / 255.0, label_and_target.z, chart, 1.0);
 #endif
 }

@@ -32,7 +32,7 @@ float garment_distance(Garment g, vec4 w0, vec4 w1, vec4 w2) {
     vec3 place = w0.xyz;
     float seam = w0.w;
     if (kind == KIND_TOP) {
-        float hem = g.extent.x + 0.012 * cos(w1.z * 9.0) * sign(w1.w);
+        float hem = g.extent.x + 0.012 * cos(w1.z * 9.0) * clamp(w1.w * 20.0, -1.0, 1.0);
         float inside = seam > 0.0 ? 1.0 : place.z - hem;
         inside = min(inside, neck_distance(g.neck, place, w1.w));
         if (g.extent.w >= 0.0) {

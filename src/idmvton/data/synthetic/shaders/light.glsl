@@ -8,7 +8,7 @@ uniform vec3 rim_direction;
 uniform vec3 rim_colour;
 uniform vec3 sky_colour;
 uniform vec3 ground_colour;
-uniform float shadow_softness; // in shadow-map texels
+uniform float shadow_softness; // in 512ths of the shadow map
 uniform sampler2DShadow shadow_map;
 uniform int output_mode; // 0 picture, 1 bare colour, 2 fabric coordinates
 
@@ -20,7 +20,7 @@ float lit(vec4 place, float bias) {
     float turn = fract(sin(dot(gl_FragCoord.xy, vec2(12.9898, 78.233))) * 43758.5453) * 6.2832;
     mat2 spin = mat2(cos(turn), -sin(turn), sin(turn), cos(turn));
     float sum = 0.0;
-    vec2 texel = shadow_softness / vec2(textureSize(shadow_map, 0));
+    vec2 texel = vec2(shadow_softness / 512.0);
     for (int i = 0; i < 5; i++) sum += texture(shadow_map, vec3(at.xy + spin * TAPS[i] * texel, at.z - bias));
     return sum / 5.0;
 }
