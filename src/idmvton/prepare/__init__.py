@@ -1,1 +1,1 @@
-"""From photos to what the pipeline needs."""
+"""From photos to what the pipeline reads: parsing, pose, body map, mask, caption."""

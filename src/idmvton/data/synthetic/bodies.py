@@ -1,0 +1,196 @@
+"""Adult bodies: shapes from a compact basis, a skeleton, linear blend skinning. Numpy only.
+
+The vertex set holds, in this order, skin, eyes, lashes and the *shell* (a smooth suit from neck to feet that follows
+every shape; garments are cut from it). See `assets/LICENSE.md`: the data is CC0.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.data.synthetic import anatomy
+from idmvton.errors import InputError
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """The assets, unpacked once a process.
+
+    Attributes:
+        mean, basis: float (V, 3) and (K, V, 3): vertices = mean + coefficients @ basis.
+        joints, joint_basis: the same for the B joints.
+        cast: float (P, K), coefficients of sampled adults; ``gender`` (1 female), ``age``, ``weight``: their traits.
+        bones, parents: names and parent numbers, parents first.
+        skin_weights: float (V, B).
+        coordinates: where each vertex lies.
+        masks: float (V, 5) in [0, 1]: lips, eyelids, ears, nails, face.
+        faces: int (F, 3) by part: ``skin``, ``eyes``, ``lashes``, ``shell``.
+        shell_start: number of the first shell vertex.
+        hair: the grid over the head (indices, weights, azimuth, elevation, centre).
+    """
+
+    mean: Floats
+    basis: Floats
+    joints: Floats
+    joint_basis: Floats
+    cast: Floats
+    gender: Floats
+    age: Floats
+    weight: Floats
+    bones: tuple[str, ...]
+    parents: tuple[int, ...]
+    skin_weights: Floats
+    coordinates: anatomy.Coordinates
+    masks: Floats
+    faces: dict[str, Ints]
+    shell_start: int
+    hair: dict[str, Any]
+
+    def bone(self, name: str) -> int:
+        """The number of a bone."""
+        return self.bones.index(name)
+
+
+@functools.lru_cache(maxsize=1)
+def load_anatomy() -> Anatomy:
+    """Reads the packaged assets.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    source = resources.files("idmvton.data.synthetic") / "assets" / "body.npz"
+    try:
+        with resources.as_file(source) as path, np.load(path) as archive:
+            raw = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "the studio's body assets cannot be read", got=str(error), fix="reinstall the package idmvton"
+        ) from error
+    mean = raw["mean"]
+    weights = np.zeros((len(mean), len(raw["bones"])), np.float32)
+    np.add.at(weights, (np.arange(len(mean))[:, None], raw["weight_bones"]), raw["weights"].astype(np.float32))
+    shell_start = int(raw["counts"][:3].sum())
+    names = tuple(str(name) for name in raw["bones"])
+    joints = dict(zip(names, raw["joints"], strict=True))
+    return Anatomy(
+        mean=mean,
+        basis=raw["basis"].astype(np.float32),
+        joints=raw["joints"],
+        joint_basis=raw["joint_basis"],
+        cast=raw["cast"].astype(np.float32),
+        gender=raw["gender"].astype(np.float32),
+        age=raw["age"].astype(np.float32),
+        weight=raw["weight"].astype(np.float32),
+        bones=names,
+        parents=tuple(int(parent) for parent in raw["parents"]),
+        skin_weights=weights,
+        coordinates=anatomy.measure(mean, joints, mean[shell_start:]),
+        masks=raw["masks"].astype(np.float32) / 255,
+        faces={
+            part: raw[f"{name}_faces"].astype(np.int32)
+            for part, name in (("skin", "skin"), ("eyes", "eye"), ("lashes", "lash"), ("shell", "shell"))
+        },
+        shell_start=shell_start,
+        hair={name[5:]: value for name, value in raw.items() if name.startswith("hair_")},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One person's shape at rest.
+
+    Attributes:
+        vertices: float (V, 3), rest positions in metres, feet not yet on the ground.
+        joints: float (B, 3).
+        female: how the cast member was sampled; decides hair and garment odds only.
+        age, weight: traits of the cast member, in [0, 1].
+    """
+
+    vertices: Floats
+    joints: Floats
+    female: bool
+    age: float
+    weight: float
+
+
+def sample_body(rng: np.random.Generator) -> Body:
+    """Draws an adult: a blend of two members of the cast of the same gender."""
+    anatomy_ = load_anatomy()
+    first = int(rng.integers(len(anatomy_.cast)))
+    same = np.flatnonzero((anatomy_.gender > 0.5) == (anatomy_.gender[first] > 0.5))
+    second, mix = int(rng.choice(same)), float(rng.uniform(0, 0.5))
+    blend = [1 - mix, mix]
+    coefficients = blend[0] * anatomy_.cast[first] + blend[1] * anatomy_.cast[second]
+    return shape_body(
+        coefficients,
+        female=bool(anatomy_.gender[first] > 0.5),
+        age=float(np.dot(blend, anatomy_.age[[first, second]])),
+        weight=float(np.dot(blend, anatomy_.weight[[first, second]])),
+    )
+
+
+def shape_body(coefficients: Floats, *, female: bool, age: float, weight: float) -> Body:
+    """Builds the rest shape from its coefficients (K,)."""
+    anatomy_ = load_anatomy()
+    count = len(anatomy_.mean)
+    vertices = anatomy_.mean + (coefficients @ anatomy_.basis.reshape(len(coefficients), -1)).reshape(count, 3)
+    joints = anatomy_.joints + np.tensordot(coefficients, anatomy_.joint_basis, 1)
+    return Body(vertices.astype(np.float32), joints.astype(np.float32), female, age, weight)
+
+
+def forward_kinematics(joints: Floats, rotations: dict[str, Floats]) -> Floats:
+    """World transforms of the bones.
+
+    Args:
+        joints: float (B, 3), rest positions.
+        rotations: bone name -> (3, 3), the bone's own turn about its joint, in the axes of its turned parent.
+
+    Returns:
+        float (B, 3, 4): maps a rest point to its posed place.
+    """
+    anatomy_ = load_anatomy()
+    linear = np.zeros((len(joints), 3, 3))
+    shift = np.zeros((len(joints), 3))
+    for index, (name, parent) in enumerate(zip(anatomy_.bones, anatomy_.parents, strict=True)):
+        own = rotations.get(name)
+        above = linear[parent] if parent >= 0 else np.eye(3)
+        linear[index] = above if own is None else above @ own
+        place = above @ joints[index] + (shift[parent] if parent >= 0 else 0)
+        shift[index] = place - linear[index] @ joints[index]
+    return np.concatenate([linear, shift[:, :, None]], 2).astype(np.float32)
+
+
+def skin(vertices: Floats, transforms: Floats, weights: Floats) -> Floats:
+    """Linear blend skinning: float (V, 3) posed vertices."""
+    blended = (weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
+    return apply_blend(blended, vertices)
+
+
+def apply_blend(blended: Floats, vertices: Floats) -> Floats:
+    """Moves each vertex (V, 3) by its own transform (V, 3, 4)."""
+    x, y, z = (vertices[:, axis, None] for axis in range(3))
+    moved = blended[:, :, 0] * x + blended[:, :, 1] * y + blended[:, :, 2] * z + blended[:, :, 3]
+    return np.asarray(moved, np.float32)
+
+
+def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
+    """Unit normals, area weighted; float (V, 3)."""
+    corners = vertices[faces]
+    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
+    flat = faces.ravel()
+    count = len(vertices)
+    summed = np.stack(
+        [np.bincount(flat, np.repeat(normals[:, axis], 3), minlength=count) for axis in range(3)], 1
+    )
+    length = np.linalg.norm(summed, axis=1, keepdims=True)
+    return (summed / np.maximum(length, 1e-12)).astype(np.float32)

@@ -1,0 +1,234 @@
+"""Puts garments, hair and accessories on a posed body: a list of things to draw."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.data.synthetic import accessories, collars, cuts, hair
+from idmvton.data.synthetic.bodies import load_anatomy, vertex_normals
+from idmvton.data.synthetic.fabrics import Fabric, noise_texture
+from idmvton.data.synthetic.people import Look
+from idmvton.data.synthetic.renderer import Item, Mesh
+from idmvton.data.synthetic.shells import (
+    Fit,
+    PosedBody,
+    packed_coordinates,
+    shell_mesh,
+    skirt_mesh,
+)
+from idmvton.data.synthetic.wardrobe import Garment
+from idmvton.prepare.mask import ATR_LABELS
+
+Floats = NDArray[np.float32]
+Cover = tuple[Floats, float]
+
+LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
+COARSE: Final = 0.0055  # details of this size in metres allow the shell without its subdivision
+_NO_PRINT: Final = np.zeros((4, 4, 4), np.uint8)
+_NO_PRINT.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What a person wears.
+
+    Attributes:
+        top, bottom: separates; a dress is a ``top`` without a ``bottom``.
+        inner: a top under an open jacket.
+        target: which of them the sample is about.
+    """
+
+    top: Garment
+    bottom: Garment | None
+    inner: Garment | None
+    target: Garment
+
+
+def dress(posed: PosedBody, look: Look, outfit: Outfit, cell: float = 0.0) -> list[Item]:
+    """Everything that a person shows: skin, clothes, shoes, hair, accessories.
+
+    ``cell``: details of the skin smaller than this many metres are merged.
+    """
+    coarse = cell >= COARSE
+    items = _clothes(posed, outfit, coarse)
+    covers = _skin_covers(outfit) + [(look.shoe_cut, 0.012)]
+    uniforms = {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}
+    uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
+    uniforms["hairline"] = hair.hairline(look)
+    items.insert(0, Item(skin_mesh(posed, covers, cell), "skin", uniforms, closed=True))
+    items.append(_shoes(posed, look, coarse))
+    items += hair.hair_items(posed, look, step=2 if coarse else 1)
+    items += accessories.accessory_items(posed, look)
+    return items
+
+
+def garment_alone(posed: PosedBody, garment: Garment, cell: float = 0.0) -> list[Item]:
+    """A garment as a ghost mannequin wears it."""
+    return _garment_items(posed, garment, target=True, covers=[], lift=0.0, coarse=cell >= COARSE)
+
+
+@functools.lru_cache(maxsize=8)
+def simplified_skin(cell: float) -> NDArray[np.int32]:
+    """Skin triangles after merging vertices that lie within ``cell`` metres and face the same way."""
+    anatomy = load_anatomy()
+    faces = anatomy.faces["skin"]
+    if cell <= 0:
+        return faces
+    normals = vertex_normals(anatomy.mean, faces)
+    place = np.floor(anatomy.mean / cell).astype(np.int64) + 2048
+    octant = ((normals > 0) @ np.array([1, 2, 4])).astype(np.int64)
+    key = ((place[:, 0] * 4096 + place[:, 1]) * 4096 + place[:, 2]) * 8 + octant
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    merged = first[inverse.ravel()][faces].astype(np.int32)
+    a, b, c = merged.T
+    return merged[(a != b) & (b != c) & (a != c)]
+
+
+@functools.lru_cache(maxsize=8)
+def _skin_parts(cell: float) -> tuple[Floats, NDArray[np.int32]]:
+    """Paint and faces of skin, eyes and lashes; read-only."""
+    anatomy = load_anatomy()
+    paint = np.zeros((len(anatomy.mean), 4), np.float32)
+    paint[:, :3] = anatomy.masks[:, [0, 1, 3]]
+    paint[np.unique(anatomy.faces["eyes"]), 3] = 1
+    paint[np.unique(anatomy.faces["lashes"]), 3] = 2
+    paint.flags.writeable = False
+    faces = np.concatenate([simplified_skin(cell), anatomy.faces["eyes"], anatomy.faces["lashes"]])
+    return paint, faces
+
+
+def skin_mesh(posed: PosedBody, covers: list[Cover], cell: float = 0.0) -> Mesh:
+    """The bare body, eyes and lashes; triangles that clothes hide entirely are left out."""
+    paint, faces = _skin_parts(cell)
+    hidden = np.zeros(len(paint), bool)
+    where = packed_coordinates()
+    for cut, margin in covers:
+        hidden |= cuts.distance(cut, where) > margin
+    faces = faces[~hidden[faces].all(1)]
+    return Mesh(posed.vertices, posed.normals, packed_coordinates(), paint, faces)
+
+
+def _cover(garment: Garment, margin: float) -> Cover:
+    if garment.skirt is not None and garment.kind == "skirt":
+        waist = np.array([[0, garment.skirt.top, garment.skirt.end, -1], [0] * 4, [2, 0, 0, 0]], np.float32)
+        return waist, margin
+    return garment.cut, margin
+
+
+def _skin_covers(outfit: Outfit) -> list[Cover]:
+    worn = [garment for garment in (outfit.top, outfit.inner, outfit.bottom) if garment is not None]
+    return [
+        (garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"
+    ]
+
+
+def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:
+    top, bottom, inner = outfit.top, outfit.bottom, outfit.inner
+    items: list[Item] = []
+    tucked = top.tucked or (inner is not None and top.opening > 0)
+    outer: list[Cover] = []
+    if bottom is not None:
+        worn_over = [_cover(top, 0.035)] if not top.tucked else []
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.004 if tucked else 0.0, coarse)
+        if top.tucked:
+            outer = [_cover(bottom, 0.030)]
+    if inner is not None:
+        under = [_cover(top, 0.030)] + ([_cover(bottom, 0.030)] if bottom is not None else [])
+        items += _garment_items(posed, inner, False, under, -0.002, coarse)
+    items += _garment_items(posed, top, top is outfit.target, outer, 0.006 if inner is not None else 0.0, coarse)
+    return items
+
+
+def _garment_items(
+    posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float, coarse: bool
+) -> list[Item]:
+    uniforms = cloth_uniforms(garment, target)
+    uniforms["covers"] = covers
+    fit = garment.fit_shape
+    fit = Fit(fit.offset + lift, fit.drape, fit.fall, fit.sleeve, fit.leg)
+    items: list[Item] = []
+    wobble = np.array(garment.wobble, np.float32)
+    if garment.kind in ("top", "dress"):
+        items.append(_shell_item(shell_mesh(posed, "top", fit, wobble, coarse), garment.cut, uniforms))
+    if garment.kind == "bottom":
+        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut, uniforms))
+    if garment.skirt is not None:
+        tube = {**uniforms, "garment": _tube_cut(garment), "covers": covers}
+        items.append(Item(skirt_mesh(posed, garment.skirt), "cloth", tube))
+    if garment.collar:
+        width = float(garment.cut[1][1])
+        strip = {**uniforms, "garment": _tube_cut(garment), "covers": [], "print_place": (0.0, 0.0, 0.0, 0.0)}
+        strip |= {"folds": (0.25 * garment.folds[0], *garment.folds[1:]), "block_shape": (0.0, 0.0, 0.0, 0.0)}
+        strip |= {"trim": (0.0, 0.0, 0.0, 0.0), "detail": (0.0, 1.0, 0.5, garment.fabric.weave)}
+        mesh = collars.collar_mesh(posed, garment.collar, width, fit.offset, garment.opening)
+        items.append(Item(mesh, "cloth", strip))
+    return items
+
+
+def _shell_item(mesh: Mesh, cut: Floats, uniforms: dict[str, Any], *, closed: bool = False) -> Item:
+    """Leaves out triangles that the cut removes entirely; the shadow has only those that stay whole."""
+    inside = cuts.distance(cut, mesh.where)
+    kept = mesh.faces[(inside > -0.03)[mesh.faces].any(1)]
+    whole = kept[(inside > 0.0)[kept].all(1)]
+    return Item(replace(mesh, faces=kept), "cloth", uniforms, closed=closed, shadow_faces=whole)
+
+
+def _tube_cut(garment: Garment) -> Floats:
+    cut = garment.cut.copy()
+    cut[2] = [4, 0, 0, 0]
+    return cut
+
+
+def cloth_uniforms(garment: Garment, target: bool) -> dict[str, Any]:
+    """Shader parameters of a garment (see ``cloth.frag``)."""
+    fabric: Fabric = garment.fabric
+    label = LABELS[{"top": "upper_clothes", "bottom": "pants", "skirt": "skirt", "dress": "dress"}[garment.kind]]
+    width, height = fabric.print_size
+    closing = {"": 0.0, "buttons": 1.0, "zip": 2.0}[garment.closing]
+    light = sum(fabric.main) > 1.5
+    return {
+        "garment": garment.cut,
+        "label_and_target": (label, label, 1.0 if target else 0.0, 0.0),
+        "fabric": fabric.tile,
+        "print_": fabric.print_ if fabric.print_ is not None else _NO_PRINT,
+        "fabric_scale": (fabric.period, 0.5, 0.5, 0.0),
+        "print_place": (0.0, 0.50 if height < 0.1 else 0.46, width, height),
+        "block_colour": garment.block_colour,
+        "block_shape": garment.block,
+        "trim_colour": garment.trim_colour,
+        "trim": garment.trim,
+        "detail": (closing, 0.085, 0.75, fabric.weave),
+        "detail_colour": (0.85, 0.83, 0.78) if not light else (0.30, 0.27, 0.24),
+        "folds": garment.folds,
+        "finish": (fabric.shine, fabric.gloss, fabric.sheen, 0.0),
+        "noise": noise_texture(),
+    }
+
+
+def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
+    fit = Fit(offset=0.007, drape=0.0, fall=0.0)
+    uniforms = {
+        "garment": look.shoe_cut,
+        "covers": [],
+        "label_and_target": (LABELS["left_shoe"], LABELS["right_shoe"], 0.0, 0.0),
+        "fabric": look.shoe_tile(),
+        "print_": _NO_PRINT,
+        "fabric_scale": (0.2, 0.0, 0.0, 0.0),
+        "print_place": (0.0, 0.0, 0.0, 0.0),
+        "block_colour": look.sole_colour,
+        "block_shape": (0.0, 0.0, 0.0, 0.0),
+        "trim_colour": look.shoe_colour,
+        "trim": (0.0, 0.0, 0.0, 0.0),
+        "detail": (1.0 if look.shoe == "sneakers" else 0.0, 1.0, 0.3, 0.3),
+        "detail_colour": (0.9, 0.9, 0.88),
+        "folds": (0.2, 0.0, 0.0, 1.0),
+        "finish": (0.18, 26.0, 0.03, 0.0),
+        "noise": noise_texture(),
+    }
+    closed = look.shoe in ("sneakers", "ankle boots")
+    return _shell_item(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut, uniforms, closed=closed)

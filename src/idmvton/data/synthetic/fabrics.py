@@ -1,0 +1,382 @@
+"""Fabrics and prints, drawn as small pictures: one period of a pattern, or a placed print with alpha.
+
+A fabric's alpha channel says how raised the thread is (knit, lace); it shapes the light, not the colour.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Colour = tuple[float, float, float]
+
+SIZE: Final = 256
+COLOURS: Final[dict[str, Colour]] = {
+    "white": (0.93, 0.93, 0.92),
+    "black": (0.06, 0.06, 0.07),
+    "grey": (0.52, 0.53, 0.54),
+    "charcoal": (0.23, 0.24, 0.26),
+    "navy": (0.10, 0.14, 0.30),
+    "blue": (0.17, 0.35, 0.70),
+    "light blue": (0.58, 0.74, 0.90),
+    "teal": (0.09, 0.45, 0.46),
+    "green": (0.16, 0.46, 0.24),
+    "olive": (0.40, 0.41, 0.22),
+    "mint": (0.65, 0.87, 0.76),
+    "yellow": (0.95, 0.80, 0.25),
+    "mustard": (0.78, 0.58, 0.16),
+    "orange": (0.91, 0.47, 0.15),
+    "red": (0.75, 0.11, 0.13),
+    "burgundy": (0.40, 0.08, 0.15),
+    "pink": (0.93, 0.62, 0.70),
+    "magenta": (0.78, 0.18, 0.48),
+    "lilac": (0.71, 0.62, 0.86),
+    "purple": (0.37, 0.18, 0.50),
+    "brown": (0.36, 0.23, 0.15),
+    "tan": (0.75, 0.61, 0.44),
+    "beige": (0.87, 0.81, 0.70),
+}
+WORDS: Final = (
+    "STUDIO", "Sunday", "1984", "NORTH", "hello", "ocean", "WILD", "coffee", "No. 7", "club", "Paris", "mini",
+    "LOVE", "west 21", "ATLAS", "bloom", "today", "RIVER", "echo", "42",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """A fabric.
+
+    Attributes:
+        name: the word for it in captions.
+        colour: the word for its main colour.
+        tile: uint8 (256, 256, 4), one period.
+        period: its size in metres.
+        print_: uint8 (h, w, 4), a placed print, or ``None``; ``print_size`` its width and height in metres.
+        main, accent: the colours used.
+        sheen, shine, gloss: how it takes the light.
+        weave: strength of the fine structure.
+    """
+
+    name: str
+    colour: str
+    tile: Bytes
+    period: float
+    print_: Bytes | None
+    print_size: tuple[float, float]
+    main: Colour
+    accent: Colour
+    sheen: float = 0.05
+    shine: float = 0.02
+    gloss: float = 12.0
+    weave: float = 0.6
+
+
+@functools.lru_cache(maxsize=1)
+def noise_texture() -> Bytes:
+    """Smooth noise that repeats, uint8 (256, 256, 4): broad, ridged, fine, very fine. Read-only."""
+    rng = np.random.default_rng(7)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE) * SIZE, np.fft.fftfreq(SIZE) * SIZE))
+    layers = []
+    for cutoff in (5.0, 7.0, 44.0, 90.0):
+        spectrum = np.fft.fft2(rng.normal(size=(SIZE, SIZE)))
+        layer = np.real(np.fft.ifft2(spectrum * np.exp(-((frequency / cutoff) ** 2)) * np.sqrt(frequency)))
+        layers.append(np.clip(layer / layer.std() * 0.18 + 0.5, 0, 1) * 255)
+    texture = np.stack(layers, 2).astype(np.uint8)
+    texture.flags.writeable = False
+    return texture
+
+
+def pick_colour(rng: np.random.Generator, avoid: str | None = None) -> tuple[str, Colour]:
+    """A named colour, a little off."""
+    names = [name for name in COLOURS if name != avoid]
+    name = str(rng.choice(names))
+    shifted = np.clip(np.array(COLOURS[name]) * rng.uniform(0.9, 1.08) + rng.normal(0, 0.02, 3), 0.02, 0.97)
+    return name, (float(shifted[0]), float(shifted[1]), float(shifted[2]))
+
+
+def _flat(colour: Colour, alpha: float = 0.5) -> Floats:
+    tile = np.empty((SIZE, SIZE, 4), np.float32)
+    tile[..., :3], tile[..., 3] = colour, alpha
+    return tile
+
+
+def _paint(tile: Floats, where: Floats, colour: Colour) -> Floats:
+    share = np.clip(where, 0, 1)[..., None]
+    tile[..., :3] = tile[..., :3] * (1 - share) + np.array(colour, np.float32) * share
+    return tile
+
+
+def _axis() -> tuple[Floats, Floats]:
+    grid = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE
+    return np.meshgrid(grid, grid)
+
+
+def _soft(value: Floats, edge: float = 0.008) -> Floats:
+    return np.asarray(np.clip(value / edge + 0.5, 0, 1), np.float32)
+
+
+def _plain(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    return _flat(main)
+
+
+def _heather(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    tile = _flat(main)
+    fleck = cv2.GaussianBlur(rng.normal(size=(SIZE, SIZE)).astype(np.float32), (0, 0), 2.2, sigmaY=0.7)
+    lighter = tuple(0.5 * c + 0.45 for c in main)
+    return _paint(tile, fleck * 1.6 + 0.25, (lighter[0], lighter[1], lighter[2]))
+
+
+def _stripes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    _, y = _axis()
+    count, share = int(rng.integers(1, 4)), float(rng.uniform(0.2, 0.55))
+    return _paint(_flat(main), _soft(share / 2 - np.abs((y * count) % 1 - 0.5), 0.02), accent)
+
+
+def _pinstripes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    x, _ = _axis()
+    count, share = int(rng.integers(2, 5)), float(rng.uniform(0.06, 0.4))
+    return _paint(_flat(main), _soft(share / 2 - np.abs((x * count) % 1 - 0.5), 0.03), accent)
+
+
+def _checks(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    x, y = _axis()
+    tile, share = _flat(main), float(rng.uniform(0.3, 0.5))
+    bands = [_soft(share / 2 - np.abs(axis - 0.5), 0.012) for axis in (x, y)]
+    tile = _paint(tile, 0.55 * bands[0], accent)
+    tile = _paint(tile, 0.55 * bands[1], accent)
+    if rng.random() < 0.6:
+        line: Colour = (0.95, 0.93, 0.88) if sum(main) < 1.6 else (0.12, 0.1, 0.12)
+        for axis in (x, y):
+            tile = _paint(tile, 0.8 * _soft(0.012 - np.abs(axis - 0.08), 0.008), line)
+    return tile
+
+
+def _dots(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    x, y = _axis()
+    radius = float(rng.uniform(0.08, 0.2))
+    offset = np.where(np.floor(y * 2) % 2 > 0, 0.25, 0.0)
+    px, py = ((x + offset) * 2) % 1 - 0.5, (y * 2) % 1 - 0.5
+    return _paint(_flat(main), _soft(radius * 2 - np.hypot(px, py), 0.03), accent)
+
+
+def _scatter(rng: np.random.Generator, canvas: Bytes, draw: Callable[[float, float, float], None], n: int) -> None:
+    """Calls ``draw`` at random places, repeated across the borders so that the tile stays seamless."""
+    for _ in range(n):
+        x, y, turn = rng.uniform(0, SIZE, 2).tolist() + [float(rng.uniform(0, 2 * np.pi))]
+        for dx in (-SIZE, 0, SIZE):
+            for dy in (-SIZE, 0, SIZE):
+                if -60 < x + dx < SIZE + 60 and -60 < y + dy < SIZE + 60:
+                    draw(x + dx, y + dy, turn)
+
+
+def _floral(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    canvas = (np.array(_flat(main)[..., :3]) * 255).astype(np.uint8)
+    _, leaf = pick_colour(rng)
+    leaf = (leaf[0] * 0.4, 0.25 + leaf[1] * 0.3, leaf[2] * 0.35)
+    hearts = [accent, pick_colour(rng)[1]]
+    petals, size = int(rng.integers(4, 7)), float(rng.uniform(9, 17))
+
+    def blade(x: float, y: float, turn: float) -> None:
+        cv2.ellipse(
+            canvas, (int(x), int(y)), (int(size * 1.3), int(size * 0.4)), np.degrees(turn), 0, 360,
+            [c * 255 for c in leaf], -1, cv2.LINE_AA,
+        )  # fmt: skip
+
+    def flower(x: float, y: float, turn: float) -> None:
+        colour = [c * 255 for c in hearts[int(turn * 7) % 2]]
+        for petal in range(petals):
+            angle = turn + 2 * np.pi * petal / petals
+            spot = (int(x + np.cos(angle) * size * 0.75), int(y + np.sin(angle) * size * 0.75))
+            cv2.ellipse(
+                canvas, spot, (int(size * 0.62), int(size * 0.42)), np.degrees(angle), 0, 360, colour, -1, cv2.LINE_AA
+            )
+        cv2.circle(canvas, (int(x), int(y)), int(size * 0.35), (240, 200, 70), -1, cv2.LINE_AA)
+
+    _scatter(rng, canvas, blade, 16)
+    _scatter(rng, canvas, flower, 11)
+    tile = _flat(main)
+    tile[..., :3] = canvas / np.float32(255)
+    return tile
+
+
+def _camouflage(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    tile = _flat(main)
+    noise = noise_texture()
+    for index, share in enumerate((0.55, 0.62, 0.68)):
+        field = np.roll(noise[..., index % 2], tuple(rng.integers(0, SIZE, 2)), (0, 1)) / 255
+        shade = (np.array(main) * (0.45 + 0.35 * index) + np.array(accent) * 0.25 * index).clip(0.02, 0.95)
+        tile = _paint(tile, _soft(field - share + 0.08, 0.015), (shade[0], shade[1], shade[2]))
+    return tile
+
+
+def _shapes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    canvas = (np.array(_flat(main)[..., :3]) * 255).astype(np.uint8)
+    palette = [accent, pick_colour(rng)[1], pick_colour(rng)[1]]
+
+    def shape(x: float, y: float, turn: float) -> None:
+        colour = [c * 255 for c in palette[int(turn * 10) % 3]]
+        size = 14 + 22 * ((turn * 3.3) % 1)
+        corners = 3 + int(turn * 5) % 4
+        points = [
+            (x + size * np.cos(turn + 2 * np.pi * k / corners), y + size * np.sin(turn + 2 * np.pi * k / corners))
+            for k in range(corners)
+        ]
+        if corners == 6:
+            cv2.circle(canvas, (int(x), int(y)), int(size), colour, -1, cv2.LINE_AA)
+        else:
+            cv2.fillPoly(canvas, [np.array(points, np.int32)], colour, cv2.LINE_AA)
+
+    _scatter(rng, canvas, shape, 12)
+    tile = _flat(main)
+    tile[..., :3] = canvas / np.float32(255)
+    return tile
+
+
+def _lace(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    x, y = _axis()
+    px, py = (x * 4) % 1 - 0.5, (y * 4 + np.floor(x * 4) * 0.5) % 1 - 0.5
+    angle, radius = np.arctan2(py, px), np.hypot(px, py)
+    flower = _soft(0.32 + 0.10 * np.cos(6 * angle) - radius, 0.05)
+    net = _soft(0.16 - np.abs(((x + y) * 16) % 1 - 0.5), 0.2) + _soft(0.16 - np.abs(((x - y) * 16) % 1 - 0.5), 0.2)
+    thread = np.clip(flower + net, 0, 1)
+    dark = tuple(0.55 * c for c in main)
+    tile = _paint(_flat((dark[0], dark[1], dark[2])), thread, main)
+    tile[..., 3] = thread
+    return tile
+
+
+def _knit(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    x, y = _axis()
+    wale = np.abs((x * 10) % 1 - 0.5) * 2
+    stitch = np.abs((y * 14 + wale * 0.9) % 1 - 0.5) * 2
+    raised = (1 - wale**2) * (0.35 + 0.65 * stitch)
+    dark = tuple(0.55 * c for c in main)
+    tile = _paint(_flat((dark[0], dark[1], dark[2])), 0.25 + 0.75 * raised, main)
+    tile[..., 3] = raised
+    return tile
+
+
+def _denim(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
+    x, y = _axis()
+    base = np.array([(0.16, 0.24, 0.42), (0.30, 0.42, 0.60), (0.10, 0.12, 0.18), (0.55, 0.65, 0.78)])
+    shade = base[int(rng.integers(len(base)))]
+    twill = ((x + y) * 64) % 1
+    mottled = noise_texture()[..., 2] / 255 - 0.5
+    tile = _flat((float(shade[0]), float(shade[1]), float(shade[2])))
+    tile[..., :3] *= (0.88 + 0.2 * _soft(twill - 0.5, 0.4) + 0.35 * mottled)[..., None]
+    return np.clip(tile, 0, 1)
+
+
+Maker = Callable[[np.random.Generator, Colour, Colour], Floats]
+# name -> (maker, period range in metres, odds)
+FABRICS: Final[dict[str, tuple[Maker, tuple[float, float], float]]] = {
+    "plain": (_plain, (0.2, 0.2), 5.0),
+    "heather": (_heather, (0.16, 0.22), 1.4),
+    "striped": (_stripes, (0.05, 0.16), 2.4),
+    "pinstriped": (_pinstripes, (0.05, 0.14), 1.4),
+    "checked": (_checks, (0.05, 0.16), 2.0),
+    "dotted": (_dots, (0.05, 0.14), 1.6),
+    "floral": (_floral, (0.16, 0.40), 2.4),
+    "camouflage": (_camouflage, (0.28, 0.45), 0.9),
+    "geometric": (_shapes, (0.22, 0.45), 1.4),
+    "lace": (_lace, (0.10, 0.18), 0.8),
+    "knit": (_knit, (0.06, 0.10), 1.4),
+    "denim": (_denim, (0.10, 0.12), 1.0),
+}
+
+
+def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, printed: float = 0.0) -> Fabric:
+    """Draws a fabric.
+
+    Args:
+        rng: the random state.
+        kinds: names of :data:`FABRICS` to draw from; all by default.
+        printed: how likely a placed print (logo, words, large shape) is on a calm fabric.
+    """
+    names = list(kinds or FABRICS)
+    odds = np.array([FABRICS[name][2] for name in names])
+    name = str(rng.choice(names, p=odds / odds.sum()))
+    maker, (shortest, longest), _ = FABRICS[name]
+    colour, main = pick_colour(rng)
+    _, accent = pick_colour(rng, avoid=colour)
+    while abs(sum(accent) - sum(main)) < 0.35:
+        _, accent = pick_colour(rng, avoid=colour)
+    tile = maker(rng, main, accent)
+    pixels = (np.clip(tile, 0, 1) * 255).round().astype(np.uint8)
+    stamp, size = None, (0.0, 0.0)
+    if name in ("plain", "heather") and rng.random() < printed:
+        stamp, size = make_print(rng, accent)
+    satin = name in ("plain", "floral") and rng.random() < 0.2
+    return Fabric(
+        name="satin" if satin and name == "plain" else name,
+        colour="blue" if name == "denim" else colour,
+        tile=pixels,
+        period=float(rng.uniform(shortest, longest)),
+        print_=stamp,
+        print_size=size,
+        main=main,
+        accent=accent,
+        sheen=0.12 if name in ("knit", "heather") else 0.05,
+        shine=0.30 if satin else float(rng.uniform(0.0, 0.05)),
+        gloss=18.0 if satin else 10.0,
+        weave=0.15 if satin else float(rng.uniform(0.4, 1.0)),
+    )
+
+
+def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
+    """A print with alpha, and its width and height in metres: words, a badge, or a large shape."""
+    style = str(rng.choice(["words", "badge", "shape", "words"]))
+    canvas = Image.new("RGBA", (256, 256 if style != "words" else 128))
+    draw = ImageDraw.Draw(canvas)
+    fill = tuple(int(c * 255) for c in ink)
+    if style == "words":
+        return _words(rng, fill)
+    if style == "badge":
+        second = tuple(int(c * 255) for c in pick_colour(rng)[1])
+        draw.ellipse((8, 8, 248, 248), fill=fill)
+        draw.ellipse((28, 28, 228, 228), fill=second)
+        points = [
+            (128 + (88 if k % 2 == 0 else 38) * np.sin(np.pi * k / 5), 128 - (88 if k % 2 == 0 else 38) * np.cos(np.pi * k / 5))
+            for k in range(10)
+        ]  # fmt: skip
+        draw.polygon(points, fill=fill)
+        size = float(rng.choice([0.07, 0.16, 0.20]))
+        return np.array(canvas), (size, size)
+    for _ in range(int(rng.integers(2, 5))):
+        colour = tuple(int(c * 255) for c in pick_colour(rng)[1])
+        x, y, r = rng.uniform(60, 196), rng.uniform(60, 196), rng.uniform(25, 60)
+        if rng.random() < 0.5:
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+        else:
+            draw.regular_polygon((x, y, r), int(rng.integers(3, 7)), rotation=int(rng.integers(360)), fill=colour)
+    size = float(rng.uniform(0.17, 0.24))
+    return np.array(canvas), (size, size)
+
+
+def _words(rng: np.random.Generator, fill: tuple[int, ...]) -> tuple[Bytes, tuple[float, float]]:
+    word = str(rng.choice(WORDS))
+    font = int(rng.choice([-1, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
+                           cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_PLAIN]))  # fmt: skip
+    mask = np.zeros((200, 620), np.uint8)
+    if font < 0:
+        picture = Image.new("L", (620, 200))
+        ImageDraw.Draw(picture).text((40, 40), word, fill=255, font=ImageFont.load_default(110))
+        mask = np.array(picture)
+    else:
+        scale = 8.0 if font == cv2.FONT_HERSHEY_PLAIN else 4.0
+        cv2.putText(mask, word, (40, 140), font, scale, 255, int(rng.integers(8, 14)), cv2.LINE_AA)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    stamp = np.zeros((*mask.shape, 4), np.uint8)
+    stamp[..., :3], stamp[..., 3] = np.array(fill[:3], np.uint8), mask
+    width = float(rng.uniform(0.14, 0.25))
+    return stamp, (width, min(width * mask.shape[0] / mask.shape[1], 0.14))

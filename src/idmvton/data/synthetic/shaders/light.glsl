@@ -1,0 +1,61 @@
+// Light: one key light with a soft shadow, a fill and a rim light, and a sky that differs from the ground.
+uniform vec3 eye;
+uniform vec3 key_direction;
+uniform vec3 key_colour;
+uniform vec3 fill_direction;
+uniform vec3 fill_colour;
+uniform vec3 rim_direction;
+uniform vec3 rim_colour;
+uniform vec3 sky_colour;
+uniform vec3 ground_colour;
+uniform float shadow_softness; // in 512ths of the shadow map
+uniform sampler2DShadow shadow_map;
+uniform int output_mode; // 0 picture, 1 bare colour, 2 fabric coordinates
+
+const vec2 TAPS[5] = vec2[](vec2(-0.75, -0.35), vec2(0.3, -0.85), vec2(0.85, 0.3), vec2(-0.3, 0.8), vec2(0.0, 0.0));
+
+float lit(vec4 place, float bias) {
+    vec3 at = place.xyz / place.w * 0.5 + 0.5;
+    if (any(lessThan(at, vec3(0.0))) || any(greaterThan(at, vec3(1.0)))) return 1.0;
+    float turn = fract(sin(dot(gl_FragCoord.xy, vec2(12.9898, 78.233))) * 43758.5453) * 6.2832;
+    mat2 spin = mat2(cos(turn), -sin(turn), sin(turn), cos(turn));
+    float sum = 0.0;
+    vec2 texel = vec2(shadow_softness / 512.0);
+    for (int i = 0; i < 5; i++) sum += texture(shadow_map, vec3(at.xy + spin * TAPS[i] * texel, at.z - bias));
+    return sum / 5.0;
+}
+
+vec3 linear_colour(vec3 c) { return c * c * (c * 0.305306 + 0.682171) + c * 0.012523; }
+
+vec3 display_colour(vec3 c) {
+    c = max(c, vec3(0.0));
+    c = c * (1.0 + c * 0.12) / (1.0 + c * 0.30); // a gentle shoulder
+    return pow(c, vec3(1.0 / 2.2));
+}
+
+// `wrap` softens the terminator, `gloss` and `shine` shape the highlight, `sheen` brightens grazing angles.
+vec3 shade(vec3 colour, vec3 n, float occlusion, float wrap, float shine, float gloss, float sheen, vec3 bleed) {
+    vec3 toward = normalize(eye - position);
+    float shadow = lit(light_position, 0.0035);
+    float key = (dot(n, key_direction) + wrap) / (1.0 + wrap);
+    float soft = clamp(key, 0.0, 1.0) * shadow;
+    vec3 direct = key_colour * mix(vec3(soft), vec3(sqrt(soft)), bleed);
+    vec3 fill = fill_colour * max((dot(n, fill_direction) + 0.35) / 1.35, 0.0);
+    float facing = max(dot(n, toward), 0.0);
+    vec3 rim = rim_colour * max(dot(n, rim_direction), 0.0) * pow(1.0 - facing, 2.0);
+    vec3 sky = mix(ground_colour, sky_colour, n.z * 0.5 + 0.5) * occlusion;
+    vec3 result = colour * (direct * mix(1.0, occlusion, 0.5) + fill * occlusion + sky + rim);
+    vec3 half_way = normalize(key_direction + toward);
+    float high = pow(max(dot(n, half_way), 0.0), gloss) * shine * shadow;
+    high += pow(max(dot(n, normalize(fill_direction + toward)), 0.0), gloss) * shine * 0.4;
+    result += key_colour * high + sky_colour * sheen * pow(1.0 - facing, 4.0) * occlusion;
+    return result;
+}
+
+vec3 bumped(vec3 n, float height) {
+    vec3 sx = dFdx(position), sy = dFdy(position);
+    vec3 rx = cross(sy, n), ry = cross(n, sx);
+    float area = dot(sx, rx);
+    vec3 slope = sign(area) * (dFdx(height) * rx + dFdy(height) * ry);
+    return normalize(abs(area) * n - slope);
+}

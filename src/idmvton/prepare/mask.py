@@ -1,0 +1,210 @@
+"""The agnostic mask: which pixels of a person photo are repainted.
+
+The rules are tables of label names. A category says which labels it repaints, which labels it never touches,
+and whether the arms are repainted along with it; everything else follows from three steps:
+
+1. grow the repainted labels by a fixed band, so that the old garment's outline does not leak;
+2. where sleeves may change, add thick strokes shoulder - elbow - wrist, leaving the hands out;
+3. take away what is kept (face, hair, shoes, bag, hands, the other garment), close the holes, drop specks.
+
+Lengths are stated for a picture 512 pixels high, the size at which the published rules work, and scale with
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from idmvton.errors import InputError
+
+Category = Literal["upper_body", "lower_body", "dresses"]
+
+ATR_LABELS: Final[tuple[str, ...]] = (
+    "background",
+    "hat",
+    "hair",
+    "sunglasses",
+    "upper_clothes",
+    "skirt",
+    "pants",
+    "dress",
+    "belt",
+    "left_shoe",
+    "right_shoe",
+    "head",
+    "left_leg",
+    "right_leg",
+    "left_arm",
+    "right_arm",
+    "bag",
+    "scarf",
+)
+"""The 18 classes of a parsed person, in the order of their numbers."""
+NECK: Final = 18
+"""One class more that published label maps have: bare skin of neck and trunk, which necklines bare or cover."""
+
+REFERENCE_HEIGHT: Final = 512
+_GARMENT_BAND: Final = 10  # pixels that the repainted labels grow by
+_NECK_BAND: Final = 2  # pixels that bare neck and trunk grow by
+_ARM_BAND: Final = 8  # pixels that the arm strokes grow by
+_FOREARM_REACH: Final = 1.2  # the stroke ends this far along elbow -> wrist: cuffs lie beyond the wrist point
+_SPECK: Final = 0.0005  # parts smaller than this share of the picture are not worth a repaint
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    """What one category repaints and keeps.
+
+    Attributes:
+        repaint: labels whose pixels, grown by a band, are repainted.
+        keep: labels that stay as they are, besides those of :data:`ALWAYS_KEPT`.
+        arms: whether arms and bare neck are repainted too, because sleeves and necklines may change.
+    """
+
+    repaint: tuple[str, ...]
+    keep: tuple[str, ...]
+    arms: bool
+
+
+ALWAYS_KEPT: Final = ("hat", "hair", "sunglasses", "head", "left_shoe", "right_shoe", "bag")
+RULES: Final[dict[str, MaskRule]] = {
+    "upper_body": MaskRule(repaint=("upper_clothes", "dress"), keep=("skirt", "pants"), arms=True),
+    "lower_body": MaskRule(
+        repaint=("pants", "skirt", "left_leg", "right_leg"),
+        keep=("upper_clothes", "left_arm", "right_arm"),
+        arms=False,
+    ),
+    "dresses": MaskRule(repaint=("dress", "upper_clothes", "skirt", "pants"), keep=(), arms=True),
+}
+# OpenPose order: the points of one arm from the shoulder down, and the label of its skin.
+_ARMS: Final = (((2, 3, 4), "right_arm"), ((5, 6, 7), "left_arm"))
+
+
+def agnostic_mask(
+    labels: NDArray[np.uint8],
+    keypoints: NDArray[np.floating],
+    category: Category,
+    arm_width: int = 60,
+    keep_components: bool = True,
+) -> NDArray[np.uint8]:
+    """Says which pixels of a person photo are repainted for a garment of ``category``.
+
+    Args:
+        labels: uint8 (H, W), the classes of :data:`ATR_LABELS`, and :data:`NECK` where a parser knows it.
+        keypoints: float (18, 2), OpenPose points x, y in pixels of ``labels``; (0, 0) is a missing point.
+        category: what is to be exchanged.
+        arm_width: width of the arm strokes in pixels of a picture 512 high; the published values are 60 for
+            photos of the VITON-HD kind (half body) and 45 for the DressCode kind (full body).
+        keep_components: keep every part of the mask. ``False`` keeps only the largest outline, filled, as the
+            published code does: open jackets and arms apart from the body are lost.
+
+    Returns:
+        uint8 (H, W): 255 is repainted, 0 is kept.
+
+    Raises:
+        InputError: a shape, type or category that cannot be used.
+    """
+    rule = _check(labels, keypoints, category)
+    points = np.asarray(keypoints, dtype=np.float64)
+    height, width = labels.shape
+    scale = height / REFERENCE_HEIGHT
+    kept = _where(labels, (*ALWAYS_KEPT, *rule.keep))
+    region = _grow(_where(labels, rule.repaint), round(_GARMENT_BAND * scale))
+    if rule.arms:
+        arms = np.zeros((height, width), bool)
+        for joints, skin in _ARMS:
+            arm_skin = _where(labels, (skin,))
+            stroke = _arm_stroke(points[list(joints)], (height, width), int(arm_width * scale))
+            stroke = arm_skin if stroke is None else stroke
+            kept |= arm_skin & ~stroke  # the hand, and what sticks out of the stroke
+            arms |= stroke
+        region |= _grow(arms, round(_ARM_BAND * scale)) | _grow(labels == NECK, round(_NECK_BAND * scale))
+    mask = _fill_holes(region & ~kept)
+    return _drop_specks(mask, kept) if keep_components else _largest_outline(mask)
+
+
+def _check(labels: NDArray[np.uint8], keypoints: NDArray[np.floating], category: str) -> MaskRule:
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise InputError(
+            "the label map cannot be used",
+            got=f"{labels.dtype} {labels.shape}",
+            expected="uint8 (height, width) with the 18 ATR classes",
+        )
+    if labels.size == 0 or int(labels.max()) > NECK:
+        raise InputError(
+            "the label map holds unknown classes",
+            got=f"values up to {labels.max() if labels.size else 'none'}",
+            expected=f"0 to {NECK}",
+            fix="store label numbers, not colours or grey levels",
+        )
+    if np.shape(keypoints) != (18, 2) or not np.isfinite(keypoints).all():
+        raise InputError(
+            "the keypoints cannot be used",
+            got=f"shape {np.shape(keypoints)}",
+            expected="18 finite points (x, y) in OpenPose order, (0, 0) where missing",
+        )
+    if category not in RULES:
+        raise InputError("unknown category", got=repr(category), expected="one of " + ", ".join(RULES))
+    return RULES[category]
+
+
+def _where(labels: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
+    table = np.zeros(256, bool)
+    table[[ATR_LABELS.index(name) for name in names]] = True
+    return table[labels]
+
+
+def _grow(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.dilate(region.astype(np.uint8), kernel).astype(bool)
+
+
+def _arm_stroke(
+    joints: NDArray[np.float64], size: tuple[int, int], thickness: int
+) -> NDArray[np.bool_] | None:
+    """Draws shoulder - elbow - wrist as a thick line, a disc at the shoulder; ``None`` without a wrist."""
+    shoulder, elbow, wrist = joints
+    if np.all(wrist <= 1):
+        return None
+    bend = elbow if np.any(elbow > 1) else (shoulder + wrist) / 2
+    path = [bend, bend + _FOREARM_REACH * (wrist - bend)]
+    path = [shoulder, *path] if np.any(shoulder > 1) else path
+    canvas = Image.new("L", (size[1], size[0]))
+    draw = ImageDraw.Draw(canvas)
+    draw.line([(float(x), float(y)) for x, y in path], fill=255, width=max(thickness, 1), joint="curve")
+    (x, y), radius = path[0], thickness // 2
+    draw.ellipse([float(x) - radius, float(y) - radius, float(x) + radius, float(y) + radius], fill=255)
+    return np.asarray(canvas) > 0
+
+
+def _fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Closes what the border cannot reach; a frame of background around the picture is always outside."""
+    padded = np.pad(mask[1:-1, 1:-1].astype(np.uint8), 1) * 255
+    outside = padded.copy()
+    cv2.floodFill(outside, None, (0, 0), 255)
+    filled: NDArray[np.uint8] = padded | ~outside
+    return filled
+
+
+def _largest_outline(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_TC89_L1)
+    result = np.zeros_like(mask)
+    if outlines:
+        areas = [cv2.contourArea(outline, True) for outline in outlines]
+        cv2.drawContours(result, outlines, int(np.argmax(np.abs(areas))), 255, -1)
+    return result
+
+
+def _drop_specks(mask: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    mask = np.where(kept, np.uint8(0), mask)  # a hand or a strap inside the region is no hole to close
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    large = stats[:, cv2.CC_STAT_AREA] >= _SPECK * mask.size
+    large[0] = False
+    return np.where(large[parts], np.uint8(255), np.uint8(0)) if count > 1 else mask
