@@ -26,6 +26,10 @@ class InputError(IdmVtonError, ValueError):
     """A picture, mask, caption or path that cannot be used."""
 
 
+class PreparationError(IdmVtonError, ValueError):
+    """A map of a photo (mask, body map, labels, keypoints) that cannot be made."""
+
+
 class WeightsError(IdmVtonError, ValueError):
     """Weights that are missing, damaged, or do not fit the model."""
 

@@ -1,0 +1,115 @@
+"""Anybody's own photos: a folder with ``pairs.csv``.
+
+Columns: ``person`` and ``garment``, and where wanted ``mask``, ``densepose``, ``caption``, ``category``, ``labels``
+(ATR classes) and ``keypoints`` (OpenPose JSON). Paths start at the folder. A map whose cell is empty is looked for
+under ``prepared/``, where ``idmvton data prepare`` writes what it makes.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from pathlib import Path
+from typing import Final, get_args
+
+from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
+from idmvton.data.listing import pair_name
+from idmvton.errors import InputError
+from idmvton.prepare.mask import Category
+
+LIST_NAME: Final = "pairs.csv"
+_REQUIRED: Final = ("person", "garment")
+_COLUMNS: Final = (*_REQUIRED, "mask", "densepose", "caption", "category", "labels", "keypoints")
+
+
+class PairsFolder(FileDataset):
+    """A folder with ``pairs.csv``.
+
+    Args:
+        root: the folder.
+        size: (height, width) of everything that is read, divisible by 8.
+        missing_caption, mask_threshold: see :class:`FileDataset`; captions are optional here.
+
+    Raises:
+        InputError: a list that is missing or damaged; the line is named.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        size: tuple[int, int],
+        *,
+        missing_caption: MissingCaption = "category phrase",
+        mask_threshold: int | None = None,
+    ) -> None:
+        files = list_files(Path(root))
+        super().__init__(files, size, missing_caption=missing_caption, mask_threshold=mask_threshold)
+
+
+def list_files(root: Path) -> list[SampleFiles]:
+    """The files of each row; whether they exist is not looked at.
+
+    Raises:
+        InputError: a list that is missing or damaged; the line is named.
+    """
+    path = root / LIST_NAME
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, strict=True, skipinitialspace=True)
+            _check_columns(path, list(table.fieldnames or ()))
+            return [_row(root, path, table.line_num, row) for row in table]
+    except (OSError, ValueError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            "the list of pairs cannot be read",
+            got=f"{path}: {error}",
+            expected="a CSV file in UTF-8 with the columns " + ", ".join(_COLUMNS),
+        ) from error
+
+
+def _check_columns(path: Path, found: list[str]) -> None:
+    for name in found:
+        if name not in _COLUMNS:
+            near = difflib.get_close_matches(str(name), _COLUMNS, n=1)
+            expected = f"{near[0]!r}?" if near else ", ".join(_COLUMNS)
+            raise InputError(f"unknown column {name!r}", got=path, expected=expected)
+    if missing := [name for name in _REQUIRED if name not in found]:
+        raise InputError(
+            "the list of pairs lacks a column",
+            got=f"{path}: {', '.join(found) or 'an empty file'}",
+            expected=" and ".join(missing),
+            fix="write the names of the columns in the first line",
+        )
+
+
+def _row(root: Path, path: Path, line: int, row: dict[str, str | None]) -> SampleFiles:
+    if None in row or None in row.values():
+        raise InputError(
+            "a row has the wrong number of cells", got=f"{path}, line {line}", fix="put texts with commas in quotes"
+        )
+    cells = {name: (value or "").strip() for name, value in row.items()}
+    for name in _REQUIRED:
+        if not cells[name]:
+            raise InputError(f"a row names no {name}", got=f"{path}, line {line}")
+    category = cells.get("category") or "upper_body"
+    if category not in get_args(Category):
+        raise InputError(
+            "unknown category", got=f"{path}, line {line}: {category!r}", expected=", ".join(get_args(Category))
+        )
+    stem = Path(cells["person"]).stem
+    default = {
+        "mask": f"prepared/mask/{stem}_{category}.png",
+        "densepose": f"prepared/densepose/{stem}.png",
+        "labels": f"prepared/labels/{stem}.png",
+        "keypoints": f"prepared/keypoints/{stem}.json",
+    }
+    places = {name: root / (cells.get(name) or place) for name, place in default.items()}
+    return SampleFiles(
+        name=pair_name(stem, Path(cells["garment"]).stem),
+        person=root / cells["person"],
+        garment=root / cells["garment"],
+        category=category,  # type: ignore[arg-type]
+        caption=cells.get("caption") or None,
+        **places,
+    )

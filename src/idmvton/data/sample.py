@@ -1,0 +1,140 @@
+"""One try-on sample at one size, and what every data set of them offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from idmvton.errors import InputError
+from idmvton.framing import Framing
+from idmvton.prepare.mask import Category
+from idmvton.types import Size
+
+WHITE = (255, 255, 255)
+BLACK = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TryOnSample:
+    """A person, a garment and their maps, all of one size (H, W).
+
+    The person and every map of the person show the same geometry, pixel on pixel.
+
+    Attributes:
+        name: unique in its data set; it names the pair, not the person alone.
+        person: RGB, the photo.
+        garment: RGB, the product picture, letterboxed on white.
+        mask: bool (H, W), True = repaint.
+        densepose: RGB, body parts in the colours of :mod:`idmvton.data.densepose` on black.
+        caption: what the garment is, the phrase [V] (paper section 3.3).
+        category: the part of the body that the garment dresses.
+        labels: uint8 (H, W), the classes of :data:`idmvton.prepare.mask.ATR_LABELS`, 18 for bare neck and trunk.
+        keypoints: float32 (18, 2), x and y in OpenPose order, pixels counted from the outer edge of the first
+            one; (0, 0) is a missing point.
+        garment_worn: RGB, the garment on somebody else, letterboxed on white.
+        unpaired_target: RGB, the person wearing ``garment``, where ``person`` shows another garment and the truth
+            is known.
+
+    Raises:
+        InputError: on construction, pieces of different sizes.
+    """
+
+    name: str
+    person: Image.Image
+    garment: Image.Image
+    mask: NDArray[np.bool_]
+    densepose: Image.Image
+    caption: str
+    category: Category
+    labels: NDArray[np.uint8] | None = None
+    keypoints: NDArray[np.float32] | None = None
+    garment_worn: Image.Image | None = None
+    unpaired_target: Image.Image | None = None
+
+    def __post_init__(self) -> None:
+        pictures = {
+            name: getattr(self, name)
+            for name in ("person", "garment", "densepose", "garment_worn", "unpaired_target")
+            if getattr(self, name) is not None
+        }
+        shapes = {name: (picture.height, picture.width) for name, picture in pictures.items()}
+        shapes["mask"] = self.mask.shape
+        if self.labels is not None:
+            shapes["labels"] = self.labels.shape
+        if len(set(shapes.values())) > 1:
+            raise InputError(
+                f"the pieces of sample {self.name} differ in size",
+                got=", ".join(f"{name} {shape}" for name, shape in shapes.items()),
+                expected="one (height, width) for all",
+            )
+
+    @property
+    def size(self) -> Size:
+        """The size that all pieces have, pixels."""
+        return Size(self.person.height, self.person.width)
+
+    def reframed(self, framing: Framing) -> TryOnSample:
+        """The person, seen through ``framing``, with every map; the garment keeps its place.
+
+        Beyond the photo its border pixels repeat, so that no foreign colour enters what is kept; maps are empty
+        there. If the framing changes the size, the garment is letterboxed to it.
+
+        Raises:
+            InputError: the framing is not made for pictures of this size.
+        """
+        target, worn = self.unpaired_target, self.garment_worn
+        return replace(
+            self,
+            person=framing.apply(self.person, resample="photo", fill="edge"),
+            garment=frame_garment(self.garment, framing.size),
+            mask=framing.apply_mask(self.mask),
+            densepose=framing.apply(self.densepose, resample="labels", fill=BLACK),
+            labels=None if self.labels is None else frame_labels(self.labels, framing),
+            keypoints=None if self.keypoints is None else frame_keypoints(self.keypoints, framing),
+            garment_worn=None if worn is None else frame_garment(worn, framing.size),
+            unpaired_target=None if target is None else framing.apply(target, resample="photo", fill="edge"),
+        )
+
+    def resized(self, size: Size) -> TryOnSample:
+        """Everything at another size, padded where the aspect differs."""
+        return self if size == self.size else self.reframed(Framing.fit(self.size, size))
+
+
+def frame_garment(picture: Image.Image, size: Size) -> Image.Image:
+    """A whole garment picture, centred on white, at ``size``."""
+    framing = Framing.fit(Size(picture.height, picture.width), size)
+    return framing.apply(picture, resample="photo", fill=WHITE)
+
+
+def frame_labels(labels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
+    """A label map (H, W) at the framing's size, without new values; background beyond the photo."""
+    return np.asarray(framing.apply(Image.fromarray(labels), resample="labels", fill=BLACK))
+
+
+def frame_keypoints(points: NDArray[np.floating], framing: Framing) -> NDArray[np.float32]:
+    """Keypoints (18, 2) in working pixels; points that fall outside the picture count as missing."""
+    axes = (framing.columns, framing.rows)
+    moved = np.stack([(points[:, n] - axis.start) / axis.scale for n, axis in enumerate(axes)], 1)
+    limits = np.array([axis.size for axis in axes])
+    gone = (points == 0).all(1) | (moved < 0).any(1) | (moved > limits).any(1)
+    return np.where(gone[:, None], 0, moved).astype(np.float32)
+
+
+class TryOnDataset(Protocol):
+    """What training, evaluation and the tools read: samples by number.
+
+    Attributes:
+        names: the samples' names, in order.
+    """
+
+    @property
+    def names(self) -> Sequence[str]: ...  # noqa: D102
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> TryOnSample: ...
