@@ -1,1 +1,59 @@
-"""Pairs of people and garments: the studio, the published datasets, folders of own photos."""
+"""Pairs of people and garments: the studio, the published data sets, folders of own photos.
+
+    from idmvton.data import VitonHD
+    sample = VitonHD("zalando-hd-resized", (1024, 768), split="test", order="unpaired")[0]
+
+The names below are loaded on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from idmvton.data.augment import AugmentOptions, augment
+    from idmvton.data.check import check_dataset
+    from idmvton.data.dress_code import DressCode
+    from idmvton.data.opening import open_dataset
+    from idmvton.data.pairs_folder import PairsFolder
+    from idmvton.data.prepare import prepare_dataset
+    from idmvton.data.sample import TryOnDataset, TryOnSample
+    from idmvton.data.shards import write_shards
+    from idmvton.data.streaming import ShardStream
+    from idmvton.data.viton_hd import VitonHD
+
+_HOMES = {
+    "AugmentOptions": "augment",
+    "DressCode": "dress_code",
+    "PairsFolder": "pairs_folder",
+    "ShardStream": "streaming",
+    "TryOnDataset": "sample",
+    "TryOnSample": "sample",
+    "VitonHD": "viton_hd",
+    "augment": "augment",
+    "check_dataset": "check",
+    "open_dataset": "opening",
+    "prepare_dataset": "prepare",
+    "write_shards": "shards",
+}
+__all__ = [
+    "AugmentOptions",
+    "DressCode",
+    "PairsFolder",
+    "ShardStream",
+    "TryOnDataset",
+    "TryOnSample",
+    "VitonHD",
+    "augment",
+    "check_dataset",
+    "open_dataset",
+    "prepare_dataset",
+    "write_shards",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -64,9 +64,7 @@ def _nearest_parts() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     best = np.full((len(levels),) * 3, np.inf, np.float32)
     nearest = np.zeros(best.shape, np.uint8)
     for part, (red, green, blue) in enumerate(part_colours().astype(np.float32)):
-        distance = (
-            (levels[:, None, None] - red) ** 2 + (levels[:, None] - green) ** 2 + (levels - blue) ** 2
-        )
+        distance = (levels[:, None, None] - red) ** 2 + (levels[:, None] - green) ** 2 + (levels - blue) ** 2
         closer = distance < best
         nearest[closer], best[closer] = part, distance[closer]
     return nearest.ravel(), (best > _TOLERANCE**2).ravel()

@@ -61,9 +61,7 @@ class DressCode(FileDataset):
         super().__init__(files, size, missing_caption=missing_caption, mask_threshold=mask_threshold)
 
 
-def list_files(
-    root: Path, split: str, order: Order, categories: Sequence[Category] | None = None
-) -> list[SampleFiles]:
+def list_files(root: Path, split: str, order: Order, categories: Sequence[Category] | None = None) -> list[SampleFiles]:
     """The files of each pair of a split; of the body maps, those that IDM-VTON adds where their folder exists.
 
     Raises:

@@ -15,9 +15,7 @@ Order = Literal["paired", "unpaired"]
 _TAGS = ("sleeveLength", "neckLine", "item")
 
 
-def read_pairs(
-    folder: Path, split: str, order: Order, own_garment: Callable[[str], str]
-) -> list[tuple[str, str]]:
+def read_pairs(folder: Path, split: str, order: Order, own_garment: Callable[[str], str]) -> list[tuple[str, str]]:
     """The (person file, garment file) names of a split.
 
     ``{split}_pairs_{order}.txt`` is taken as it is. Without it, ``{split}_pairs.txt`` gives the people, with their

@@ -97,19 +97,27 @@ def _row(root: Path, path: Path, line: int, row: dict[str, str | None]) -> Sampl
         raise InputError(
             "unknown category", got=f"{path}, line {line}: {category!r}", expected=", ".join(get_args(Category))
         )
-    stem = Path(cells["person"]).stem
+    person, garment = (_slug(cells[name]) for name in _REQUIRED)
     default = {
-        "mask": f"prepared/mask/{stem}_{category}.png",
-        "densepose": f"prepared/densepose/{stem}.png",
-        "labels": f"prepared/labels/{stem}.png",
-        "keypoints": f"prepared/keypoints/{stem}.json",
+        "mask": f"prepared/mask/{person}_{category}.png",
+        "densepose": f"prepared/densepose/{person}.png",
+        "labels": f"prepared/labels/{person}.png",
+        "keypoints": f"prepared/keypoints/{person}.json",
     }
     places = {name: root / (cells.get(name) or place) for name, place in default.items()}
     return SampleFiles(
-        name=pair_name(stem, Path(cells["garment"]).stem),
+        name=pair_name(person, garment),
         person=root / cells["person"],
         garment=root / cells["garment"],
         category=category,  # type: ignore[arg-type]
         caption=cells.get("caption") or None,
-        **places,
+        mask=places["mask"],
+        densepose=places["densepose"],
+        labels=places["labels"],
+        keypoints=places["keypoints"],
     )
+
+
+def _slug(path: str) -> str:
+    """A path without its suffix as one word, so that equal file names in different folders stay apart."""
+    return "_".join(part for part in Path(path).with_suffix("").parts if part not in ("/", ".", ".."))
