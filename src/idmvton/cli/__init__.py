@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import doctor, try_on, weights
+from idmvton.cli import data, doctor, try_on, weights
+from idmvton.data.synthetic import commands as studio
 
 app = typer.Typer(
     name="idmvton",
@@ -20,6 +21,8 @@ app = typer.Typer(
 app.command("try-on")(try_on.try_on)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
+app.add_typer(data.app, name="data")
+studio.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idmvton.data.augment import AugmentOptions, augment
+    from idmvton.data.augment import AugmentOptions, augmented
     from idmvton.data.check import check_dataset
     from idmvton.data.dress_code import DressCode
     from idmvton.data.opening import open_dataset
@@ -31,7 +31,7 @@ _HOMES = {
     "TryOnDataset": "sample",
     "TryOnSample": "sample",
     "VitonHD": "viton_hd",
-    "augment": "augment",
+    "augmented": "augment",
     "check_dataset": "check",
     "open_dataset": "opening",
     "prepare_dataset": "prepare",
@@ -45,7 +45,7 @@ __all__ = [
     "TryOnDataset",
     "TryOnSample",
     "VitonHD",
-    "augment",
+    "augmented",
     "check_dataset",
     "open_dataset",
     "prepare_dataset",

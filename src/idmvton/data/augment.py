@@ -53,7 +53,7 @@ class AugmentOptions(Options):
     hue: float = option(10.0, "Largest turn of the hue.", minimum=0.0, maximum=180.0, unit="degrees")
 
 
-def augment(sample: TryOnSample, rng: np.random.Generator, options: AugmentOptions | None = None) -> TryOnSample:
+def augmented(sample: TryOnSample, rng: np.random.Generator, options: AugmentOptions | None = None) -> TryOnSample:
     """One random variation of a sample; the same generator state gives the same one.
 
     Args:

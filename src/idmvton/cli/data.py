@@ -1,0 +1,176 @@
+"""``idmvton data``: check, pack and prepare data sets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, reports_errors
+
+if TYPE_CHECKING:
+    from idmvton.data.check import CheckReport
+
+Order = Literal["paired", "unpaired"]
+MissingCaption = Literal["error", "category phrase"]
+
+app = typer.Typer(help="Data sets of people and garments: check, pack, prepare.", no_args_is_help=True)
+Folder = Annotated[
+    Path, typer.Argument(help="VITON-HD, DressCode, a studio folder, or one with pairs.csv.", show_default=False)
+]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", help="train, test or wild; every split when not given.", show_default=False)
+]
+OrderOption = Annotated[Order, typer.Option("--order", help="Which list of pairs.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Threads.")]
+ThresholdOption = Annotated[
+    int | None,
+    typer.Option("--mask-threshold", min=1, max=255, help="Make grey masks binary.", show_default=False),
+]
+
+
+@app.command("check")
+@reports_errors
+def check(
+    folder: Folder,
+    split: SplitOption = None,
+    order: OrderOption = "paired",
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Draw the worst samples to this PNG.", show_default=False)
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Findings to list, and samples to draw.")] = 20,
+    mask_threshold: ThresholdOption = None,
+    workers: WorkersOption = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON, and nothing else.")] = False,
+) -> None:
+    """Look at every file; the exit status is 1 if something cannot be used."""
+    from idmvton.data.check import check_dataset
+    from idmvton.data.opening import splits_of
+    from idmvton.data.sheet import draw_sheet
+    from idmvton.images import check_output_path
+
+    if sheet is not None:
+        check_output_path(sheet)
+    reports = {}
+    for each in [split] if split else splits_of(folder):
+        with _bar(f"checking {each}", quiet=as_json) as progress:
+            reports[each] = check_dataset(
+                folder, split=each, order=order, mask_threshold=mask_threshold, workers=workers, progress=progress
+            )
+    if as_json:
+        print_json({name: _as_plain(report) for name, report in reports.items()})
+    else:
+        for name, report in reports.items():
+            _print_report(name, report, rows)
+    bad = [report for report in reports.values() if not report.is_good]
+    drawn = next((report for report in [*bad, *reports.values()] if report.worst(1)), None)
+    if sheet is not None and drawn is not None:
+        draw_sheet(drawn, sheet, rows=rows)
+        err.print(f"the worst samples are in {sheet}", markup=False, soft_wrap=True)
+    if bad:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _as_plain(report: CheckReport) -> dict[str, object]:
+    findings = [
+        {
+            "severity": each.severity,
+            "problem": each.problem,
+            "sample": each.sample,
+            "path": str(each.path),
+            "detail": each.detail,
+        }
+        for each in report.findings
+    ]
+    return {"samples": len(report.files), "good": report.is_good, "counts": report.counts(), "findings": findings}
+
+
+def _print_report(split: str, report: CheckReport, rows: int) -> None:
+    counts = ", ".join(f"{number} {problem}" for problem, number in report.counts().items())
+    verdict = "[green]good[/]" if report.is_good else "[bold red]errors[/]"
+    out.print(f"[bold]{split}[/]: {len(report.files)} samples, {verdict}{f' ({counts})' if counts else ''}")
+    if not report.findings:
+        return
+    table = Table("", "problem", "sample", "file", "detail", box=None, header_style="bold")
+    for each in report.findings[:rows]:
+        path = each.path.relative_to(report.root) if each.path.is_relative_to(report.root) else each.path
+        table.add_row(each.severity, each.problem, each.sample, str(path), each.detail)
+    out.print(table)
+    if len(report.findings) > rows:
+        out.print(f"... and {len(report.findings) - rows} more; --rows or --json list them")
+
+
+@app.command("pack")
+@reports_errors
+def pack(
+    folder: Folder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the shards.", show_default=False)],
+    size: Annotated[str, typer.Option(help="Height x width, both divisible by 8.")] = "1024x768",
+    split: Annotated[str, typer.Option(help="train, test or wild.")] = "train",
+    order: OrderOption = "paired",
+    samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples in one shard.")] = 256,
+    picture_format: Annotated[
+        Literal["png", "jpg"], typer.Option("--format", help="Of photos: exact, or smaller (quality 95).")
+    ] = "png",
+    missing_caption: Annotated[MissingCaption, typer.Option(help="What to do about garments without one.")] = "error",
+    mask_threshold: ThresholdOption = None,
+    workers: WorkersOption = 2,
+) -> None:
+    """Write tar shards that training streams, also by WebDataset; run again to resume."""
+    from idmvton.data.opening import open_dataset
+    from idmvton.data.shards import write_shards
+    from idmvton.data.synthetic.commands import parse_size
+
+    dataset = open_dataset(
+        folder,
+        parse_size(size),
+        split=split,
+        order=order,
+        missing_caption=missing_caption,
+        mask_threshold=mask_threshold,
+    )
+    if dataset.missing_captions:
+        err.print(f"{len(dataset.missing_captions)} garments have no caption; their category describes them")
+    with _bar("packing") as progress:
+        index = write_shards(
+            dataset,
+            output,
+            samples_per_shard=samples_per_shard,
+            picture_format=picture_format,
+            workers=workers,
+            progress=progress,
+        )
+    out.print(f"{output}: {index.num_samples} samples in {len(index.shard_names)} shards", soft_wrap=True)
+
+
+@app.command("prepare")
+@reports_errors
+def prepare(
+    folder: Folder,
+    split: SplitOption = None,
+    order: OrderOption = "paired",
+    workers: WorkersOption = 2,
+) -> None:
+    """Make the agnostic masks that are missing, from parse maps and keypoints; run again to resume."""
+    from idmvton.data.opening import splits_of
+    from idmvton.data.prepare import prepare_dataset
+
+    for each in [split] if split else splits_of(folder):
+        with _bar(f"masks of {each}") as progress:
+            done = prepare_dataset(folder, split=each, order=order, workers=workers, progress=progress)
+        out.print(f"{each}: {done.num_masks} masks, {done.num_new} new")
+
+
+@contextlib.contextmanager
+def _bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error that counts samples."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
