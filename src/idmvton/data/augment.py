@@ -117,7 +117,8 @@ def _flip_densepose(densepose: Image.Image, name: str) -> Image.Image:
 def _flip_keypoints(points: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     swapped = points[list(MIRRORED_KEYPOINTS)]
     missing = (swapped == 0).all(1, keepdims=True)
-    return np.where(missing, np.float32(0), swapped * np.float32([-1, 1]) + np.float32([width, 0]))
+    mirrored = np.array([width, 0], np.float32) - swapped * np.array([1, -1], np.float32)
+    return np.where(missing, np.float32(0), mirrored)
 
 
 def shift_and_scale(sample: TryOnSample, down: float, right: float, zoom: float) -> TryOnSample:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from idmvton.data.augment import OFF_PALETTE
 from idmvton.data.densepose import parts_of
 from idmvton.data.files import SampleFiles, same_aspect
 from idmvton.data.listing import Order
-from idmvton.data.opening import list_files
+from idmvton.data.opening import list_files, splits_of
 from idmvton.data.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.errors import InputError
 from idmvton.types import Size
@@ -110,7 +112,7 @@ def check_dataset(
         InputError: a folder without a layout, or a list that cannot be read. Everything else is a finding.
     """
     files = tuple(list_files(root, split, order))
-    findings = [*_listed_twice(files), *_strangers(files)]
+    findings = [*_listed_twice(files), *_strangers(files, _named_anywhere(Path(root)))]
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for done, found in enumerate(pool.map(lambda each: list(_inspect(each, mask_threshold)), files), 1):
             findings += found
@@ -122,15 +124,24 @@ def check_dataset(
 
 def _listed_twice(files: Sequence[SampleFiles]) -> Iterator[Finding]:
     counts = Counter(each.name for each in files)
-    for each in dict((each.name, each) for each in files).values():
+    for each in {each.name: each for each in files}.values():
         if counts[each.name] > 1:
             yield Finding(each.name, "duplicate", each.person, f"the pair is listed {counts[each.name]} times")
 
 
-def _strangers(files: Sequence[SampleFiles]) -> Iterator[Finding]:
-    """Pictures that no list names, and file names that differ only in suffix or case."""
-    listed = {path for each in files for path in (each.person, each.garment)}
-    for folder in dict.fromkeys(path.parent for path in sorted(listed)):
+def _named_anywhere(root: Path) -> set[Path]:
+    """The people and garments of every list that can be read: folders are shared by splits and orders."""
+    named = set()
+    for split, order in product(splits_of(root), get_args(Order)):
+        with contextlib.suppress(InputError):
+            named |= {path for each in list_files(root, split, order) for path in (each.person, each.garment)}
+    return named
+
+
+def _strangers(files: Sequence[SampleFiles], named: set[Path]) -> Iterator[Finding]:
+    """Pictures beside those of the samples that no list names, and file names that differ only in suffix or case."""
+    folders = {path.parent for each in files for path in (each.person, each.garment)}
+    for folder in sorted(folders):
         by_stem = defaultdict[str, list[Path]](list)
         for path in sorted(folder.glob("*")):
             if path.suffix.lower() in _PICTURES:
@@ -140,8 +151,8 @@ def _strangers(files: Sequence[SampleFiles]) -> Iterator[Finding]:
                 names = ", ".join(path.name for path in paths)
                 owner = next((each.name for each in files if each.person in paths or each.garment in paths), "")
                 yield Finding(owner, "duplicate", paths[0], f"one stem, several files: {names}")
-            elif paths[0] not in listed:
-                yield Finding("", "not listed", paths[0], "no list of this split and order names it")
+            elif paths[0] not in named:
+                yield Finding("", "not listed", paths[0], "no list of pairs names it")
 
 
 def _inspect(files: SampleFiles, mask_threshold: int | None) -> Iterator[Finding]:

@@ -238,7 +238,7 @@ def _decode(files: dict[str, bytes], where: str) -> TryOnSample:
             mask=np.asarray(pictures.pop("mask")) > 0,
             labels=None if labels is None else np.array(labels),
             keypoints=None if points is None else np.array(points, np.float32),
-            **{kind: load_image(picture, what=kind) for kind, picture in pictures.items()},  # type: ignore[arg-type]
+            **{kind: load_image(picture, what=kind) for kind, picture in pictures.items()},
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(

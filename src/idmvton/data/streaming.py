@@ -107,5 +107,5 @@ def _shuffled(samples: Iterator[TryOnSample], buffer_size: int, rng: np.random.G
         place = int(rng.integers(len(waiting)))
         waiting[place], drawn = sample, waiting[place]
         yield drawn
-    rng.shuffle(waiting)  # type: ignore[arg-type]
+    rng.shuffle(waiting)
     yield from waiting
