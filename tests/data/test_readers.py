@@ -8,8 +8,8 @@ import pytest
 from layouts import (
     ATR,
     SIZE,
-    dress_code,
     draw,
+    dress_code,
     garment,
     keypoints,
     mask,

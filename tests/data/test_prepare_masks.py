@@ -1,0 +1,123 @@
+"""Preparing: the masks that are missing are made by the project's rules, once, whole, and in parallel."""
+
+import shutil
+
+import numpy as np
+import pytest
+from layouts import ATR, SIZE, draw, dress_code, keypoints, pairs_folder, save, viton_hd
+from PIL import Image
+
+from idmvton.data import DressCode, VitonHD, prepare_dataset
+from idmvton.data.prepare import Prepared
+from idmvton.errors import InputError, PreparationError
+from idmvton.prepare.mask import agnostic_mask
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = viton_hd(tmp_path)
+    shutil.rmtree(root / "test" / "agnostic-mask")
+    return root
+
+
+def masks(root):
+    return sorted((root / "test" / "agnostic-mask").iterdir())
+
+
+def test_the_masks_are_those_of_the_rules(root):
+    assert prepare_dataset(root, split="test") == Prepared(num_masks=3, num_new=3)
+    written = np.asarray(Image.open(masks(root)[0]))
+    expected = agnostic_mask(draw(ATR), keypoints(), "upper_body", arm_width=60)
+    assert np.array_equal(written, expected)
+    assert VitonHD(root, SIZE, split="test", missing_caption="category phrase")[0].mask.any()
+
+
+def test_dress_code_has_thinner_arms_and_small_maps(tmp_path):
+    root = dress_code(tmp_path)
+    assert prepare_dataset(root, split="train") == Prepared(num_masks=4, num_new=4)
+    written = np.asarray(Image.open(root / "upper_body" / "agnostic-mask" / "000001_0_mask.png"))
+    expected = agnostic_mask(draw(ATR), keypoints(), "upper_body", arm_width=45)
+    assert (written != expected).mean() < 0.02
+    upper, lower = (DressCode(root, SIZE)[row].mask for row in (0, 2))
+    trousers = draw(ATR) == ATR["pants"]
+    assert lower[trousers].mean() > 0.9
+    assert upper[trousers].mean() < 0.1
+
+
+def test_what_is_there_is_kept_and_the_rest_is_made(root):
+    prepare_dataset(root, split="test")
+    first, second, _ = masks(root)
+    second.unlink()
+    before = first.stat().st_mtime_ns
+    calls = []
+    done = prepare_dataset(root, split="test", progress=lambda *at: calls.append(at))
+    assert (done.num_new, calls) == (1, [(1, 1)])
+    assert first.stat().st_mtime_ns == before
+    assert len(masks(root)) == 3
+
+
+def test_threads_make_the_same_bytes(root):
+    prepare_dataset(root, split="test", workers=1)
+    alone = [path.read_bytes() for path in masks(root)]
+    shutil.rmtree(root / "test" / "agnostic-mask")
+    prepare_dataset(root, split="test", workers=4)
+    assert [path.read_bytes() for path in masks(root)] == alone
+
+
+def test_bad_files_are_named_after_the_others_were_made(root):
+    bad = root / "test" / "image-parse-v3" / "00001_00.png"
+    bad.write_bytes(b"rubbish")
+    with pytest.raises(InputError, match="1 masks could not be made") as caught:
+        prepare_dataset(root, split="test")
+    assert str(bad) in str(caught.value)
+    assert [path.name for path in masks(root)] == ["00002_00_mask.png", "00003_00_mask.png"]
+
+
+def test_nobody_to_dress(root):
+    save(np.zeros(SIZE, np.uint8), root / "test" / "image-parse-v3" / "00001_00.png")
+    empty = root / "test" / "openpose_json" / "00001_00_keypoints.json"
+    empty.write_text('{"people": []}')
+    with pytest.raises(InputError, match="nothing to repaint"):
+        prepare_dataset(root, split="test")
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [("image-parse-v3", "3 parse maps"), ("openpose_json", "3 keypoints"), ("image-densepose", "3 body maps")],
+)
+def test_maps_that_need_a_network_are_refused_in_words(root, folder, words):
+    shutil.rmtree(root / "test" / folder)
+    with pytest.raises(PreparationError, match=words) as caught:
+        prepare_dataset(root, split="test")
+    assert "this version has no network" in str(caught.value)
+    assert folder in str(caught.value)
+
+
+def test_possible_masks_are_made_before_the_refusal(root):
+    (root / "test" / "image-parse-v3" / "00002_00.png").unlink()
+    with pytest.raises(PreparationError, match="1 parse maps"):
+        prepare_dataset(root, split="test")
+    assert [path.name for path in masks(root)] == ["00001_00_mask.png", "00003_00_mask.png"]
+
+
+def test_a_mask_needs_no_parse_map_once_it_is_there(root):
+    prepare_dataset(root, split="test")
+    shutil.rmtree(root / "test" / "image-parse-v3")
+    assert prepare_dataset(root, split="test").num_new == 0
+
+
+def test_own_photos_lack_everything(tmp_path):
+    with pytest.raises(PreparationError, match="1 body maps, 1 parse maps, 1 keypoints"):
+        prepare_dataset(pairs_folder(tmp_path))
+
+
+def test_a_full_disk_leaves_no_half_file(root, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", full)
+        with pytest.raises(InputError, match="No space left"):
+            prepare_dataset(root, split="test")
+    assert masks(root) == []
+    assert prepare_dataset(root, split="test").num_new == 3
