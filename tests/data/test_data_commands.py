@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from layouts import mask, save, viton_hd
 from typer.testing import CliRunner
@@ -92,6 +91,18 @@ def test_a_folder_that_is_none(command, tmp_path):
     assert "Traceback" not in result.output
 
 
+def test_ctrl_c_tells_what_stays(root, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    for path in (root / "test" / "agnostic-mask").iterdir():
+        path.unlink()
+    monkeypatch.setattr("idmvton.data.prepare.make_mask", interrupted)
+    result = call("data", "prepare", root)
+    assert result.exit_code == 130
+    assert "what was made is kept" in result.stderr
+
+
 @pytest.mark.parametrize("group", ["data", "studio"])
 def test_help_loads_nothing_heavy(group):
     code = (
@@ -104,8 +115,3 @@ def test_help_loads_nothing_heavy(group):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr.strip() == "[]"
     assert {"data": "prepare", "studio": "make"}[group] in result.stdout
-
-
-def test_json_is_plain(root):
-    told = json.loads(call("data", "check", root, "--json").stdout)
-    assert np.size(told["test"]["findings"]) == 1

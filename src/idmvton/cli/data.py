@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, reports_errors
+from idmvton.cli.shared import EXIT_FAILED, EXIT_INTERRUPTED, err, out, print_json, reports_errors
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
@@ -135,7 +135,7 @@ def pack(
     )
     if dataset.missing_captions:
         err.print(f"{len(dataset.missing_captions)} garments have no caption; their category describes them")
-    with _bar("packing") as progress:
+    with _bar("packing") as progress, _told_what_stays():
         index = write_shards(
             dataset,
             output,
@@ -160,9 +160,19 @@ def prepare(
     from idmvton.data.prepare import prepare_dataset
 
     for each in [split] if split else splits_of(folder):
-        with _bar(f"masks of {each}") as progress:
+        with _bar(f"masks of {each}") as progress, _told_what_stays():
             done = prepare_dataset(folder, split=each, order=order, workers=workers, progress=progress)
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new")
+
+
+@contextlib.contextmanager
+def _told_what_stays() -> Iterator[None]:
+    """Ctrl-C in a command that goes on where it stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted: what was made is kept, run the same command again to go on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 @contextlib.contextmanager

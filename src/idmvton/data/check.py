@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,6 +19,7 @@ from idmvton.data.densepose import parts_of
 from idmvton.data.files import SampleFiles, same_aspect
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files, splits_of
+from idmvton.data.parallel import in_threads
 from idmvton.data.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.errors import InputError
 from idmvton.types import Size
@@ -113,11 +113,11 @@ def check_dataset(
     """
     files = tuple(list_files(root, split, order))
     findings = [*_listed_twice(files), *_strangers(files, _named_anywhere(Path(root)))]
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        for done, found in enumerate(pool.map(lambda each: list(_inspect(each, mask_threshold)), files), 1):
-            findings += found
-            if progress is not None:
-                progress(done, len(files))
+    inspected = in_threads(lambda each: list(_inspect(each, mask_threshold)), files, workers)
+    for done, found in enumerate(inspected, 1):
+        findings += found
+        if progress is not None:
+            progress(done, len(files))
     findings.sort(key=lambda finding: finding.severity != "error")
     return CheckReport(Path(root), files, tuple(findings))
 

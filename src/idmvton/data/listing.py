@@ -94,7 +94,7 @@ def _phrase(tags: list[dict[str, str | None]]) -> str:
 
 
 def read_caption_lines(path: Path) -> dict[str, str]:
-    """Captions of a text file, one line each: the garment's file name, a space, the caption.
+    """Captions of a text file, one line each: the garment's file name, then the caption.
 
     Raises:
         InputError: missing or damaged.
@@ -103,5 +103,5 @@ def read_caption_lines(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError("the file of captions cannot be read", got=f"{path}: {error}") from error
-    split = (line.strip().partition(" ") for line in lines)
-    return {Path(name).name: caption.strip() for name, _, caption in split if caption.strip()}
+    rows = (line.split(maxsplit=1) for line in lines)
+    return {Path(row[0]).name: row[1].strip() for row in rows if len(row) == 2}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from PIL import Image
 from idmvton.data.files import PersonView, SampleFiles
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
+from idmvton.data.parallel import in_threads
 from idmvton.data.reading import read_keypoints, read_labels, read_photo
 from idmvton.data.writing import whole_file
 from idmvton.errors import InputError, PreparationError
@@ -65,11 +65,10 @@ def prepare_dataset(
     missing = [each for each in people if not each.mask.exists()]
     possible = [each for each in missing if not _lacking(each, "labels", "keypoints")]
     failures = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        for done, failure in enumerate(pool.map(_try_mask, possible), 1):
-            failures += [failure] if failure else []
-            if progress is not None:
-                progress(done, len(possible))
+    for done, failure in enumerate(in_threads(_try_mask, possible, workers), 1):
+        failures += [failure] if failure else []
+        if progress is not None:
+            progress(done, len(possible))
     num_new = len(possible) - len(failures)
     if failures:
         raise InputError(

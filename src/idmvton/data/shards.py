@@ -12,7 +12,6 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO, Final, Literal
 import numpy as np
 from PIL import Image
 
+from idmvton.data.parallel import in_threads
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.data.writing import whole_file
 from idmvton.errors import InputError
@@ -91,14 +91,12 @@ def write_shards(
     target = Path(folder)
     index = _describe(dataset, samples_per_shard, picture_format)
     _open_folder(target, index)
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        for number, name in enumerate(index.shard_names):
-            rows = range(number * samples_per_shard, min((number + 1) * samples_per_shard, len(dataset)))
-            if not (target / name).exists():
-                encoded = pool.map(lambda row: _encode(dataset[row], index), rows)
-                _write_shard(target / name, encoded)
-            if progress is not None:
-                progress(rows.stop, len(dataset))
+    for number, name in enumerate(index.shard_names):
+        rows = range(number * samples_per_shard, min((number + 1) * samples_per_shard, len(dataset)))
+        if not (target / name).exists():
+            _write_shard(target / name, in_threads(lambda row: _encode(dataset[row], index), rows, workers))
+        if progress is not None:
+            progress(rows.stop, len(dataset))
     return index
 
 

@@ -44,7 +44,8 @@ class ShardStream(IterableDataset[TryOnSample]):
         open_shard: name -> open binary stream, for shards that are not local files.
 
     Attributes:
-        epoch: number of the next pass; a pass moves it on in a process without workers, otherwise set it.
+        epoch: number of the next pass, moved on by each pass in the process that reads. Workers that are started anew
+            for each epoch take it from here: set it before.
     """
 
     def __init__(
