@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layouts import ATR, SIZE, draw, garment, keypoints, mask, person
+from layouts import ATR, SIZE, draw, keypoints, mask, person
 from PIL import Image
 
 from idmvton.data import AugmentOptions, TryOnSample, augmented
@@ -22,7 +22,7 @@ def sample():
     return TryOnSample(
         name="pair",
         person=person(),
-        garment=garment((30, 90, 150)),
+        garment=person(shift=90),
         mask=mask(),
         densepose=colour_parts(draw({}, parts=True)),
         caption="a top",
@@ -46,6 +46,11 @@ class TestFlip:
     def test_twice_is_nothing(self, sample):
         assert not same(flip(sample), sample)
         assert same(flip(flip(sample)), sample)
+
+    def test_the_garment_is_mirrored_with_the_person(self, sample):
+        flipped = flip(sample)
+        for piece in ("person", "garment", "unpaired_target"):
+            assert np.array_equal(getattr(flipped, piece), np.asarray(getattr(sample, piece))[:, ::-1])
 
     def test_the_left_arm_is_still_on_the_left(self, sample):
         """The drawn left arm is shorter: after the mirror the *right* arm is, and it lies on the picture's left."""

@@ -64,6 +64,7 @@ def test_an_empty_mask(root):
     save(np.zeros(SIZE, np.uint8), root / "test" / "agnostic-mask" / f"{NAME}_mask.png")
     report = check_dataset(root, split="test")
     assert "the mask is empty" in report.findings[0].detail
+    assert str(root) not in report.findings[0].detail, "the row names the file already"
 
 
 @pytest.mark.parametrize("with_body_map", [True, False])
@@ -86,6 +87,8 @@ def test_a_generous_mask_is_not_inverted(root, everything):
 def test_sizes_that_differ(root):
     save(mask(Size(128, 128)), root / "test" / "agnostic-mask" / f"{NAME}_mask.png")
     assert findings(root) == [("error", "size", f"{NAME}_mask.png")]
+    save(mask(Size(64, 48)), root / "test" / "agnostic-mask" / f"{NAME}_mask.png")
+    assert findings(root) == [("warning", "scaled map", f"{NAME}_mask.png")]
 
 
 @pytest.mark.parametrize("colours", ["bgr", "photo", "numbers"])

@@ -27,9 +27,9 @@ from idmvton.types import Size
 Severity = Literal["error", "warning"]
 Problem = Literal[
     "missing", "unreadable", "grey mask", "inverted mask", "size", "palette", "empty body map", "caption", "duplicate",
-    "not listed",
+    "not listed", "scaled map",
 ]  # fmt: skip
-_SEVERITY: Final[dict[Problem, Severity]] = {"caption": "warning", "not listed": "warning", "empty body map": "warning"}
+_WARNINGS: Final[tuple[Problem, ...]] = ("caption", "not listed", "empty body map", "scaled map")
 _NEEDED: Final = ("person", "garment", "mask", "densepose")
 _MIDDLE: Final = 128
 _PICTURES: Final = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -54,7 +54,7 @@ class Finding:
     @property
     def severity(self) -> Severity:
         """Whether reading the sample fails or misleads (error), or it is only worth knowing (warning)."""
-        return _SEVERITY.get(self.problem, "error")
+        return "warning" if self.problem in _WARNINGS else "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def _inspect(files: SampleFiles, mask_threshold: int | None) -> Iterator[Finding
             grey = _as_grey_mask(path) if kind == "mask" and mask_threshold is None else None
             if grey is not None:
                 found[kind] = grey
-            yield Finding(files.name, "unreadable" if grey is None else "grey mask", path, _in_one_line(error))
+            yield Finding(files.name, "unreadable" if grey is None else "grey mask", path, _in_one_line(error, path))
     yield from _compare(files, found)
 
 
@@ -194,8 +194,10 @@ def _as_grey_mask(path: Path) -> NDArray[np.bool_] | None:
         return None
 
 
-def _in_one_line(error: InputError) -> str:
-    return error.what if error.got is None else f"{error.what}: {error.got}"
+def _in_one_line(error: InputError, path: Path) -> str:
+    """The error without the file's name, which the row has anyway."""
+    found = str(error.got or "").removeprefix(str(path)).lstrip(":, ")
+    return f"{error.what}: {found}" if found else error.what
 
 
 def _compare(files: SampleFiles, found: dict[str, NDArray[Any]]) -> Iterator[Finding]:
@@ -216,8 +218,11 @@ def _compare(files: SampleFiles, found: dict[str, NDArray[Any]]) -> Iterator[Fin
     if "person" in found:
         photo = Size(*found["person"].shape[:2])
         for kind in ("mask", "densepose", "labels"):
-            if kind in found and not same_aspect(size := Size(*found[kind].shape[:2]), photo):
-                yield Finding(files.name, "size", getattr(files, kind), f"the {kind} is {size}, the photo {photo}")
+            if kind not in found or (size := Size(*found[kind].shape[:2])) == photo:
+                continue
+            problem: Problem = "scaled map" if same_aspect(size, photo) else "size"
+            if problem == "size" or kind == "mask":
+                yield Finding(files.name, problem, getattr(files, kind), f"the {kind} is {size}, the photo {photo}")
 
 
 def _looks_inverted(mask: NDArray[np.bool_], body: NDArray[np.bool_] | None) -> str:

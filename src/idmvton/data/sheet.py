@@ -11,15 +11,16 @@ from PIL import Image, ImageDraw
 from idmvton.data.check import CheckReport, Finding
 from idmvton.data.files import SampleFiles
 from idmvton.data.reading import read_densepose, read_photo
-from idmvton.data.sample import BLACK, WHITE, frame_garment
+from idmvton.data.sample import BLACK, WHITE
 from idmvton.data.writing import whole_file
 from idmvton.errors import InputError
+from idmvton.framing import Framing
 from idmvton.images import check_output_path
 from idmvton.types import Size
 
 _TILE: Final = Size(192, 144)
 _TEXT_HEIGHT: Final = 44
-_MISSING: Final = (225, 225, 225)
+_GROUND: Final = (225, 225, 225)
 _TITLE_LENGTH, _DETAIL_LENGTH = 60, 95
 
 
@@ -64,5 +65,6 @@ def _tile(path: Path, *, is_parts: bool = False) -> Image.Image:
     try:
         picture = read_densepose(path, is_parts=True) if is_parts else read_photo(path, "picture")
     except InputError:
-        return Image.new("RGB", (_TILE.width, _TILE.height), _MISSING)
-    return frame_garment(picture, _TILE)
+        return Image.new("RGB", (_TILE.width, _TILE.height), _GROUND)
+    framing = Framing.fit(Size(picture.height, picture.width), _TILE)
+    return framing.apply(picture, resample="photo", fill=_GROUND)
