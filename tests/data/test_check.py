@@ -128,7 +128,8 @@ def test_pictures_that_no_list_names(root):
 
 def test_splits_of_one_folder_do_not_count_as_strangers(tmp_path):
     root = dress_code(tmp_path)
-    (root / "upper_body" / "train_pairs.txt").write_text("000001_0.jpg 000001_1.jpg\n")
+    for name, number in (("train_pairs", 1), ("test_pairs_paired", 2), ("test_pairs_unpaired", 2)):
+        (root / "upper_body" / f"{name}.txt").write_text(f"00000{number}_0.jpg 00000{number}_1.jpg\n")
     assert {each.problem for each in check_dataset(root).findings} == {"missing"}, "only the masks, which nobody ships"
 
 

@@ -146,6 +146,14 @@ class TestStream:
         again.epoch = 1
         assert names(again) == epochs[1]
 
+    def test_shards_are_shuffled_anew_each_epoch(self, packed):
+        """A buffer of one sample changes nothing within a shard."""
+        stream = ShardStream(packed, shuffle_buffer=1, seed=3)
+        orders = [names(stream) for _ in range(3)]
+        assert len({tuple(order) for order in orders}) > 1
+        for order in orders:
+            assert order.index("00001_00") == order.index("00000_00") + 1
+
     @pytest.mark.parametrize("world_size", [2, 3, 6])
     @pytest.mark.parametrize("shuffle_buffer", [0, 3])
     def test_ranks_share_the_samples(self, packed, world_size, shuffle_buffer):
