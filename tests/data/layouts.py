@@ -154,6 +154,6 @@ def pairs_folder(root: Path) -> Path:
         "person,garment,mask,densepose,caption,category\n"
         'photos/anna.png,shop/red.png,masks/anna.png,maps/anna.png,"red top, plain",upper_body\n'
         "photos/ben.png,shop/red.png,,,,dresses\n",
-        encoding="utf-8",
+        encoding="utf-8-sig",  # as spreadsheets save it
     )
     return root
