@@ -12,7 +12,7 @@ from torch import Tensor
 from idmvton.conditioning import PersonConditions, guidance_rows, guide, make_time_ids, tryon_input
 from idmvton.errors import NumericsError
 from idmvton.garment_encoding import GarmentSteps, PromptConditions
-from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues
+from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
 from idmvton.types import Size
 
 if TYPE_CHECKING:
@@ -83,13 +83,25 @@ class Denoiser:
             rows = [0] * self.num_pairs + rows
         return {name: each.rows(rows) for name, each in projected.items()}
 
-    def predict(self, scheduler: Any, latents: Tensor, timestep: Tensor, features: GarmentSteps) -> Tensor:
-        """The noise prediction at one step, guided. (B, C, h, w) float32 -> the same."""
+    def predict(
+        self, scheduler: Any, latents: Tensor, timestep: Tensor, features: Mapping[str, Tensor | KeysValues]
+    ) -> Tensor:
+        """The noise prediction at one step, guided.
+
+        Args:
+            scheduler: with its timesteps set.
+            latents: float32 (B, C, h, w).
+            timestep: scalar.
+            features: the garments', at this step (:meth:`GarmentSteps.at`).
+
+        Returns:
+            float32 (B, C, h, w).
+        """
         unet = self.pipe.unet
         noisy = scheduler.scale_model_input(latents, timestep).to(unet.dtype)
         noisy = torch.cat([noisy, noisy]) if self.guided else noisy
         context = AttentionContext(
-            garment=features.at(timestep.item()),
+            garment=features,
             garment_rows=self.garment_rows,
             num_zero_garment=self.num_pairs if self.guided else 0,
             cross=self.cross,
@@ -133,8 +145,9 @@ class Denoiser:
         extra = _accepted(scheduler.step, {"generator": generators, "eta": 0.0})
         latents = latents * scheduler.init_noise_sigma
         with self.pipe.progress_bar(total=len(timesteps)) as bar:
-            for step, timestep in enumerate(timesteps):
-                prediction = self.predict(scheduler, latents, timestep, features)
+            # read as numbers in one go: asking an accelerator at each step would make it wait
+            for step, (timestep, number) in enumerate(zip(timesteps, timesteps.tolist(), strict=True)):
+                prediction = self.predict(scheduler, latents, timestep, features.at(number))
                 latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
                 if callback is not None:
                     changed = callback(self.pipe, step, timestep, {"latents": latents}) or {}
