@@ -46,7 +46,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 @pytest.fixture(scope="session")
 def loaded() -> TryOnPipeline:
     """The golden checkpoint, loaded once; tests that change it take ``pipe`` or load their own."""
-    pipe = TryOnPipeline.from_pretrained(CHECKPOINT)
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -54,14 +54,20 @@ def loaded() -> TryOnPipeline:
 @pytest.fixture
 def pipe(loaded: TryOnPipeline) -> TryOnPipeline:
     """The golden checkpoint with nothing in its cache."""
-    loaded.garment_cache.clear()
+    forget(loaded)
     return loaded
+
+
+def forget(pipe: TryOnPipeline) -> None:
+    """Empties both caches."""
+    pipe.garment_cache.clear()
+    pipe.feature_cache.clear()
 
 
 @pytest.fixture
 def own_pipe() -> TryOnPipeline:
     """A golden checkpoint that the test may change."""
-    pipe = TryOnPipeline.from_pretrained(CHECKPOINT)
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -11,12 +11,12 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors", "options", "types"},
-    {"images", "framing", "weights", "devices", "schedulers", "garment_cache"},
-    {"clock"},
+    {"images", "framing", "weights", "devices", "schedulers"},
+    {"clock", "garment_cache"},
     {"prepare", "models"},
     {"data", "conditioning", "inputs"},
     {"checkpoint", "garment_encoding"},
-    {"denoising"},
+    {"denoising", "outputs"},
     {"pipeline"},
     {"training", "evaluate"},
     {"customize"},

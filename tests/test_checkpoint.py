@@ -1,5 +1,6 @@
 """Loading and saving the published layout; starting from the parts; refusing what does not fit."""
 
+import copy
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from idmvton import TryOnPipeline, load_checkpoint, load_training_parts
 from idmvton.checkpoint import FOLDERS, ip_adapter_names
 from idmvton.errors import WeightsError
 from idmvton.models.image_prompt import to_published
+from idmvton.models.latents import decode_latents
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 GARMENT_NET = "unet_encoder/diffusion_pytorch_model.safetensors"
@@ -68,6 +70,40 @@ def test_a_saved_checkpoint_gives_the_same_picture(tmp_path, pipe, one_call):
     again = TryOnPipeline.from_pretrained(tmp_path / "saved")
     again.set_progress_bar_config(disable=True)
     torch.testing.assert_close(pipe(**one_call).latents, again(**one_call).latents, atol=1e-3, rtol=0)
+
+
+def test_saving_replaces_parts_whole(tmp_path):
+    """Shards of an older save would otherwise be read together with the new file."""
+    components = load_checkpoint(CHECKPOINT)
+    folder = tmp_path / "saved"
+    components["vae"].save_pretrained(folder / "vae", max_shard_size="100KB")
+    assert len(list((folder / "vae").glob("*.safetensors"))) > 1
+    (folder / "notes.txt").write_text("mine")
+    TryOnPipeline(**components).save_pretrained(folder)
+    load_checkpoint(folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert [each.name for each in tmp_path.iterdir()] == ["saved"], "nothing is left beside it"
+
+
+def test_a_failed_save_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
+    pipe = TryOnPipeline(**load_checkpoint(CHECKPOINT))
+    pipe.save_pretrained(tmp_path / "saved")
+    before = {file: file.read_bytes() for file in (tmp_path / "saved").rglob("*") if file.is_file()}
+
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pipe.image_encoder, "save_pretrained", fail)
+    with pytest.raises(WeightsError, match="cannot be written"):
+        pipe.save_pretrained(tmp_path / "saved")
+    assert before == {file: file.read_bytes() for file in (tmp_path / "saved").rglob("*") if file.is_file()}
+
+
+def test_a_compiled_pipeline_saves_what_it_compiles(tmp_path):
+    pipe = TryOnPipeline(**load_checkpoint(CHECKPOINT))
+    pipe.unet = torch.compile(pipe.unet, backend="eager")
+    pipe.save_pretrained(tmp_path / "saved")
+    assert all_tensors(tmp_path / "saved").keys() == all_tensors(CHECKPOINT).keys()
 
 
 def test_policies_travel_with_the_checkpoint(tmp_path):
@@ -183,12 +219,36 @@ def test_old_bin_files_load_the_same(folder):
 
 
 def test_precision_of_the_parts(folder):
-    config = json.loads((folder / "vae/config.json").read_text()) | {"force_upcast": True}
-    (folder / "vae/config.json").write_text(json.dumps(config))
     parts = load_checkpoint(folder, dtype=torch.bfloat16)
     assert parts["unet"].dtype == parts["unet_encoder"].dtype == parts["text_encoder"].dtype == torch.bfloat16
-    assert parts["vae"].dtype == torch.float32
-    assert TryOnPipeline(**parts).to(torch.float16).vae.dtype == torch.float32
+    assert parts["vae"].dtype == torch.float32, "bfloat16 would shift colours"
+    assert load_checkpoint(folder, dtype=torch.float16)["vae"].dtype == torch.float16, "its config says it is safe"
+    config = json.loads((folder / "vae/config.json").read_text()) | {"force_upcast": True}
+    (folder / "vae/config.json").write_text(json.dumps(config))
+    assert load_checkpoint(folder, dtype=torch.float16)["vae"].dtype == torch.float32
+
+
+def test_casting_the_pipeline_does_not_round_the_vae():
+    pipe = TryOnPipeline(**load_checkpoint(CHECKPOINT))
+    with torch.no_grad():
+        pipe.vae.quant_conv.bias.fill_(1 / 3)
+    pipe.to(torch.bfloat16)
+    assert pipe.unet.dtype == torch.bfloat16
+    assert pipe.vae.quant_conv.bias[0].item() == torch.tensor(1 / 3).item()
+
+
+def test_a_half_precision_vae_that_overflows_decodes_again_in_float32():
+    vae = load_checkpoint(CHECKPOINT, dtype=torch.float16)["vae"]
+    latents = torch.randn(1, 4, 16, 12, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        vae.decoder.conv_in.weight.mul_(1000.0)
+        overflown = vae.decode((latents * 1000 / vae.config.scaling_factor).half()).sample
+        pictures = decode_latents(vae, latents * 1000)
+        exact = decode_latents(copy.deepcopy(vae).float(), latents * 1000)
+    assert not torch.isfinite(overflown).all()
+    assert torch.isfinite(pictures).all()
+    torch.testing.assert_close(pictures, exact)
+    assert vae.dtype == torch.float16
 
 
 @pytest.fixture
@@ -197,7 +257,7 @@ def training_parts(tmp_path):
     inpainting = shutil.copytree(CHECKPOINT, tmp_path / "inpainting")
     shutil.copytree(CHECKPOINT / "unet_encoder", tmp_path / "sdxl" / "unet")
     unet = load_checkpoint(CHECKPOINT)["unet"]
-    tensors = load_file(inpainting / UNET)
+    tensors = {name: tensor.clone() for name, tensor in load_file(inpainting / UNET).items()}
     numbers = {ours: theirs for theirs, ours in ip_adapter_names(unet).items()}
     attention = {numbers[name]: tensors.pop(name) for name in list(tensors) if "_ip." in name}
     for name in [name for name in tensors if name.startswith("encoder_hid_proj.")]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -83,6 +82,19 @@ def test_long_captions_are_told(tmp_path):
     assert "not read" in result.stderr
 
 
+def test_brackets_in_a_caption_are_no_markup(tmp_path):
+    result = runner.invoke(app, [*call(tmp_path / "[red].png"), "--caption", "[/nope] " * 60])
+    assert result.exit_code == 0, result.output
+    assert "[/nope]" in result.stderr
+    assert "[red].png" in result.stdout
+
+
+def test_cpu_offload_without_a_gpu_is_refused_in_words(tmp_path):
+    result = runner.invoke(app, call(tmp_path / "out.png", "--cpu-offload", "--device", "cpu"))
+    assert result.exit_code == 1
+    assert "--cpu-offload needs a GPU" in result.stderr
+
+
 def test_every_declared_option_is_a_flag():
     parameters = inspect.signature(try_on).parameters
     for declaration in (TryOnOptions, ModelOptions):
@@ -97,10 +109,15 @@ def test_ctrl_c_leaves_no_file(tmp_path):
     """A real process, interrupted while it denoises."""
     command = [sys.executable, "-m", "idmvton", *call(tmp_path / "out.png"), "--steps", "900"]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "80"}
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "80", "FORCE_COLOR": "1"},  # the bar is drawn as on a terminal
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    time.sleep(6)
-    assert process.poll() is None
+    seen = ""
+    while "/900" not in seen:
+        seen += process.stderr.read(20)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130

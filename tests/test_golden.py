@@ -106,7 +106,7 @@ def test_the_plain_form_gives_the_golden_numbers_too(loaded, unet_io, image_toke
 @torch.no_grad()
 def test_prompt_embeddings(loaded, pipeline_io, golden_info):
     def encode(prompts):
-        return encode_prompts(prompts, loaded.tokenizers, loaded.text_encoders)
+        return encode_prompts(prompts, loaded.tokenizers, loaded.text_encoders, torch.device("cpu"))
 
     person = encode([tryon_prompt(caption) for caption in golden_info["captions"]])
     negative = encode([golden_info["negative_prompt"]] * 2)

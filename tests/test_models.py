@@ -8,7 +8,7 @@ from benchmarks.plain_form import plain_form, record
 from diffusers import UNet2DConditionModel
 from torch._dynamo.testing import CompileCounter
 
-from conftest import GOLDEN
+from conftest import GOLDEN, forget
 from idmvton.conditioning import PersonConditions, tryon_input
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.attention import AttentionContext
@@ -199,7 +199,7 @@ def test_image_prompt_scale_zero_is_text_alone(loaded, unet_io):
 def test_both_nets_compile_once_without_graph_breaks(own_pipe, one_call):
     """The contexts travel through torch.compile; its backend here runs the traced graph as it is."""
     eager = own_pipe(**one_call, output_type="latent").latents
-    own_pipe.garment_cache.clear()
+    forget(own_pipe)
     counters = {name: CompileCounter() for name in ("unet", "unet_encoder")}
     for name, counter in counters.items():
         setattr(own_pipe, name, torch.compile(getattr(own_pipe, name), backend=counter, fullgraph=True))

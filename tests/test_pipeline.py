@@ -1,7 +1,9 @@
 """What callers of the pipeline rely on: pairing, seeds, batches, guidance, schedulers, policies, results."""
 
 import json
+from typing import get_args
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -17,9 +19,9 @@ from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, to_pil
 from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
-from idmvton.options import TryOnOptions, describe
+from idmvton.options import NEGATIVE_PROMPT, SchedulerName, TryOnOptions, describe
 
-from conftest import CHECKPOINT  # isort: skip
+from conftest import CHECKPOINT, forget  # isort: skip
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 
@@ -53,9 +55,10 @@ def test_an_undrawn_seed_is_drawn_reported_and_reproduces(pipe, one_call):
 
 def test_generators_instead_of_seeds(pipe, one_call):
     seeded = pipe(**one_call)
-    drawn = pipe(**one_call, generator=[torch.Generator().manual_seed(3)])
-    same(seeded.latents, drawn.latents)
-    assert drawn.seed == (None,)
+    for generator in (torch.Generator().manual_seed(3), (torch.Generator().manual_seed(3),)):
+        drawn = pipe(**one_call | {"seed": None}, generator=generator)
+        same(seeded.latents, drawn.latents)
+        assert drawn.seed == (None,)
 
 
 def test_one_garment_for_many_people_and_many_garments_for_one(pipe, golden_call, one_call):
@@ -93,7 +96,7 @@ def test_the_tenth_person_pays_nothing_for_the_garment(pipe, one_call, golden_ca
     other = {name: golden_call[name][1] for name in ("person", "mask", "densepose")}
     cached = pipe(**one_call | other)
     assert runs == []
-    pipe.garment_cache.clear()
+    forget(pipe)
     fresh = pipe(**one_call | other)
     for hook in hooks:
         hook.remove()
@@ -106,29 +109,44 @@ def test_a_changed_weight_empties_the_cache(own_pipe, one_call):
     with torch.no_grad():
         own_pipe.unet_encoder.conv_in.weight.mul_(0.5)
     changed = own_pipe(**one_call).latents
-    own_pipe.garment_cache.clear()
+    forget(own_pipe)
     assert (changed - before).abs().max() > 0.01
     same(changed, own_pipe(**one_call).latents)
+
+
+INPUTS = ("person", "garment", "mask", "densepose", "caption")
+
+
+def denoiser_of(pipe, inputs):
+    """The stages of a call up to the loop."""
+    size = pipe.working_size()
+    pairs = gather_pairs(**inputs, seed=1, size=size, options=TryOnOptions())
+    encoder = GarmentEncoder(pipe)
+    garments, unconditional = encoder.encode(pairs.garments), encoder.encode_unconditional(NEGATIVE_PROMPT)
+    steps = GarmentSteps(pipe, garments, "each_step", torch.device("cpu"))
+    denoiser = Denoiser(
+        pipe,
+        pipe.encode_people(pairs.people).rows(pairs.person_rows),
+        pairs.garment_rows,
+        [garment.prompt for garment in garments],
+        unconditional,
+        size=size,
+        guidance_scale=2.0,
+        image_prompt_scale=1.0,
+    )
+    return denoiser, steps
 
 
 @torch.no_grad()
 def test_guided_steps_equal_the_plain_form(pipe, golden_call):
     """Deduplicated prompts, cached keys, implicit zero tokens: against the published computation, row by row."""
-    size, options = pipe.working_size(), TryOnOptions()
-    repeated = {name: [golden_call[name][index] for index in (1, 0, 1)] for name in golden_call}
-    pairs = gather_pairs(**repeated, seed=1, size=size, options=options)
-    encoder = GarmentEncoder(pipe)
-    garments, unconditional = encoder.encode(pairs.garments), encoder.encode_unconditional("bad")
-    people = pipe.encode_people(pairs.people).rows(pairs.person_rows)
-    steps = GarmentSteps(pipe, garments, "each_step", torch.device("cpu"))
-    prompts = [garment.prompt for garment in garments]
-    denoiser = Denoiser(
-        pipe, people, pairs.garment_rows, prompts, unconditional, size=size, guidance_scale=2.0, image_prompt_scale=1.0
-    )
+    denoiser, steps = denoiser_of(pipe, {name: [golden_call[name][index] for index in (1, 0, 1)] for name in INPUTS})
+    people, size = denoiser.person, pipe.working_size()
+    unconditional = GarmentEncoder(pipe).encode_unconditional(NEGATIVE_PROMPT)
     noise, timestep = torch.randn(3, 4, 16, 12), torch.tensor(501)
-    ours = denoiser.predict(pipe.scheduler, noise, timestep, steps)
+    ours = denoiser.predict(noise, timestep, steps.at(501))
 
-    worn = [garments[row] for row in pairs.garment_rows]
+    worn = [steps.garments[row] for row in (0, 1, 0)]
 
     def rows(part):
         conditional = [getattr(garment.prompt, part) for garment in worn]
@@ -146,12 +164,51 @@ def test_guided_steps_equal_the_plain_form(pipe, golden_call):
     torch.testing.assert_close(ours, plain, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"])
-def test_every_scheduler_runs_and_reproduces(pipe, one_call, name):
-    first = pipe(**one_call | {"num_inference_steps": 4}, scheduler=name, output_type="latent")
-    again = pipe(**one_call | {"num_inference_steps": 4}, scheduler=name, output_type="latent")
-    assert torch.isfinite(first.latents).all()
-    same(first.latents, again.latents)
+SCHEDULERS = {
+    "ddpm": (diffusers.DDPMScheduler, {}),
+    "ddim": (diffusers.DDIMScheduler, {"set_alpha_to_one": False}),
+    "dpm++2m": (diffusers.DPMSolverMultistepScheduler, {}),
+    "unipc": (diffusers.UniPCMultistepScheduler, {}),
+    "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "lcm": (diffusers.LCMScheduler, {}),
+}
+
+
+@pytest.mark.parametrize("name", get_args(SchedulerName))
+@torch.no_grad()
+def test_every_named_scheduler_equals_a_loop_on_the_stock_one(pipe, one_call, name):
+    ours = pipe(**one_call | {"num_inference_steps": 4}, scheduler=name, output_type="latent").latents
+    scheduler_class, settings = SCHEDULERS[name]
+    scheduler = scheduler_class.from_config(pipe.scheduler.config, **settings)
+    scheduler.set_timesteps(4)
+    denoiser, steps = denoiser_of(pipe, {kind: one_call[kind] for kind in INPUTS})
+    generator = torch.Generator().manual_seed(one_call["seed"])
+    latents = torch.randn(1, 4, 16, 12, generator=generator) * scheduler.init_noise_sigma
+    draws = {"generator": generator} if name in ("ddpm", "lcm") else {}
+    for timestep in scheduler.timesteps:
+        scaled = scheduler.scale_model_input(latents, timestep)
+        prediction = denoiser.predict(scaled, timestep, steps.at(timestep.item()))
+        latents = scheduler.step(prediction, timestep, latents, **draws).prev_sample
+    same(ours, latents)
+
+
+@pytest.mark.parametrize("change", [{"image_prompt_scale": 0.0}, {"negative_prompt": "red"}, {"guidance_scale": 3.0}])
+def test_options_reach_the_networks(pipe, one_call, change):
+    assert (pipe(**one_call, **change).latents - pipe(**one_call).latents).abs().max() > 1e-3
+
+
+def test_without_guidance_nothing_unconditional_is_computed(pipe, one_call):
+    rows = []
+
+    def count(_, inputs, keywords):
+        rows.append(len([*inputs, *keywords.values()][0]))
+
+    nets = (pipe.unet, pipe.image_encoder)
+    hooks = [net.register_forward_pre_hook(count, with_kwargs=True) for net in nets]
+    pipe(**one_call, guidance_scale=1.0)
+    for hook in hooks:
+        hook.remove()
+    assert rows == [1, 1, 1], "one picture for CLIP, one row at each of two steps"
 
 
 def test_schedulers_differ_and_the_pipeline_is_not_changed(pipe, one_call):
@@ -196,8 +253,27 @@ def test_time_ids_policy_reaches_the_network(own_pipe, one_call):
     own_pipe.register_to_config(time_ids="height_height")
     assert (own_pipe(**one_call).latents - before).abs().max() > 1e-3
     own_pipe.register_to_config(time_ids="width_width")
-    with pytest.raises(ConfigError, match="style of time ids"):
+    with pytest.raises(ConfigError, match="unknown time_ids"):
         own_pipe(**one_call)
+
+
+def test_numbers_of_numpy_are_numbers(pipe, one_call):
+    numbers = {"num_inference_steps": np.int64(2), "guidance_scale": np.float32(2), "seed": np.arange(3, 5)}
+    result = pipe(**one_call | numbers)
+    assert result.seed == (3, 4)
+    same(result.latents[0], pipe(**one_call).latents[0])
+    json.dumps(result.provenance())
+
+
+def test_networks_in_inference_mode_and_under_autocast(one_call, pipe):
+    with torch.inference_mode():
+        loaded = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
+    loaded.set_progress_bar_config(disable=True)
+    expected = pipe(**one_call).latents
+    same(loaded(**one_call).latents, expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        loaded(**one_call)
+    same(loaded(**one_call).latents, expected)
 
 
 def test_offloading_gives_the_same_and_never_needs_both_networks_at_once(own_pipe, pipe, one_call):
@@ -207,6 +283,9 @@ def test_offloading_gives_the_same_and_never_needs_both_networks_at_once(own_pip
         getattr(own_pipe, name).register_forward_pre_hook(lambda *_, name=name: order.append(name))
     offloaded = own_pipe(**one_call | {"num_inference_steps": 3})
     assert order == ["unet_encoder"] * 3 + ["unet"] * 3
+    again = own_pipe(**one_call | {"num_inference_steps": 3})
+    assert order[6:] == ["unet"] * 3, "the features are kept on the CPU"
+    same(again.latents, offloaded.latents)
     same(offloaded.latents, pipe(**one_call | {"num_inference_steps": 3}).latents)
 
 
@@ -274,6 +353,9 @@ def test_the_result_says_how_it_was_made(pipe, one_call):
     told = json.loads(json.dumps(result.provenance()))
     assert told["made_with"]["torch"] == torch.__version__
     assert told["made_with"]["weights"] == str(CHECKPOINT)
+    assert told["made_with"]["scheduler"] == "DDPMScheduler"
+    assert told["made_with"]["garment_timestep"] == "each_step"
+    assert told["caption"] == one_call["caption"]
     assert told["num_inference_steps"] == 2
 
 
@@ -307,7 +389,7 @@ def test_half_precision_stays_near_float32(own_pipe, pipe, one_call):
 def test_vae_slicing_changes_nothing(own_pipe, golden_call):
     plain = own_pipe(**golden_call, num_inference_steps=2, seed=1, output_type="pt")
     own_pipe.enable_vae_slicing()
-    own_pipe.garment_cache.clear()
+    forget(own_pipe)
     sliced = own_pipe(**golden_call, num_inference_steps=2, seed=1, output_type="pt")
     torch.testing.assert_close(torch.stack(sliced.images), torch.stack(plain.images), atol=2 / 255, rtol=0)
     own_pipe.disable_vae_slicing()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
@@ -32,6 +33,30 @@ def test_numbers_of_steps_out_of_range(pipe, one_call, steps):
 @pytest.mark.parametrize("seed", [-1, [3, -1], 2.5])
 def test_seeds_out_of_range(pipe, one_call, seed):
     refuse(pipe, one_call | {"seed": seed}, ConfigError, "seed")
+
+
+def test_a_thousand_steps_and_an_offset(pipe, one_call):
+    refuse(pipe, one_call | {"num_inference_steps": 1000}, ConfigError, "cannot take 1000 steps")
+
+
+def test_generators_that_do_not_fit(pipe, one_call):
+    two = [torch.Generator(), torch.Generator()]
+    refuse(pipe, one_call | {"generator": two, "seed": None}, InputError, "generators do not fit")
+    refuse(pipe, one_call | {"generator": two[0]}, InputError, "seed and a generator")
+
+
+def test_an_unknown_output_type(pipe, one_call):
+    refuse(pipe, one_call | {"output_type": "jpg"}, ConfigError, "unknown output_type")
+
+
+def test_what_would_replace_the_garment_attention_is_refused(own_pipe, one_call):
+    with pytest.raises(ConfigError, match="slicing would replace"):
+        own_pipe.enable_attention_slicing()
+    with pytest.raises(ConfigError, match="fused projections"):
+        own_pipe.unet.fuse_qkv_projections()
+    own_pipe.unet.set_attn_processor(AttnProcessor2_0())
+    with pytest.raises(ConfigError, match="processors were exchanged"):
+        own_pipe(**one_call)
 
 
 def test_more_steps_than_the_scheduler_takes(pipe, one_call):

@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from idmvton.errors import WeightsError
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import build_resampler, from_published, to_published
+from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.weights import check_file, find_weights, read_tensors, write_tensors
 
@@ -52,8 +54,8 @@ def load_checkpoint(
 
     Args:
         folder: the checkpoint.
-        dtype: precision of the networks. The VAE stays float32 unless its config says that half precision is
-            safe (``force_upcast: false``).
+        dtype: precision of the networks. The VAE stays float32 where half precision would spoil its pictures
+            (:func:`idmvton.models.latents.vae_dtype`).
         variant: part of the weight files' names, as in ``diffusion_pytorch_model.fp16.safetensors``.
         base: a checkpoint that has the parts that ``folder`` lacks.
 
@@ -113,7 +115,7 @@ def load_training_parts(
     _load_strict(net, _tryon_from_published(tensors), "TryonNet from its parts")
     widen_input(net, num_input_channels(net.latent_channels))
     return {
-        "unet": net,
+        "unet": net.eval(),
         "unet_encoder": load_garment_net(garment / "unet", dtype=dtype, variant=variant),
         **_load_library_parts({name: inpainting / name for name in FOLDERS}, dtype=dtype, variant=variant),
         "image_encoder": _load_library_part(image_encoder, "image_encoder", dtype, None),
@@ -147,13 +149,33 @@ def load_garment_net(folder: Path, *, dtype: torch.dtype = torch.float32, varian
 def save_checkpoint(components: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:
     """Writes a checkpoint that :func:`load_checkpoint` and the published code read.
 
-    Each file appears whole or not at all; ``model_index.json`` comes last.
+    Everything is written beside the folder first and then moved into it, a part at a time, ``model_index.json``
+    last: a failure while writing leaves the folder as it was.
 
     Args:
-        components: as :func:`load_checkpoint` returns them.
-        folder: made if missing; files of the same names are replaced.
+        components: as :func:`load_checkpoint` returns them; compiled networks are saved as what they compile.
+        folder: made if missing; parts of the same names are replaced whole.
+
+    Raises:
+        WeightsError: it cannot be written.
     """
     folder = Path(folder)
+    whole = {name: getattr(part, "_orig_mod", part) for name, part in components.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+            _write_parts(whole, Path(beside) / "new")
+            replaced = Path(beside) / "old"
+            replaced.mkdir()
+            for name in (*FOLDERS, "model_index.json"):
+                if (folder / name).exists():
+                    (folder / name).rename(replaced / name)
+                (Path(beside) / "new" / name).rename(folder / name)
+    except OSError as error:
+        raise WeightsError(f"the checkpoint cannot be written to {folder}", got=error) from error
+
+
+def _write_parts(components: Mapping[str, Any], folder: Path) -> None:
     unet, garment_net = components["unet"], components["unet_encoder"]
     resampler_width = unet.encoder_hid_proj.proj_in.in_features
     image_prompt = {"encoder_hid_dim": resampler_width, "encoder_hid_dim_type": "ip_image_proj"}
@@ -287,8 +309,8 @@ def _load_scheduler(folder: Path) -> Any:
 def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:
     """A network that diffusers or transformers loads, strictly."""
     config = _read_config(folder)
-    if name == "vae" and config.get("force_upcast", True):
-        dtype = torch.float32
+    if name == "vae":
+        dtype = vae_dtype(config, dtype)
     stem = UNET_STEM if name == "vae" else "model"
     for path in find_weights(folder, stem, variant):
         check_file(path)
@@ -382,6 +404,4 @@ def _model_index(components: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,23 @@ TimeIds = Literal["height_width", "height_height"]
 
 GarmentTimestep = int | Literal["each_step"]
 """Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
+
+
+def check_policies(garment_timestep: Any, time_ids: Any) -> None:
+    """Checks the policies that a checkpoint carries.
+
+    Args:
+        garment_timestep: a :data:`GarmentTimestep`.
+        time_ids: a :data:`TimeIds`.
+
+    Raises:
+        ConfigError: an unknown one.
+    """
+    is_number = isinstance(garment_timestep, int) and not isinstance(garment_timestep, bool)
+    if garment_timestep != "each_step" and not (is_number and 0 <= garment_timestep < 1000):
+        raise ConfigError("unknown garment_timestep", got=repr(garment_timestep), expected="'each_step', or 0 to 999")
+    if time_ids not in get_args(TimeIds):
+        raise ConfigError("unknown time_ids", got=repr(time_ids), expected=" or ".join(get_args(TimeIds)))
 
 
 @dataclass(frozen=True)
@@ -76,26 +93,12 @@ def make_time_ids(size: Size, style: str = "height_width") -> Tensor:
     Raises:
         ConfigError: an unknown style.
     """
-    if style not in get_args(TimeIds):
-        raise ConfigError("unknown style of time ids", got=repr(style), expected=get_args(TimeIds))
+    check_policies("each_step", style)
     second = size.width if style == "height_width" else size.height
     return torch.tensor([[size.height, second, 0, 0, size.height, second]], dtype=torch.float32)
 
 
-def guidance_rows(unconditional: Tensor, conditional: Tensor, guided: bool) -> Tensor:
-    """Rows of one batch: the unconditional half first, then the conditional one; only that without guidance.
-
-    Args:
-        unconditional: (1, ...), repeated for each conditional row.
-        conditional: (B, ...).
-        guided: whether guidance is on.
-    """
-    if not guided:
-        return conditional
-    return torch.cat([unconditional.expand_as(conditional), conditional])
-
-
 def guide(prediction: Tensor, guidance_scale: float) -> Tensor:
-    """Classifier-free guidance of a prediction made on :func:`guidance_rows`. (2B, ...) -> (B, ...)."""
+    """Classifier-free guidance. (2B, ...), the unconditional half first -> (B, ...)."""
     unconditional, conditional = prediction.chunk(2)
     return unconditional + guidance_scale * (conditional - unconditional)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from idmvton.conditioning import PersonConditions, guidance_rows, guide, make_time_ids, tryon_input
+from idmvton.conditioning import PersonConditions, guide, make_time_ids, tryon_input
 from idmvton.errors import NumericsError
 from idmvton.garment_encoding import GarmentSteps, PromptConditions
-from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues
+from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
 from idmvton.types import Size
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Denoiser:
         person: B rows.
         garment_rows: for each pair, its garment among G.
         prompts: of the G garments.
-        unconditional: the other side of guidance.
+        unconditional: the other side of guidance; None without guidance.
         size: the working size.
-        guidance_scale: 1 turns guidance off.
+        guidance_scale: of classifier-free guidance.
         image_prompt_scale: weight of the image prompt.
     """
 
@@ -42,7 +42,7 @@ class Denoiser:
         person: PersonConditions,
         garment_rows: Sequence[int],
         prompts: Sequence[PromptConditions],
-        unconditional: PromptConditions,
+        unconditional: PromptConditions | None,
         *,
         size: Size,
         guidance_scale: float,
@@ -50,53 +50,53 @@ class Denoiser:
     ) -> None:
         self.pipe, self.person = pipe, person
         self.guidance_scale, self.image_prompt_scale = guidance_scale, image_prompt_scale
-        self.guided = guidance_scale > 1.0
+        self.guided = unconditional is not None
         self.num_pairs = len(garment_rows)
         device, dtype = pipe._execution_device, pipe.unet.dtype
 
-        rows = torch.tensor(garment_rows, device=device)
         is_identity = list(garment_rows) == list(range(len(prompts)))
+        rows = torch.tensor(garment_rows, device=device)
         self.garment_rows = None if is_identity or len(prompts) == 1 else rows
 
-        def batch(part: str) -> Tensor:
-            conditional = torch.cat([getattr(prompt, part) for prompt in prompts])[rows]
-            return guidance_rows(getattr(unconditional, part), conditional, self.guided)
-
-        self.text = batch("text")
+        distinct = [*prompts] if unconditional is None else [unconditional, *prompts]
+        batch_rows = rows if unconditional is None else torch.cat([torch.zeros_like(rows), rows + 1])
+        self.text = torch.cat([each.text for each in distinct])[batch_rows]
         time_ids = make_time_ids(size, pipe.config.time_ids).to(device, dtype)
-        self.added = {"text_embeds": batch("pooled"), "time_ids": time_ids.expand(self.text.shape[0], -1)}
-        self.cross = self._project_prompts(prompts, unconditional, garment_rows)
+        self.added = {
+            "text_embeds": torch.cat([each.pooled for each in distinct])[batch_rows],
+            "time_ids": time_ids.expand(len(batch_rows), -1),
+        }
+        self.cross = self._project_prompts(distinct, batch_rows)
 
-    def _project_prompts(
-        self,
-        prompts: Sequence[PromptConditions],
-        unconditional: PromptConditions,
-        garment_rows: Sequence[int],
-    ) -> dict[str, CrossKeysValues]:
+    def _project_prompts(self, distinct: Sequence[PromptConditions], batch_rows: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of all cross-attentions: computed for each distinct prompt, then one row a batch row."""
-        distinct = [unconditional, *prompts] if self.guided else list(prompts)
         unet = self.pipe.unet
         image_tokens = unet.image_tokens(torch.cat([each.clip_hidden_states for each in distinct]))
         projected = unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
-        rows = [row + self.guided for row in garment_rows]
-        if self.guided:
-            rows = [0] * self.num_pairs + rows
-        return {name: each.rows(rows) for name, each in projected.items()}
+        return {name: each.rows(batch_rows) for name, each in projected.items()}
 
-    def predict(self, scheduler: Any, latents: Tensor, timestep: Tensor, features: GarmentSteps) -> Tensor:
-        """The noise prediction at one step, guided. (B, C, h, w) float32 -> the same."""
+    def predict(self, noisy: Tensor, timestep: Tensor, features: Mapping[str, Tensor | KeysValues]) -> Tensor:
+        """The noise prediction at one step, guided.
+
+        Args:
+            noisy: float32 (B, C, h, w), as the scheduler scales the model's input.
+            timestep: scalar.
+            features: the garments', at this step (:meth:`GarmentSteps.at`).
+
+        Returns:
+            float32 (B, C, h, w).
+        """
         unet = self.pipe.unet
-        noisy = scheduler.scale_model_input(latents, timestep).to(unet.dtype)
         noisy = torch.cat([noisy, noisy]) if self.guided else noisy
         context = AttentionContext(
-            garment=features.at(timestep.item()),
+            garment=features,
             garment_rows=self.garment_rows,
             num_zero_garment=self.num_pairs if self.guided else 0,
             cross=self.cross,
             image_prompt_scale=self.image_prompt_scale,
         )
         prediction = unet(
-            tryon_input(noisy, self.person),
+            tryon_input(noisy.to(unet.dtype), self.person),
             timestep,
             encoder_hidden_states=self.text,
             added_cond_kwargs=self.added,
@@ -119,7 +119,7 @@ class Denoiser:
         Args:
             latents: float32 (B, C, h, w), noise of standard deviation 1.
             scheduler: fresh, with its timesteps set.
-            timesteps: (steps,).
+            timesteps: (steps,), on the CPU.
             features: the garments'.
             generators: for schedulers that add noise at each step.
             callback: see :meth:`idmvton.pipeline.TryOnPipeline.__call__`.
@@ -133,8 +133,10 @@ class Denoiser:
         extra = _accepted(scheduler.step, {"generator": generators, "eta": 0.0})
         latents = latents * scheduler.init_noise_sigma
         with self.pipe.progress_bar(total=len(timesteps)) as bar:
-            for step, timestep in enumerate(timesteps):
-                prediction = self.predict(scheduler, latents, timestep, features)
+            for step, (timestep, on_device) in enumerate(zip(timesteps, timesteps.to(latents.device), strict=True)):
+                prediction = self.predict(
+                    scheduler.scale_model_input(latents, timestep), on_device, features.at(timestep.item())
+                )
                 latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
                 if callback is not None:
                     changed = callback(self.pipe, step, timestep, {"latents": latents}) or {}

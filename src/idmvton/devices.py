@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import torch
 
 from idmvton.errors import ConfigError
@@ -22,9 +23,9 @@ def resolve_device(name: str = "auto") -> torch.device:
     if not _is_available(device):
         raise ConfigError(
             f"the device {name!r} is not there",
-            got=f"a torch build without it, {torch.__version__}",
-            expected="auto or cpu",
-            fix="choose --device auto, or install a torch build for your accelerator",
+            got=f"torch {torch.__version__} with {torch.cuda.device_count()} CUDA devices",
+            expected="auto, or a device that `idmvton doctor` lists",
+            fix="choose another device, or install a torch build for your accelerator",
         )
     return device
 
@@ -43,6 +44,13 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.float16 if device.type == "mps" else torch.float32
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that nobody uses: of the GPU on CUDA, else of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def synchronize(device: torch.device) -> None:

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-DEFAULT_MAX_BYTES = 512 * 2**20
+from idmvton.devices import free_bytes
 
 
 class GarmentCache:
     """Least recently used garments leave first.
 
-    An entry belongs to a garment and has a part: its conditions, or its features at one timestep. Parts of the
-    garment in use never push each other out: what does not fit is not kept, and computed again next time.
+    An entry belongs to a garment and has a part, such as its features at one timestep. Garments of the call that
+    adds an entry never leave for it: steps come round in order, so with too little room the oldest would always
+    be needed next. What does not fit is not kept, and computed again next time.
 
     Args:
-        max_bytes: the limit of all tensors together; 0 turns the cache off.
+        max_bytes: the limit of all tensors together; 0 turns the cache off; None takes a quarter of the memory
+            that is free (what the cache itself holds counts as free).
     """
 
-    def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int | None = None) -> None:
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self._garments: OrderedDict[Hashable, dict[Hashable, Any]] = OrderedDict()
-        self._weights: Hashable = None
+        self._state: Hashable = None
 
-    def match(self, weights: Hashable) -> None:
-        """Empties the cache unless it was filled with these weights (a :func:`fingerprint`)."""
-        if weights != self._weights:
+    def match(self, state: Hashable) -> None:
+        """Empties the cache unless it was filled in this state of the networks (a :func:`fingerprint`)."""
+        if state != self._state:
             self.clear()
-            self._weights = weights
+            self._state = state
 
     def get(self, garment: Hashable, part: Hashable) -> Any | None:
         """The entry, or None."""
@@ -43,13 +45,25 @@ class GarmentCache:
         self._garments.move_to_end(garment)
         return parts[part]
 
-    def put(self, garment: Hashable, part: Hashable, entry: Any) -> None:
-        """Keeps an entry if it fits, at the cost of the garments that were used longest ago."""
+    def put(
+        self, garment: Hashable, part: Hashable, entry: Any, *, in_use: Collection[Hashable], device: torch.device
+    ) -> None:
+        """Keeps an entry if it fits, at the cost of the garments that were used longest ago.
+
+        Args:
+            garment, part: what the entry is.
+            entry: tensors, nested as :func:`num_bytes` understands.
+            in_use: the garments of the running call.
+            device: whose memory the entry is in.
+        """
         size = num_bytes(entry)
-        while self.num_bytes + size > self.max_bytes and next(iter(self._garments), garment) != garment:
-            _, parts = self._garments.popitem(last=False)
-            self.num_bytes -= num_bytes(parts)
-        if self.num_bytes + size <= self.max_bytes:
+        limit = (free_bytes(device) + self.num_bytes) // 4 if self.max_bytes is None else self.max_bytes
+        for oldest in list(self._garments):
+            if self.num_bytes + size <= limit:
+                break
+            if oldest not in in_use:
+                self.num_bytes -= num_bytes(self._garments.pop(oldest, None))
+        if self.num_bytes + size <= limit:
             parts = self._garments.setdefault(garment, {})
             self.num_bytes += size - num_bytes(parts.get(part))
             parts[part] = entry
@@ -75,6 +89,14 @@ def num_bytes(entry: Any) -> int:
 
 
 def fingerprint(modules: Iterable[nn.Module]) -> Hashable:
-    """Tells weights apart: changes when a parameter is replaced, moved, cast or written to (by an optimizer)."""
+    """Tells states of networks apart: parameters replaced, moved, cast or written to, and autocast.
+
+    Writes through ``parameter.data`` (diffusers' ``EMAModel.copy_to`` does that) leave no trace: after those, call
+    :meth:`GarmentCache.clear`.
+    """
     parameters = (parameter for module in modules for parameter in module.parameters())
-    return hash(tuple((id(each), each._version, each.dtype, each.device) for each in parameters))
+    versions = tuple(
+        (id(each), 0 if each.is_inference() else each._version, each.dtype, each.device) for each in parameters
+    )
+    autocast = tuple(torch.get_autocast_dtype(kind) for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind))
+    return hash((versions, autocast))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from idmvton.images import clip_pixel_values, to_vae_tensor
 from idmvton.inputs import Garment
 from idmvton.models.attention import CrossKeysValues, KeysValues
 from idmvton.models.latents import encode_latents
-from idmvton.models.text import encode_prompts
+from idmvton.models.text import PromptEmbeds, encode_prompts
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.types import GarmentFeatures
 
@@ -63,47 +62,55 @@ class GarmentEncoder:
 
     def __init__(self, pipe: TryOnPipeline) -> None:
         self.pipe = pipe
-        self.cache = pipe.garment_cache
+        self.device = pipe._execution_device
 
     def encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
-        """Conditions of garments; those in the cache cost nothing."""
-        return [self._cached(garment.key, partial(self._encode, garment)) for garment in garments]
+        """Conditions of distinct garments, in one batch; those in the cache cost nothing."""
+        keys = [garment.key for garment in garments]
+        found = {key: self.pipe.garment_cache.get(key, "conditions") for key in keys}
+        missing = [garment for garment in garments if found[garment.key] is None]
+        for conditions in self._encode(missing) if missing else []:
+            found[conditions.key] = conditions
+            self.pipe.garment_cache.put(conditions.key, "conditions", conditions, in_use=keys, device=self.device)
+        return [conditions for conditions in found.values() if conditions is not None]
 
     def encode_unconditional(self, negative_prompt: str) -> PromptConditions:
         """The other side of guidance: the negative prompt and the CLIP features of an all-zero input."""
-        return self._cached(
-            ("negative prompt", negative_prompt),
-            lambda: self._encode_prompt(negative_prompt, self._clip_input_like_nothing()),
-        )
-
-    def _cached(self, key: Any, compute: Callable[[], Any]) -> Any:
-        conditions = self.cache.get(key, "conditions")
+        key = ("negative prompt", negative_prompt)
+        conditions: PromptConditions | None = self.pipe.garment_cache.get(key, "conditions")
         if conditions is None:
-            conditions = compute()
-            self.cache.put(key, "conditions", conditions)
+            side = self.pipe.image_encoder.config.image_size
+            (conditions,) = self._prompt_conditions(self._texts([negative_prompt]), torch.zeros(1, 3, side, side))
+            self.pipe.garment_cache.put(key, "conditions", conditions, in_use=[key], device=self.device)
         return conditions
 
-    def _encode(self, garment: Garment) -> GarmentConditions:
-        pipe = self.pipe
-        device = pipe._execution_device
-        clip_input = clip_pixel_values([garment.image], pipe.image_encoder.config.image_size)
-        prompt = self._encode_prompt(tryon_prompt(garment.caption), clip_input)
-        garment_text = encode_prompts([garment_prompt(garment.caption)], pipe.tokenizers, pipe.text_encoders)
-        latents = encode_latents(pipe.vae, to_vae_tensor([garment.image]).to(device))
-        dtype = pipe.unet_encoder.dtype
-        return GarmentConditions(garment.key, prompt, garment_text.tokens.to(dtype), latents.to(dtype))
+    def _encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
+        pipe, count = self.pipe, len(garments)
+        texts = self._texts(
+            [tryon_prompt(each.caption) for each in garments] + [garment_prompt(each.caption) for each in garments]
+        )
+        pictures = [each.image for each in garments]
+        clip_input = clip_pixel_values(pictures, pipe.image_encoder.config.image_size)
+        prompts = self._prompt_conditions(PromptEmbeds(texts.tokens[:count], texts.pooled[:count]), clip_input)
+        latents = encode_latents(pipe.vae, to_vae_tensor(pictures).to(self.device)).to(pipe.unet_encoder.dtype)
+        return [
+            GarmentConditions(each.key, prompt, texts.tokens[count + row, None].clone(), latents[row, None].clone())
+            for row, (each, prompt) in enumerate(zip(garments, prompts, strict=True))
+        ]
 
-    def _encode_prompt(self, prompt: str, clip_input: Tensor) -> PromptConditions:
-        pipe = self.pipe
-        embeds = encode_prompts([prompt], pipe.tokenizers, pipe.text_encoders)
-        clip_input = clip_input.to(pipe._execution_device, pipe.image_encoder.dtype)
-        hidden = pipe.image_encoder(clip_input, output_hidden_states=True).hidden_states[-2]
-        dtype = pipe.unet.dtype
-        return PromptConditions(embeds.tokens.to(dtype), embeds.pooled.to(dtype), hidden.to(dtype))
+    def _texts(self, prompts: Sequence[str]) -> PromptEmbeds:
+        dtype = self.pipe.unet.dtype
+        embeds = encode_prompts(prompts, self.pipe.tokenizers, self.pipe.text_encoders, self.device)
+        return PromptEmbeds(embeds.tokens.to(dtype), embeds.pooled.to(dtype))
 
-    def _clip_input_like_nothing(self) -> Tensor:
-        side = self.pipe.image_encoder.config.image_size
-        return torch.zeros(1, 3, side, side)
+    def _prompt_conditions(self, texts: PromptEmbeds, clip_input: Tensor) -> list[PromptConditions]:
+        encoder = self.pipe.image_encoder
+        clip_input = clip_input.to(self.device, encoder.dtype)
+        hidden = encoder(clip_input, output_hidden_states=True).hidden_states[-2].to(self.pipe.unet.dtype)
+        return [
+            PromptConditions(*(part[row, None].clone() for part in (texts.tokens, texts.pooled, hidden)))
+            for row in range(len(hidden))
+        ]
 
 
 class GarmentSteps:
@@ -125,7 +132,8 @@ class GarmentSteps:
         keep_on: torch.device,
     ) -> None:
         self.pipe, self.garments, self.policy, self.keep_on = pipe, garments, policy, keep_on
-        self.cache = pipe.garment_cache
+        self.cache = pipe.feature_cache
+        self.keys = [garment.key for garment in garments]
         self._text_keys_values: dict[tuple[str, ...], Mapping[str, CrossKeysValues]] = {}
         self._ahead: dict[float, list[Tokens]] = {}
         self._keys_values: Mapping[str, KeysValues] | None = None
@@ -156,7 +164,7 @@ class GarmentSteps:
         projected = self.pipe.unet.project_garment(GarmentFeatures(self._stacked(timestep)))
         for row, garment in enumerate(self.garments):
             keys_values = {name: each.row(row) for name, each in projected.items()}
-            self.cache.put(garment.key, ("keys and values", self.policy), keys_values)
+            self._keep(garment, ("keys and values", self.policy), keys_values, self.pipe._execution_device)
         return projected
 
     def _stacked(self, timestep: float) -> dict[str, Tensor]:
@@ -180,8 +188,17 @@ class GarmentSteps:
             }
             rows[garment.key] = tokens
             if self.policy == "each_step":  # otherwise their keys and values are kept
-                self.cache.put(garment.key, ("features", timestep), tokens)
+                self._keep(garment, ("features", timestep), tokens, self.keep_on)
         return [tokens for tokens in rows.values() if tokens is not None]
+
+    def _keep(
+        self,
+        garment: GarmentConditions,
+        part: tuple[str, GarmentTimestep | float],
+        entry: Mapping[str, Tensor | KeysValues],
+        device: torch.device,
+    ) -> None:
+        self.cache.put(garment.key, part, entry, in_use=self.keys, device=device)
 
     def _run_garment_net(self, garments: Sequence[GarmentConditions], timestep: float) -> GarmentFeatures:
         net = self.pipe.unet_encoder

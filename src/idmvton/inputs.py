@@ -94,9 +94,8 @@ def gather_pairs(
         {"person": person, "mask": mask, "densepose": densepose}, required=("person", "mask", "densepose")
     )
     garments = _columns({"garment": garment, "caption": caption or DEFAULT_CAPTION}, required=("garment",))
-    seeds = _as_list(seed if seed is not None else random.SystemRandom().getrandbits(32))
-    for each in seeds:
-        _SEED.check(each)
+    drawn = random.SystemRandom().getrandbits(32)
+    seeds = [_SEED.checked(each) for each in _as_list(drawn if seed is None else seed)]
     num_pairs = max(len(persons), len(garments), len(seeds))
     for name, values in (("person", persons), ("garment", garments), ("seed", seeds)):
         if len(values) not in (1, num_pairs):
@@ -130,7 +129,7 @@ def _frame_person(
 ) -> Person:
     photo = load_image(person, what=f"person{number}")
     photo_size = Size(photo.height, photo.width)
-    photo_mask = load_mask(mask, size=photo_size, threshold=mask_threshold)
+    photo_mask = load_mask(mask, size=photo_size, threshold=mask_threshold, what=f"mask{number}")
     body_map = load_image(densepose, what=f"densepose{number}", background=(0, 0, 0))
     if body_map.size != photo.size:
         raise InputError(
@@ -176,13 +175,39 @@ def _columns(columns: dict[str, Any], required: Sequence[str]) -> list[tuple[Any
 
 
 def _as_list(value: Any) -> list[Any]:
-    """One or many -> a list; a batch (four dimensions) of arrays counts as many."""
-    if isinstance(value, list | tuple):
+    """One or many -> a list; of arrays, a row of numbers and a batch (four dimensions) count as many."""
+    if isinstance(value, list | tuple | range):
         return list(value)
-    if isinstance(value, np.ndarray | torch.Tensor) and value.ndim == 4:
+    if isinstance(value, np.ndarray | torch.Tensor) and value.ndim in (1, 4):
         return list(value)
     return [value]
 
 
 def _numbered(what: str, index: int, count: int) -> str:
     return f"{what} {index}".rstrip() if count > 1 else what
+
+
+def match_generators(generator: Any, seed: Any, pairs: Pairs) -> torch.Generator | list[torch.Generator]:
+    """A generator for each pair, or one from which all draw in turn.
+
+    Args:
+        generator: what the caller gave: None, one, or one for each pair.
+        seed: what the caller gave beside it.
+        pairs: with their seeds.
+
+    Raises:
+        InputError: both a generator and a seed, or another number of generators.
+    """
+    if generator is None:
+        return [torch.Generator("cpu").manual_seed(each) for each in pairs.seeds]
+    if seed is not None:
+        raise InputError("a seed and a generator were given", expected="one of them")
+    generators = _as_list(generator)
+    are_generators = all(isinstance(each, torch.Generator) for each in generators)
+    if len(generators) not in (1, len(pairs.seeds)) or not are_generators:
+        raise InputError(
+            "the generators do not fit",
+            got=f"{len(generators)} of type {', '.join(sorted({type(each).__name__ for each in generators}))}",
+            expected=f"one torch.Generator, or {len(pairs.seeds)}: one for each pair",
+        )
+    return generators[0] if len(generators) == 1 else generators

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import numbers
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -50,18 +51,23 @@ class Option:
     choices: tuple[str, ...]
     unit: str | None
 
-    def check(self, value: Any) -> None:
-        """Raises :class:`ConfigError` unless ``value`` is of the declared type and in the declared range."""
+    def checked(self, value: Any) -> Any:
+        """The value in the declared type; numbers of numpy become Python's.
+
+        Raises:
+            ConfigError: another type, or out of range.
+        """
         if value is None and self.optional:
-            return
-        accepted = (int, float) if self.type is float else self.type
+            return None
+        accepted = {int: numbers.Integral, float: numbers.Real}.get(self.type, self.type)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
             raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
-        number: Any = value
+        number: Any = self.type(value)
         low = self.minimum is not None and not number >= self.minimum  # `not >=` refuses NaN as well
         high = self.maximum is not None and not number <= self.maximum
-        if low or high or (self.choices and value not in self.choices):
+        if low or high or (self.choices and number not in self.choices):
             raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
+        return number
 
     def expected(self) -> str:
         """The allowed values in words, for example ``"int from 1 to 1000 (steps)"``."""
@@ -69,8 +75,8 @@ class Option:
             words = "one of " + ", ".join(self.choices)
         else:
             words = self.type.__name__
-            words += f" from {self.minimum:g}" if self.minimum is not None else ""
-            words += f" to {self.maximum:g}" if self.maximum is not None else ""
+            words += f" from {self.minimum}" if self.minimum is not None else ""
+            words += f" to {self.maximum}" if self.maximum is not None else ""
         words += f" ({self.unit})" if self.unit else ""
         return words + (", or nothing" if self.optional else "")
 
@@ -121,7 +127,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for declared in describe(type(self)):
-            declared.check(getattr(self, declared.name))
+            object.__setattr__(self, declared.name, declared.checked(getattr(self, declared.name)))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import diffusers
 import numpy as np
@@ -24,26 +24,36 @@ from torch import Tensor, nn
 import idmvton
 from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.clock import Clock
-from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, mask_out, shrink_mask
+from idmvton.conditioning import (
+    GarmentTimestep,
+    PersonConditions,
+    TimeIds,
+    check_policies,
+    mask_out,
+    shrink_mask,
+)
 from idmvton.denoising import Callback, Denoiser
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
-from idmvton.framing import check_size, paste_back
+from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
-from idmvton.images import from_vae_tensor, mask_to_tensor, to_numpy, to_pil, to_vae_tensor
-from idmvton.inputs import Pairs, Person, gather_pairs
+from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
+from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
-from idmvton.models.latents import decode_latents, encode_latents, needs_float32
+from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
 from idmvton.models.text import unread_text
 from idmvton.models.tryon_net import TryonNet
 from idmvton.options import OutputType, SchedulerName, TryOnOptions
+from idmvton.outputs import finish
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
 from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
+CONDITIONS_MAX_BYTES = 64 * 2**20
+"""For some tens of garments: prompts, CLIP states and latents are about 2 MB each at full size."""
 
 
 class TryOnPipeline(DiffusionPipeline):
@@ -95,14 +105,11 @@ class TryOnPipeline(DiffusionPipeline):
             unet_encoder=unet_encoder,
             scheduler=scheduler,
         )
-        if garment_timestep != "each_step" and not isinstance(garment_timestep, int):
-            raise ConfigError(
-                "unknown garment_timestep", got=repr(garment_timestep), expected="'each_step' or a number"
-            )
+        check_policies(garment_timestep, time_ids)
         self.register_to_config(garment_timestep=garment_timestep, time_ids=time_ids)
-        self.garment_cache = GarmentCache()
+        self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
+        self.feature_cache = GarmentCache()
         self.weights_name = "in memory"
-        self._offloads = False
 
     # ------------------------------------------------------------------------------------------ loading, saving
 
@@ -112,7 +119,7 @@ class TryOnPipeline(DiffusionPipeline):
         model: str | Path,
         *,
         torch_dtype: torch.dtype | str = "auto",
-        device: str = "cpu",
+        device: str = "auto",
         variant: str | None = None,
     ) -> Self:
         """Loads a checkpoint in the published layout, from the disk: ``idmvton weights get`` fetches one.
@@ -120,7 +127,7 @@ class TryOnPipeline(DiffusionPipeline):
         Args:
             model: a folder, a name of the catalogue (``idmvton weights list``), or a hub id that is on the disk.
             torch_dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
-            device: where to put them: "auto", "cpu", "cuda", "cuda:1", "mps".
+            device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
             variant: part of the weight files' names, such as "fp16".
 
         Raises:
@@ -141,15 +148,14 @@ class TryOnPipeline(DiffusionPipeline):
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves and casts the networks; a VAE that half precision would spoil stays float32."""
-        pipe: Self = super().to(*args, **kwargs)
-        if needs_float32(pipe.vae, pipe.vae.dtype):
-            pipe.vae.to(torch.float32)
-        return pipe
-
-    def enable_model_cpu_offload(self, *args: Any, **kwargs: Any) -> None:
-        """Keeps each network on the CPU until it is needed; GarmentNet then runs before TryonNet for all steps."""
-        super().enable_model_cpu_offload(*args, **kwargs)
-        self._offloads = True
+        vae = self.vae
+        object.__setattr__(self, "vae", None)  # not cast with the others: that would round its weights
+        try:
+            super().to(*args, **kwargs)
+        finally:
+            object.__setattr__(self, "vae", vae)
+        vae.to(self.unet.device, vae_dtype(vae.config, self.unet.dtype))
+        return self
 
     def enable_vae_slicing(self) -> None:
         """Decodes one picture at a time: less memory for batches."""
@@ -193,8 +199,7 @@ class TryOnPipeline(DiffusionPipeline):
     def default_size(self) -> Size:
         """The checkpoint's working size: its ``sample_size`` high, 3/4 as wide (1024x768 for the published one)."""
         height = self.unet.config.sample_size * self.vae_scale_factor
-        width = round(height * 3 / 4 / self.size_multiple) * self.size_multiple
-        return Size(height, width)
+        return nearest_valid_size(height, round(height * 3 / 4), self.size_multiple)
 
     # ------------------------------------------------------------------------------------------ the call
 
@@ -251,34 +256,43 @@ class TryOnPipeline(DiffusionPipeline):
             ConfigError: an option out of range.
             NumericsError: the networks produced NaN.
         """
+        if output_type not in get_args(OutputType):
+            raise ConfigError("unknown output_type", got=repr(output_type), expected=", ".join(get_args(OutputType)))
         values = locals()
         options = TryOnOptions.from_mapping(
             {name: values[name] for name in DEFAULTS.to_dict() if name != "seed"}
-            | {"seed": seed if isinstance(seed, int) else None}
+            | {"seed": None if isinstance(seed, Sequence | np.ndarray) else seed}
         )
         clock = Clock(self._execution_device)
-        self.garment_cache.match(fingerprint(self._networks()))
+        state = fingerprint(part for part in self.components.values() if isinstance(part, nn.Module))
+        self.garment_cache.match(state)
+        self.feature_cache.match(state)
 
         with clock("inputs"):
             size = self.working_size(height, width)
             options = dataclasses.replace(options, height=size.height, width=size.width)
             pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
-            notes = self.warn_of_long_prompts(pairs, negative_prompt)
+            generators = match_generators(generator, seed, pairs)
+            is_guided = options.guidance_scale > 1.0
+            notes = self.warn_of_long_prompts(pairs, [negative_prompt] if is_guided else [])
         with clock("garments"):
             encoder = GarmentEncoder(self)
             garments = encoder.encode(pairs.garments)
-            unconditional = encoder.encode_unconditional(negative_prompt)
+            unconditional = encoder.encode_unconditional(negative_prompt) if is_guided else None
         with clock("people"):
             people = self.encode_people(pairs.people).rows(pairs.person_rows)
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
-            timesteps = set_timesteps(sampler, num_inference_steps, self._execution_device)
-            generators = generator or [torch.Generator("cpu").manual_seed(each) for each in pairs.seeds]
+            timesteps = set_timesteps(sampler, options.num_inference_steps)
             noise = self.initial_latents(latents, len(pairs.seeds), size, generators)
         with clock("denoising"):
-            policy = self.config.garment_timestep if garment_timestep is None else garment_timestep
-            features = GarmentSteps(self, garments, policy, self._features_wait_on())
-            if self._offloads:
+            policy = options.garment_timestep
+            if policy is None:
+                policy = self.config.garment_timestep
+            offloads = hasattr(self.unet_encoder, "_hf_hook")
+            wait_on = torch.device("cpu") if offloads else self._execution_device
+            features = GarmentSteps(self, garments, policy, wait_on)
+            if offloads:
                 features.compute_ahead(timesteps.tolist())
             denoiser = Denoiser(
                 self,
@@ -287,8 +301,8 @@ class TryOnPipeline(DiffusionPipeline):
                 [each.prompt for each in garments],
                 unconditional,
                 size=size,
-                guidance_scale=guidance_scale,
-                image_prompt_scale=image_prompt_scale,
+                guidance_scale=options.guidance_scale,
+                image_prompt_scale=options.image_prompt_scale,
             )
             final = denoiser.run(noise, sampler, timesteps, features, generators, callback_on_step_end)
         images = []
@@ -296,7 +310,7 @@ class TryOnPipeline(DiffusionPipeline):
             with clock("decoding"):
                 pictures = from_vae_tensor(decode_latents(self.vae, final))
             with clock("pasting back"):
-                images = self.finish(pictures, pairs, options, output_type)
+                images = finish(pictures, pairs, options, output_type)
         self.maybe_free_model_hooks()
         return TryOnResult(
             images=images,
@@ -304,7 +318,8 @@ class TryOnPipeline(DiffusionPipeline):
             seed=tuple(pairs.seeds) if generator is None else (None,) * len(pairs.seeds),
             options=options,
             timings=clock.seconds,
-            made_with=self.made_with(),
+            captions=tuple(pairs.garments[row].caption for row in pairs.garment_rows),
+            made_with=self.made_with() | {"scheduler": type(sampler).__name__, "garment_timestep": str(policy)},
             warnings=notes,
         )
 
@@ -320,10 +335,10 @@ class TryOnPipeline(DiffusionPipeline):
         check_size(size.height, size.width, self.size_multiple)
         return size
 
-    def warn_of_long_prompts(self, pairs: Pairs, negative_prompt: str) -> tuple[str, ...]:
+    def warn_of_long_prompts(self, pairs: Pairs, others: Sequence[str]) -> tuple[str, ...]:
         """Warns of every prompt that the text encoders read only in part, and returns the words."""
         captions = [garment.caption for garment in pairs.garments]
-        prompts = [negative_prompt, *map(tryon_prompt, captions), *map(garment_prompt, captions)]
+        prompts = [*others, *map(tryon_prompt, captions), *map(garment_prompt, captions)]
         notes = tuple(
             f"the prompt {prompt!r} is longer than the text encoders read; not read: {unread!r}"
             for prompt, unread in unread_text(prompts, self.tokenizers).items()
@@ -370,46 +385,15 @@ class TryOnPipeline(DiffusionPipeline):
             )
         return latents.to(self._execution_device, torch.float32)
 
-    def finish(self, pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: OutputType) -> list[Any]:
-        """Decoded pictures -> what the caller asked for, pasted into the photos if so.
-
-        Args:
-            pictures: float (B, 3, H, W) in [0, 1].
-            pairs: the photos and masks.
-            options: of these, ``paste_back`` and ``feather`` are used.
-            output_type: "pil", "np" or "pt".
-        """
-        if options.paste_back:
-            people = [pairs.people[row] for row in pairs.person_rows]
-            pasted = [
-                paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather)
-                for picture, each in zip(to_pil(pictures), people, strict=True)
-            ]
-            if output_type == "pil":
-                return pasted
-            arrays = [np.asarray(picture, dtype=np.float32) / 255 for picture in pasted]
-        elif output_type == "pil":
-            return to_pil(pictures)
-        else:
-            arrays = list(to_numpy(pictures))
-        if output_type == "np":
-            return arrays
-        return [torch.from_numpy(array).permute(2, 0, 1) for array in arrays]
-
     def made_with(self) -> dict[str, str]:
         """Weights, device, precision and library versions, in words."""
         return {
             "weights": self.weights_name,
             "device": str(self._execution_device),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
+            "time_ids": self.config.time_ids,
             "idmvton": idmvton.__version__,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,
         }
-
-    def _networks(self) -> list[nn.Module]:
-        return [part for part in self.components.values() if isinstance(part, nn.Module)]
-
-    def _features_wait_on(self) -> torch.device:
-        return torch.device("cpu") if self._offloads else self._execution_device

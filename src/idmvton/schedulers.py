@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import diffusers
+from torch import Tensor
 
 from idmvton.errors import ConfigError
 from idmvton.options import SchedulerName
@@ -38,14 +39,19 @@ def make_scheduler(current: Any, name: str | None = None) -> Any:
     return scheduler_class.from_config(current.config, **settings)
 
 
-def set_timesteps(scheduler: Any, num_inference_steps: int, device: Any) -> Any:
-    """Spreads the steps over the schedule and returns the timesteps, a (steps,) tensor.
+def set_timesteps(scheduler: Any, num_inference_steps: int) -> Tensor:
+    """Spreads the steps over the schedule.
+
+    Returns:
+        The timesteps, (steps,), on the CPU: schedulers read them as numbers, for which an accelerator would wait.
 
     Raises:
         ConfigError: the scheduler cannot take so many steps.
     """
     try:
-        scheduler.set_timesteps(num_inference_steps, device=device)
+        scheduler.set_timesteps(num_inference_steps, device="cpu")
+        if scheduler.timesteps.max() >= scheduler.config.num_train_timesteps:
+            raise ValueError(f"the schedule has {scheduler.config.num_train_timesteps} timesteps, and an offset")
     except ValueError as error:
         raise ConfigError(f"{type(scheduler).__name__} cannot take {num_inference_steps} steps", got=error) from error
     return scheduler.timesteps

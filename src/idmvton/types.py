@@ -39,13 +39,14 @@ class TryOnResult:
     """Pictures and how they were made.
 
     Attributes:
-        images: one picture a pair: PIL RGB, uint8-exact float HWC in [0, 1] (``"np"``) or float CHW in [0, 1]
-            (``"pt"``); empty with ``output_type="latent"``.
+        images: one picture a pair: PIL RGB, float HWC in [0, 1] (``"np"``) or float CHW in [0, 1] (``"pt"``);
+            empty with ``output_type="latent"``.
         latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
-        seed: the seed of each picture; ``None`` where the caller gave a generator or the initial latents.
+        seed: the seed of each picture; ``None`` where the caller gave generators.
         options: the options of the call, with the working size filled in.
+        captions: the phrase [V] of each picture.
         timings: seconds of each stage, in order.
-        made_with: weights and library versions.
+        made_with: weights, scheduler, policies, device, library versions.
         warnings: what the caller should know, in words.
     """
 
@@ -53,6 +54,7 @@ class TryOnResult:
     latents: torch.Tensor
     seed: tuple[int | None, ...]
     options: TryOnOptions
+    captions: tuple[str, ...]
     timings: Mapping[str, float]
     made_with: Mapping[str, str]
     warnings: tuple[str, ...]
@@ -62,6 +64,7 @@ class TryOnResult:
         return {
             **self.options.to_dict(),
             "seed": self.seed[index],
+            "caption": self.captions[index],
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
             "made_with": dict(self.made_with),
             "warnings": list(self.warnings),

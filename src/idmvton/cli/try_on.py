@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, with_options
+from idmvton.errors import ConfigError
 from idmvton.options import ModelOptions, TryOnOptions
 
 if TYPE_CHECKING:
@@ -46,16 +48,16 @@ def try_on(
         pipe, options, quiet=as_json, person=person, garment=garment, mask=mask, densepose=densepose, caption=caption
     )
     picture = result.images[0]
-    save_png(picture, output, {**result.provenance(), "caption": caption})
+    save_png(picture, output, result.provenance())
     seconds = time.perf_counter() - start
     if as_json:
         shape = {"height": picture.height, "width": picture.width}
         print_json({"output": str(output), "picture": shape, "seconds": round(seconds, 3), **result.provenance()})
         return
     for note in result.warnings:
-        err.print(f"[yellow]warning:[/] {note}")
+        err.print("[yellow]warning:[/] " + escape(note), soft_wrap=True)
     out.print(
-        f"Saved [bold]{output}[/] ({picture.height}x{picture.width} height x width, "
+        f"Saved [bold]{escape(str(output))}[/] ({picture.height}x{picture.width} height x width, "
         f"seed {result.seed[0]}, {seconds:.1f} s)",
         soft_wrap=True,
     )
@@ -69,14 +71,21 @@ def _load(model: ModelOptions, *, quiet: bool) -> TryOnPipeline:
         import diffusers
         import transformers
 
+        from idmvton.devices import resolve_device, resolve_dtype
         from idmvton.pipeline import TryOnPipeline
 
         diffusers.utils.logging.set_verbosity_error()
         transformers.utils.logging.set_verbosity_error()
-        where = "cpu" if model.cpu_offload else model.device
-        pipe = TryOnPipeline.from_pretrained(model.model, torch_dtype=model.dtype, device=where)
+        device = resolve_device(model.device)
+        pipe = TryOnPipeline.from_pretrained(
+            model.model,
+            torch_dtype=resolve_dtype(model.dtype, device),
+            device="cpu" if model.cpu_offload else model.device,
+        )
         if model.cpu_offload:
-            pipe.enable_model_cpu_offload()
+            if device.type == "cpu":
+                raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
+            pipe.enable_model_cpu_offload(device=device)
     return pipe
 
 

@@ -68,7 +68,9 @@ def load_image(
     return rgb
 
 
-def load_mask(source: ImageInput, *, size: Size | None = None, threshold: int | None = None) -> NDArray[np.bool_]:
+def load_mask(
+    source: ImageInput, *, size: Size | None = None, threshold: int | None = None, what: str = "mask"
+) -> NDArray[np.bool_]:
     """Reads a mask; white = repaint.
 
     Grey, 1-bit, palette and RGB pictures with equal channels are read by brightness. In a picture with
@@ -80,6 +82,7 @@ def load_mask(source: ImageInput, *, size: Size | None = None, threshold: int | 
         size: the size that the mask must have, that of the photo.
         threshold: 1..255 on the 8-bit scale; values from it on are repainted. Without it the mask must be
             binary already.
+        what: its role, for messages.
 
     Returns:
         bool (H, W), True = repaint.
@@ -90,26 +93,26 @@ def load_mask(source: ImageInput, *, size: Size | None = None, threshold: int | 
     """
     if threshold is not None and not 1 <= threshold <= 255:
         raise InputError("the mask threshold is out of range", got=threshold, expected="1 to 255")
-    values = _mask_values(source)
+    values = _mask_values(source, what)
     found = Size(*values.shape)
     if size is not None and found != size:
         raise InputError(
-            "the mask and the photo differ in size",
+            f"the {what} and the photo differ in size",
             got=f"mask {found}, photo {size}",
             expected="a mask drawn on the upright photo, pixel on pixel",
             fix=f"draw it again on the photo, or resize it to width {size.width}, height {size.height} "
             "with a nearest filter",
         )
     if threshold is None:
-        _check_binary(values)
+        _check_binary(values, what)
         threshold = 255
     mask: NDArray[np.bool_] = values >= threshold
     if not mask.any():
         raise InputError(
-            "the mask is empty: there is nothing to repaint",
+            f"the {what} is empty: there is nothing to repaint",
             got=f"no value from {threshold} on; the highest is {values.max():g}",
             expected="white (255) where the garment goes, black (0) elsewhere",
-            fix="check the polarity (white = repaint), or leave the mask out to have it made",
+            fix="check the polarity (white = repaint)",
         )
     return mask
 
@@ -208,31 +211,31 @@ def _as_hwc(source: Any, what: str) -> NDArray[Any]:
     return array
 
 
-def _mask_values(source: ImageInput) -> NDArray[Any]:
+def _mask_values(source: ImageInput, what: str) -> NDArray[Any]:
     """A mask's brightness (H, W) on the 8-bit scale; floats keep their fraction."""
     if isinstance(source, str | os.PathLike | Image.Image):
-        image = _to_8_bit(_read(source, "mask"), "mask")
+        image = _to_8_bit(_read(source, what), what)
     else:
-        array = _as_hwc(source, "mask")
+        array = _as_hwc(source, what)
         if np.issubdtype(array.dtype, np.floating):
-            return _grey(array) * 255
+            return _grey(array, what) * 255
         image = array_to_pil(array.astype(np.uint8) * 255 if array.dtype == np.bool_ else array)
     if not image.has_transparency_data:
-        return _grey(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+        return _grey(np.asarray(image if image.mode == "L" else image.convert("RGB")), what)
     rgba = np.asarray(image.convert("RGBA"))
     alpha = rgba[..., 3]
     visible = rgba[alpha > 0][:, :3]
     if alpha.min() < 255 and len(visible) and (visible == visible[0]).all():
         return alpha
-    return _grey((rgba[..., :3] * (alpha[..., None] / 255.0)).round())
+    return _grey((rgba[..., :3] * (alpha[..., None] / 255.0)).round(), what)
 
 
-def _grey(array: NDArray[Any]) -> NDArray[Any]:
+def _grey(array: NDArray[Any], what: str) -> NDArray[Any]:
     if array.ndim == 2:
         return array
     if (array[..., :1] != array[..., :3]).any():
         raise InputError(
-            "the mask is a coloured picture",
+            f"the {what} is a coloured picture",
             got=f"{float((array[..., :1] != array[..., :3]).any(-1).mean()):.1%} of its pixels are not grey",
             expected="white (255) where the garment goes, black (0) elsewhere",
             fix="check that it is the mask and not the photo, a parsing map or a densepose",
@@ -240,19 +243,19 @@ def _grey(array: NDArray[Any]) -> NDArray[Any]:
     return array[..., 0]
 
 
-def _check_binary(values: NDArray[Any]) -> None:
+def _check_binary(values: NDArray[Any], what: str) -> None:
     grey = (values != 0) & (values != 255)
     if not grey.any():
         return
     if values.max() == 1:
         raise InputError(
-            "the mask holds 0 and 1 on a scale of 0 to 255",
+            f"the {what} holds 0 and 1 on a scale of 0 to 255",
             got="highest value 1",
             expected="0 and 255 in 8 bit, or a bool array, or floats 0.0 and 1.0",
             fix="multiply it by 255, or convert it to bool",
         )
     raise InputError(
-        "the mask is not binary",
+        f"the {what} is not binary",
         got=f"{grey.mean():.2%} of its pixels are grey",
         expected="only black (0, keep) and white (255, repaint)",
         fix="pass mask_threshold=128 (--mask-threshold 128), and save masks as PNG, not JPEG",

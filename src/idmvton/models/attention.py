@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -26,8 +26,8 @@ from idmvton.errors import ConfigError
 
 _Context = TypeVar("_Context")
 
-COUNT_SLOTS = 8
-"""Keys that stand for all zero tokens; a multiple of 8, which fused kernels want."""
+MIN_COUNT_SLOTS = 8
+"""Keys that stand for all zero tokens, at least."""
 
 CONTEXT = "garment"
 """The ``cross_attention_kwargs`` keyword of the context; every processor accepts it."""
@@ -50,10 +50,9 @@ class CrossKeysValues(NamedTuple):
     text: KeysValues
     image: KeysValues | None
 
-    def rows(self, index: Sequence[int]) -> CrossKeysValues:
-        """The rows at ``index``, one each."""
-        picked = list(index)
-        text, image = (each and KeysValues(each.keys[picked], each.values[picked]) for each in self)
+    def rows(self, index: Tensor) -> CrossKeysValues:
+        """The rows at ``index``, int64 (B,), one each."""
+        text, image = (each and KeysValues(each.keys[index], each.values[index]) for each in self)
         assert text is not None
         return CrossKeysValues(text, image)
 
@@ -122,24 +121,27 @@ def attend_with_zero_garment(
     its score. log(M) is spelled as a few numbers that the dtype can represent (see :func:`count_biases`).
     """
     zero = project(attn, query_BHND.new_zeros(1, 1, attn.to_k.in_features))
-    zeros = KeysValues(*(each.expand(query_BHND.shape[0], -1, COUNT_SLOTS, -1) for each in zero))
+    num_person_tokens = person.keys.shape[2]
+    num_slots = MIN_COUNT_SLOTS + -num_person_tokens % 8  # fused kernels want a multiple of 8 keys
+    zeros = KeysValues(*(each.expand(query_BHND.shape[0], -1, num_slots, -1) for each in zero))
     make_bias = _zero_garment_bias if torch.compiler.is_compiling() else _kept_zero_garment_bias
-    bias = make_bias(person.keys.shape[2], num_garment_tokens, query_BHND.dtype, query_BHND.device)
+    counted = (num_person_tokens, num_garment_tokens, num_slots)
+    bias = make_bias(*counted, query_BHND.dtype, query_BHND.device)
     keys = torch.cat([person.keys, zeros.keys], dim=2)
     values = torch.cat([person.values, zeros.values], dim=2)
     return F.scaled_dot_product_attention(query_BHND, keys, values, attn_mask=bias)
 
 
-def count_biases(count: int, dtype: torch.dtype) -> list[float]:
-    """:data:`COUNT_SLOTS` numbers, exact in ``dtype``, whose exponentials sum to ``count``.
+def count_biases(count: int, dtype: torch.dtype, num_slots: int = MIN_COUNT_SLOTS) -> list[float]:
+    """``num_slots`` numbers, exact in ``dtype``, whose exponentials sum to ``count``.
 
     float32 holds log(3072) to 7 digits in one number; bfloat16 to 2, an error of some percent in the attention.
     So each further slot takes what the ones before left over.
     """
     significant_bits = 2 - math.frexp(torch.finfo(dtype).eps)[1]
-    biases = [torch.finfo(dtype).min] * COUNT_SLOTS
+    biases = [torch.finfo(dtype).min] * num_slots
     rest = float(count)
-    for slot in range(COUNT_SLOTS):
+    for slot in range(num_slots):
         if rest < count * 1e-7:
             break
         mantissa, exponent = math.frexp(math.log(rest))
@@ -148,17 +150,21 @@ def count_biases(count: int, dtype: torch.dtype) -> list[float]:
     return biases
 
 
-def _zero_garment_bias(num_person_tokens: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _zero_garment_bias(
+    num_person_tokens: int, count: int, num_slots: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """Score bias (1, 1, 1, N + slots): nothing for person tokens, :func:`count_biases` for the zero tokens."""
-    bias = [0.0] * num_person_tokens + count_biases(count, dtype)
+    bias = [0.0] * num_person_tokens + count_biases(count, dtype, num_slots)
     return torch.tensor(bias, dtype=dtype, device=device)[None, None, None]
 
 
 @functools.lru_cache(maxsize=64)
-def _kept_zero_garment_bias(num_person_tokens: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _kept_zero_garment_bias(
+    num_person_tokens: int, count: int, num_slots: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """The same for every layer of a size and every step: made once."""
     with torch.inference_mode(False):
-        return _zero_garment_bias(num_person_tokens, count, dtype, device)
+        return _zero_garment_bias(num_person_tokens, count, num_slots, dtype, device)
 
 
 class RecordingSelfAttention:
@@ -178,7 +184,7 @@ class RecordingSelfAttention:
     ) -> Tensor:
         """Args: hidden_states BMC. Returns BMC, plain self-attention."""
         context = _require(garment, self.name)
-        context.tokens[self.name] = hidden_states
+        context.tokens.setdefault(self.name, hidden_states)  # gradient checkpointing comes here twice
         query = split_heads(attn, attn.to_q(hidden_states))
         return merge_heads(attn, F.scaled_dot_product_attention(query, *project(attn, hidden_states)))
 
@@ -314,3 +320,29 @@ def _require(context: _Context | None, name: str) -> _Context:
             expected=f"cross_attention_kwargs={{{CONTEXT!r}: ...}} in the call of the UNet",
         )
     return context
+
+
+class FixedProcessors:
+    """Mixin of both networks: diffusers' ways to exchange the attention processors are refused, not obeyed.
+
+    The processors are the try-on; without them a network would run and ignore the garment.
+    """
+
+    def set_attention_slice(self, slice_size: object) -> None:
+        """Refused: scaled dot-product attention needs no slices.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "attention slicing would replace the garment attention",
+            fix="leave it out: scaled dot-product attention does not hold the scores in memory",
+        )
+
+    def fuse_qkv_projections(self) -> None:
+        """Refused, as :meth:`set_attention_slice`.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("fused projections would replace the garment attention", fix="leave it out")

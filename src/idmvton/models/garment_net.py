@@ -18,6 +18,7 @@ from idmvton.errors import ConfigError
 from idmvton.models.attention import (
     CONTEXT,
     CrossKeysValues,
+    FixedProcessors,
     RecordingContext,
     RecordingSelfAttention,
     TextCrossAttention,
@@ -26,7 +27,7 @@ from idmvton.models.attention import (
 from idmvton.types import GarmentFeatures
 
 
-class GarmentNet(UNet2DConditionModel):
+class GarmentNet(FixedProcessors, UNet2DConditionModel):
     """A stock text-to-image UNet that returns features instead of a noise prediction.
 
     Parameter names are the stock ones, which are the published ones. The forward pass ends at the input of the
@@ -35,21 +36,39 @@ class GarmentNet(UNet2DConditionModel):
     """
 
     def install_processors(self) -> None:
-        """Replaces the attention processors; to be called once after the UNet is built."""
+        """Replaces the attention processors; to be called once after the UNet is built.
+
+        Raises:
+            ConfigError: a UNet with parts that the forward pass does not compute.
+        """
+        self._refuse_unsupported()
         processors: dict[str, object] = {}
         for key in self.attn_processors:
             name = key.removesuffix(".processor")
             is_self_attention = name.endswith("attn1")
             processors[key] = RecordingSelfAttention(name) if is_self_attention else TextCrossAttention(name)
         self.set_attn_processor(processors)
-        if self.config.addition_embed_type is not None:
-            raise ConfigError(
-                "GarmentNet has no added conditions",
-                got=f"addition_embed_type={self.config.addition_embed_type!r}",
-                expected="addition_embed_type=None",
-            )
-        if not any(hasattr(block, "attentions") for block in self.up_blocks):
-            raise ConfigError("GarmentNet needs attention in an up block", got=self.config.up_block_types)
+
+    def _refuse_unsupported(self) -> None:
+        """Raises ConfigError for what :meth:`forward` does not compute."""
+        unsupported = {
+            "addition_embed_type": self.config.addition_embed_type is not None,
+            "class_embed_type": self.config.class_embed_type is not None or self.config.num_class_embeds is not None,
+            "center_input_sample": bool(self.config.center_input_sample),
+            "encoder_hid_dim_type": self.config.encoder_hid_dim_type is not None,
+            "time_embedding_act_fn": self.config.time_embedding_act_fn is not None,
+            "mid_block_type": self.config.mid_block_type != "UNetMidBlock2DCrossAttn",
+            "only_cross_attention": bool(self.config.only_cross_attention),
+            "up_block_types": not set(self.config.up_block_types) <= {"UpBlock2D", "CrossAttnUpBlock2D"}
+            or "CrossAttnUpBlock2D" not in self.config.up_block_types,
+        }
+        for name, is_unsupported in unsupported.items():
+            if is_unsupported:
+                raise ConfigError(
+                    f"GarmentNet does not support this {name}",
+                    got=repr(self.config[name]),
+                    expected="a text-to-image UNet such as SDXL's, without added conditions",
+                )
 
     @apply_forward_hook
     def project_text(self, text_GTC: Tensor) -> dict[str, CrossKeysValues]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -23,10 +25,26 @@ def encode_latents(vae: Any, images_BCHW: Tensor) -> Tensor:
 
 
 def decode_latents(vae: Any, latents_BChw: Tensor) -> Tensor:
-    """Pictures of latents, the inverse of :func:`encode_latents`. Float BCHW, about [-1, 1]."""
-    return vae.decode(latents_BChw.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+    """Pictures of latents, the inverse of :func:`encode_latents`. Float BCHW, about [-1, 1].
+
+    Where half precision overflows, a float32 copy of the VAE decodes again.
+    """
+    scaled = latents_BChw.float() / vae.config.scaling_factor
+    pictures: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
+    if vae.dtype is torch.float32 or torch.isfinite(pictures).all():
+        return pictures
+    return copy.deepcopy(vae).float().decode(scaled, return_dict=False)[0]
 
 
-def needs_float32(vae: Any, dtype: torch.dtype) -> bool:
-    """Whether the VAE overflows or loses colours in ``dtype``: SDXL's does, unless its config says otherwise."""
-    return dtype in (torch.float16, torch.bfloat16) and bool(vae.config.get("force_upcast", True))
+def vae_dtype(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """The precision for a VAE beside networks of ``dtype``.
+
+    SDXL's VAE overflows in float16 unless its config says ``force_upcast: false``; bfloat16 has the range but so
+    few digits that colours shift.
+
+    Args:
+        config: of the VAE.
+        dtype: of the networks.
+    """
+    is_safe = dtype is torch.float16 and not config.get("force_upcast", True)
+    return dtype if is_safe else torch.float32

@@ -21,13 +21,16 @@ class PromptEmbeds(NamedTuple):
     pooled: Tensor
 
 
-def encode_prompts(prompts: Sequence[str], tokenizers: Sequence[Any], encoders: Sequence[Any]) -> PromptEmbeds:
+def encode_prompts(
+    prompts: Sequence[str], tokenizers: Sequence[Any], encoders: Sequence[Any], device: torch.device
+) -> PromptEmbeds:
     """Encodes prompts as SDXL does.
 
     Args:
         prompts: P texts.
         tokenizers: the CLIP tokenizers of both encoders.
         encoders: ``CLIPTextModel`` and ``CLIPTextModelWithProjection``.
+        device: where they compute.
 
     A prompt that is too long is cut; :func:`unread_text` tells which.
     """
@@ -40,7 +43,7 @@ def encode_prompts(prompts: Sequence[str], tokenizers: Sequence[Any], encoders: 
             truncation=True,
             return_tensors="pt",
         )
-        output = encoder(tokens.input_ids.to(encoder.device), output_hidden_states=True)
+        output = encoder(tokens.input_ids.to(device), output_hidden_states=True)
         penultimate.append(output.hidden_states[-2])
     return PromptEmbeds(torch.cat(penultimate, dim=-1), output.text_embeds)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from idmvton.errors import ConfigError
 from idmvton.models.attention import (
     CrossKeysValues,
+    FixedProcessors,
     GarmentSelfAttention,
     ImagePromptCrossAttention,
     KeysValues,
@@ -26,7 +27,7 @@ def num_input_channels(latent_channels: int) -> int:
     return 3 * latent_channels + 1
 
 
-class TryonNet(UNet2DConditionModel):
+class TryonNet(FixedProcessors, UNet2DConditionModel):
     """A stock SDXL inpainting UNet with garment self-attention and an image prompt.
 
     Its forward pass is the stock one, called with
@@ -81,12 +82,24 @@ class TryonNet(UNet2DConditionModel):
 
     @apply_forward_hook
     def project_prompts(self, text_BTC: Tensor, image_BIC: Tensor) -> dict[str, CrossKeysValues]:
-        """Keys and values of text and image prompt in every cross-attention; constant over the steps."""
-        return {
-            processor.name: processor.project(self.get_submodule(processor.name), text_BTC, image_BIC)
-            for processor in self.attn_processors.values()
-            if isinstance(processor, ImagePromptCrossAttention)
-        }
+        """Keys and values of text and image prompt in every cross-attention; constant over the steps.
+
+        Raises:
+            ConfigError: the attention processors were exchanged.
+        """
+        projected = {}
+        for key, processor in self.attn_processors.items():
+            if key.endswith("attn2.processor"):
+                if not isinstance(processor, ImagePromptCrossAttention):
+                    raise ConfigError(
+                        "TryonNet's attention processors were exchanged",
+                        got=f"{type(processor).__name__} at {key}",
+                        expected="the processors of install_processors: they are the try-on",
+                        fix="load the pipeline again and leave its attention as it is",
+                    )
+                layer = self.get_submodule(processor.name)
+                projected[processor.name] = processor.project(layer, text_BTC, image_BIC)
+        return projected
 
     @property
     def latent_channels(self) -> int:
