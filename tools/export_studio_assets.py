@@ -107,9 +107,7 @@ def subdivision(quads: np.ndarray, count: int) -> tuple[sparse.csr_matrix, np.nd
         (num_edges, num_faces),
     )
     inner = sparse.diags((uses == 2).astype(float))
-    edge_points = inner @ (0.5 * middles + 0.5 * (touching @ face_points)) + (
-        sparse.eye(num_edges) - inner
-    ) @ middles
+    edge_points = inner @ (0.5 * middles + 0.5 * (touching @ face_points)) + (sparse.eye(num_edges) - inner) @ middles
     border = np.zeros(count, bool)
     border[unique[uses == 1].ravel()] = True
     around = sparse.csr_matrix(

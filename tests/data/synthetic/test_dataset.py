@@ -76,7 +76,15 @@ def test_other_settings_are_refused(made):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"size": (60, 48)}, {"size": (64, 44)}, {"size": (8, 8)}, {"split": "dev"}, {"category": "hats"}, {"pairs": 0}]
+    "bad",
+    [
+        {"size": (60, 48)},
+        {"size": (64, 44)},
+        {"size": (8, 8)},
+        {"split": "dev"},
+        {"category": "hats"},
+        {"pairs": 0},
+    ],
 )
 def test_bad_requests_are_refused_before_anything_is_made(bad, tmp_path):
     with pytest.raises(InputError):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic import anatomy
 from idmvton.errors import InputError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int32]
 
 
@@ -189,8 +189,6 @@ def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
     flat = faces.ravel()
     count = len(vertices)
-    summed = np.stack(
-        [np.bincount(flat, np.repeat(normals[:, axis], 3), minlength=count) for axis in range(3)], 1
-    )
+    summed = np.stack([np.bincount(flat, np.repeat(normals[:, axis], 3), minlength=count) for axis in range(3)], 1)
     length = np.linalg.norm(summed, axis=1, keepdims=True)
     return (summed / np.maximum(length, 1e-12)).astype(np.float32)

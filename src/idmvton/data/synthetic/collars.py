@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from idmvton.data.synthetic.bodies import load_anatomy, skin, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 from idmvton.data.synthetic.shells import PosedBody, grid_faces
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 # Profiles from the neckline up and over: outward and upward in metres, at the back and at the front.
 PROFILES: Final[dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]]] = {

@@ -5,10 +5,12 @@ Used to leave out what the shader would discard anyway, and to measure garments.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 def shoulder_height(width: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -180,7 +181,7 @@ def _work(target: Path, settings: StudioSettings, missing: list[int], workers: i
         ahead = iter(missing)
         try:
             while True:
-                while len(waiting) < 4 * workers and (index := next(ahead, None)) is not None:
+                for index in itertools.islice(ahead, 4 * workers - len(waiting)):
                     waiting.add(pool.submit(_make_one, target, settings, index))
                 if not waiting:
                     return
@@ -198,9 +199,7 @@ def _work(target: Path, settings: StudioSettings, missing: list[int], workers: i
 
 
 def _make_one(target: Path, settings: StudioSettings, index: int) -> int:
-    made = sample(
-        settings.seed, index, settings.split, settings.category, (settings.height, settings.width)
-    )
+    made = sample(settings.seed, index, settings.split, settings.category, (settings.height, settings.width))
     try:
         write_sample(target, made)
     except OSError as error:
@@ -225,14 +224,10 @@ def write_sample(target: Path, made: StudioSample) -> None:
     _write(target / "cloth" / f"{other}.jpg", _encode(made.other_garment, ".jpg"))
     _write(target / "cloth-mask" / f"{other}.jpg", _encode(made.other_garment_mask, ".jpg"))
     points = [[float(x), float(y), float(x > 0 or y > 0)] for x, y in made.keypoints]
-    people = {"version": 1.3, "people": [{"pose_keypoints_2d": sum(points, [])}]}
+    people = {"version": 1.3, "people": [{"pose_keypoints_2d": [number for point in points for number in point]}]}
     _write(target / "openpose_json" / f"{name}_keypoints.json", json.dumps(people).encode())
     plain = (str, int, dict)
-    meta = {
-        field: value
-        for field in made.__dataclass_fields__
-        if isinstance(value := getattr(made, field), plain)
-    }
+    meta = {field: value for field in made.__dataclass_fields__ if isinstance(value := getattr(made, field), plain)}
     _write(target / "meta" / f"{name}.json", json.dumps(meta).encode())
 
 
@@ -294,13 +289,17 @@ def _write_lists(root: Path, target: Path, settings: StudioSettings) -> None:
 
 
 def _tagged(meta: dict[str, Any], number: int, attributes: dict[str, Any]) -> dict[str, Any]:
-    tags = {"sleeveLength": "sleeve", "neckLine": "neckline", "item": "item", "colors": "colour", "textures": "fabric"}
+    tags = {
+        "sleeveLength": "sleeve",
+        "neckLine": "neckline",
+        "item": "item",
+        "colors": "colour",
+        "textures": "fabric",
+    }
     return {
         "file_name": f"{stem(meta['index'], number)}.jpg",
         "category_name": _PUBLISHED_CATEGORY[meta["category"]],
-        "tag_info": [
-            {"tag_name": name, "tag_category": attributes[key] or None} for name, key in tags.items()
-        ],
+        "tag_info": [{"tag_name": name, "tag_category": attributes[key] or None} for name, key in tags.items()],
     }
 
 

@@ -24,7 +24,7 @@ from idmvton.data.synthetic.shells import (
 from idmvton.data.synthetic.wardrobe import Garment
 from idmvton.prepare.mask import ATR_LABELS
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Cover = tuple[Floats, float]
 
 LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
@@ -56,7 +56,7 @@ def dress(posed: PosedBody, look: Look, outfit: Outfit, cell: float = 0.0) -> li
     """
     coarse = cell >= COARSE
     items = _clothes(posed, outfit, coarse)
-    covers = _skin_covers(outfit) + [(look.shoe_cut, 0.012)]
+    covers = [*_skin_covers(outfit), (look.shoe_cut, 0.012)]
     uniforms = {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}
     uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
     uniforms["hairline"] = hair.hairline(look)
@@ -122,9 +122,7 @@ def _cover(garment: Garment, margin: float) -> Cover:
 
 def _skin_covers(outfit: Outfit) -> list[Cover]:
     worn = [garment for garment in (outfit.top, outfit.inner, outfit.bottom) if garment is not None]
-    return [
-        (garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"
-    ]
+    return [(garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"]
 
 
 def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from idmvton.errors import ConfigError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Value = float | int | tuple[float, ...] | Floats
@@ -108,9 +108,7 @@ class Renderer:
         try:
             import moderngl
         except ImportError as error:
-            raise ConfigError(
-                "the studio needs the package moderngl", fix='pip install "idmvton[studio]"'
-            ) from error
+            raise ConfigError("the studio needs the package moderngl", fix='pip install "idmvton[studio]"') from error
         try:
             self.context = moderngl.create_standalone_context(backend="egl", require=330)
         except Exception as error:  # the driver's own errors have no common class
@@ -140,9 +138,7 @@ class Renderer:
         depth.repeat_x = depth.repeat_y = False
         return depth, self.context.framebuffer(depth_attachment=depth)
 
-    def render(
-        self, items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, *, mode: int = 0
-    ) -> Frame:
+    def render(self, items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, *, mode: int = 0) -> Frame:
         """Draws the items over a backdrop.
 
         Args:
@@ -366,9 +362,7 @@ def perspective(
     return np.asarray(projection @ look_at(eye, target, roll), np.float32)
 
 
-def orthographic(
-    eye: Floats, target: Floats, half_width: float, half_height: float, depth: float = 8.0
-) -> Floats:
+def orthographic(eye: Floats, target: Floats, half_width: float, half_height: float, depth: float = 8.0) -> Floats:
     """View-projection matrix (4, 4) without perspective."""
     projection = np.diag([1 / half_width, 1 / half_height, -2 / depth, 1.0])
     projection[2, 3] = -1.0

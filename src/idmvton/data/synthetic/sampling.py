@@ -19,7 +19,7 @@ from idmvton.data.synthetic.shells import PosedBody, pose_body
 from idmvton.errors import InputError
 from idmvton.prepare.mask import agnostic_mask
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
 Category = wardrobe.Category
 Split = Literal["train", "test", "wild"]
@@ -52,7 +52,8 @@ class StudioSample:
         category, split, seed, index: what was asked for.
         attributes, other_attributes: every choice about the garments; ``caption``, ``other_caption``: in words;
             ``naive_caption``, ``other_naive_caption``: the item alone; ``tags``: the published form.
-        scene: pose, place, crop and traits of the person, in words.
+        scene: crop, place and traits of the person; ``covered``: the share of the pixels that the other garment
+            changes that lies inside the mask, before the rest was taken over.
     """
 
     person: Bytes
@@ -138,22 +139,24 @@ def sample(
     labels = np.ascontiguousarray(frame.truth[..., 0])
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
-    other, unpaired = _another(seed, split, index, posed, look, outfit, place, frame, mask, size)
+    other, unpaired, covered = _another(seed, split, index, posed, look, outfit, place, frame, mask, size)
     iuv = _body_map(posed, place, size)
     product, product_mask = _product(target, size, _stream(seed, split, index, "product"))
     other_product, other_mask = _product(other, size, _stream(seed, split, index, "other product"))
     worn = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
+    repainted = mask > 0
+    person = place.lens.apply(frame.picture)
     return StudioSample(
-        person=place.lens.apply(frame.picture),
+        person=person,
         garment=product,
         garment_mask=product_mask,
         garment_worn=worn,
-        unpaired=place.lens.apply(unpaired.picture),
+        unpaired=np.where(repainted[..., None], place.lens.apply(unpaired.picture), person),
         other_garment=other_product,
         other_garment_mask=other_mask,
         mask=mask,
         labels=labels,
-        unpaired_labels=np.ascontiguousarray(unpaired.truth[..., 0]),
+        unpaired_labels=np.where(repainted, unpaired.truth[..., 0], labels),
         densepose=colour_parts(iuv[..., 0]),
         iuv=iuv,
         keypoints=points,
@@ -168,7 +171,13 @@ def sample(
         naive_caption=target.caption(detailed=False),
         other_naive_caption=other.caption(detailed=False),
         tags=target.tags(),
-        scene={"crop": place.crop, "place": place.place, "hair": look.hair, "female": body.female},
+        scene={
+            "crop": place.crop,
+            "place": place.place,
+            "hair": look.hair,
+            "female": body.female,
+            "covered": round(covered, 4),
+        },
     )
 
 
@@ -197,9 +206,7 @@ def _companion(rng: np.random.Generator, category: Category, female: bool) -> wa
     return garment
 
 
-def _outfit(
-    target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator
-) -> dressing.Outfit:
+def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator) -> dressing.Outfit:
     inner = wardrobe.make_garment(rng, "t-shirt", calm=True) if target.opening > 0 else None
     if target.category == "lower_body":
         assert companion is not None
@@ -215,9 +222,7 @@ def _photograph(
     return _shoot(items, place.view, size, place.backdrop)
 
 
-def _shoot(
-    items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0
-) -> Frame:
+def _shoot(items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0) -> Frame:
     """Renders supersampled and reduces: colours by area, labels by the middle sample."""
     large = (round(size[0] * SUPERSAMPLING), round(size[1] * SUPERSAMPLING))
     frame = renderer().render(items, view, large, backdrop, mode=mode)
@@ -229,7 +234,7 @@ def _shoot(
 def _another(
     seed: int, split: str, index: int, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
     frame: Frame, mask: Bytes, size: tuple[int, int],
-) -> tuple[wardrobe.Garment, Frame]:  # fmt: skip
+) -> tuple[wardrobe.Garment, Frame, float]:  # fmt: skip
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
     rng = _stream(seed, split, index, "other garment")
     for attempt in range(3):
@@ -245,11 +250,10 @@ def _another(
                 inner = wardrobe.make_garment(rng, "t-shirt", calm=True)
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
         picture = _photograph(posed, look, changed, place, size)
-        if covered_share(frame.picture, picture.picture, mask) >= _COVERED:
+        covered = covered_share(frame.picture, picture.picture, mask)
+        if covered >= _COVERED:
             break
-    repainted = mask[..., None] > 0
-    merged = np.where(repainted, picture.picture, frame.picture)
-    return other, Frame(merged, np.where(repainted, picture.truth, frame.truth))
+    return other, picture, covered
 
 
 def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
@@ -319,7 +323,9 @@ def product_view(posed: PosedBody, items: list[Item]) -> View:
     }
     span = half * 1.3
     return View(
-        orthographic(eye, target, half * 0.75, half), orthographic(target + key * 3, target, span, span), uniforms
+        orthographic(eye, target, half * 0.75, half),
+        orthographic(target + key * 3, target, span, span),
+        uniforms,
     )
 
 
@@ -336,9 +342,7 @@ def _visible(item: Item) -> NDArray[np.bool_]:
     return np.ones(len(where), bool)
 
 
-def _product(
-    garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator
-) -> tuple[Bytes, Bytes]:
+def _product(garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator) -> tuple[Bytes, Bytes]:
     """The garment alone on white or light grey with a soft shadow, and its mask."""
     posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
     items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= 320 else 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from idmvton.data.synthetic import anatomy
 from idmvton.data.synthetic.bodies import Body, apply_blend, load_anatomy, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int32]
 
 NUM_DIRECTIONS: Final = 64
@@ -269,9 +269,7 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     return _tube(radius, levels, centre, turn, skirt, drop)
 
 
-def _tube(
-    radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: Skirt, drop: float
-) -> Mesh:
+def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: Skirt, drop: float) -> Mesh:
     """Doubles the directions for fine pleats and closes the ring."""
     rows, columns = len(radius), 2 * NUM_DIRECTIONS
     fine = np.empty((rows, columns))
@@ -299,9 +297,7 @@ def _tube(
     paint = np.zeros((rows, columns + 1, 4), np.float32)
     paint[..., 0], paint[..., 1] = angle, share
     normals = vertex_normals(np.asarray(vertices, np.float32), faces)
-    return Mesh(
-        np.asarray(vertices, np.float32), normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces
-    )
+    return Mesh(np.asarray(vertices, np.float32), normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _fabric_around(angle: Floats) -> Floats:
