@@ -59,7 +59,7 @@ def collar_mesh(posed: PosedBody, style: str, width: float, offset: float, openi
     for name, share in zip(names, shares, strict=True):
         weights[:, anatomy_.bone(name)] = share
     vertices = skin(np.asarray(rest.reshape(-1, 3), np.float32), posed.transforms, weights)
-    faces = grid_faces(rows, columns)[:, ::-1]
+    faces = grid_faces(rows, columns)
     where = np.zeros((rows, columns, 12), np.float32)
     along = np.linspace(0, 0.09, rows)[:, None]
     where[..., 0] = np.sin(angle) * 0.06

@@ -231,9 +231,9 @@ def write_sample(target: Path, made: StudioSample) -> None:
     _write(target / "meta" / f"{name}.json", json.dumps(meta).encode())
 
 
-def _encode(picture: Bytes, suffix: str) -> bytes:
+def _encode(picture: Bytes, suffix: str, quality: int = 97) -> bytes:
     flat = picture[..., ::-1] if picture.ndim == 3 else picture
-    options = [cv2.IMWRITE_JPEG_QUALITY, 97] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     done, data = cv2.imencode(suffix[-4:], np.ascontiguousarray(flat), options)
     if not done:
         raise OSError(f"cannot encode {suffix}")
@@ -303,7 +303,9 @@ def _tagged(meta: dict[str, Any], number: int, attributes: dict[str, Any]) -> di
     }
 
 
-def contact_sheet(folder: Path | str, output: Path | str, *, rows: int = 8, height: int = 192) -> Path:
+def contact_sheet(
+    folder: Path | str, output: Path | str, *, rows: int = 8, height: int = 192, quality: int = 92
+) -> Path:
     """Draws samples of a split's folder side by side: person, garment, mask, maps, unpaired, worn.
 
     Args:
@@ -311,6 +313,7 @@ def contact_sheet(folder: Path | str, output: Path | str, *, rows: int = 8, heig
         output: PNG or JPEG to write.
         rows: how many samples at most, spread over the folder.
         height: height of each picture in pixels.
+        quality: of a JPEG.
 
     Raises:
         InputError: no samples, or a picture that cannot be read.
@@ -325,7 +328,7 @@ def contact_sheet(folder: Path | str, output: Path | str, *, rows: int = 8, heig
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise InputError("the sheet's format is unknown", got=str(output), expected="a name ending in .png or .jpg")
     try:
-        _write(Path(output), _encode(sheet, ".png" if suffix == ".png" else ".jpg"))
+        _write(Path(output), _encode(sheet, ".png" if suffix == ".png" else ".jpg", quality))
     except OSError as error:
         raise InputError("the sheet cannot be written", got=f"{output}: {error}") from error
     return Path(output)

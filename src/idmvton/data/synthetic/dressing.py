@@ -132,11 +132,11 @@ def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:
     outer: list[Cover] = []
     if bottom is not None:
         worn_over = [_cover(top, 0.035)] if not top.tucked else []
-        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.004 if tucked else 0.0, coarse)
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.007 if tucked else 0.0, coarse)
         if top.tucked:
-            outer = [_cover(bottom, 0.030)]
+            outer = [_cover(bottom, 0.014)]
     if inner is not None:
-        under = [_cover(top, 0.030)] + ([_cover(bottom, 0.030)] if bottom is not None else [])
+        under = [_cover(top, 0.030)] + ([_cover(bottom, 0.014)] if bottom is not None else [])
         items += _garment_items(posed, inner, False, under, -0.002, coarse)
     items += _garment_items(posed, top, top is outfit.target, outer, 0.006 if inner is not None else 0.0, coarse)
     return items
@@ -148,7 +148,8 @@ def _garment_items(
     uniforms = cloth_uniforms(garment, target)
     uniforms["covers"] = covers
     fit = garment.fit_shape
-    fit = Fit(fit.offset + lift, fit.drape, fit.fall, fit.sleeve, fit.leg)
+    loose = 0.25 if garment.tucked else 1.0
+    fit = Fit(fit.offset + lift, fit.drape * loose, fit.fall * loose, fit.sleeve, fit.leg)
     items: list[Item] = []
     wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):

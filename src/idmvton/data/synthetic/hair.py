@@ -102,9 +102,9 @@ def _cap(posed: PosedBody, look: Look, step: int) -> Mesh:
     outward = points - centre
     outward /= np.linalg.norm(outward, axis=2, keepdims=True)
     cap: Floats = points + outward * thickness[..., None]
-    inside = above * 0.1
+    inside: Floats = above * 0.1
     rows = len(elevation)
-    strand = np.broadcast_to(np.linspace(0, 0.55, rows)[:, None], above.shape)
+    strand: Floats = np.broadcast_to(np.linspace(0, 0.55, rows)[:, None], above.shape)
     if look.hair in HANGING:
         cap, inside, strand = _let_down(cap, centre, azimuth, elevation, inside, strand, look)
     head = posed.transforms[anatomy.bone("head")]

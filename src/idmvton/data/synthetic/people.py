@@ -58,11 +58,11 @@ HAIR_WOMEN: Final = {
 }
 HAIR_MEN: Final = {"short": 4.0, "crop": 3.0, "quiff": 2.0, "afro": 0.7, "shoulder": 0.5, "bald": 0.8}
 SHOES: Final = {
-    # top along the leg, how much lower it is in front, odds
-    "sneakers": (1.965, -0.03, 3.0),
+    # top along the leg, how much lower it is over the instep, odds
+    "sneakers": (1.965, 0.02, 3.0),
     "ankle boots": (1.78, 0.0, 1.2),
-    "loafers": (2.025, -0.075, 1.5),
-    "flats": (2.04, -0.115, 1.0),
+    "loafers": (2.010, 0.065, 1.5),
+    "flats": (2.030, 0.095, 1.0),
 }
 
 

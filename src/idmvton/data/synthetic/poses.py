@@ -165,9 +165,10 @@ def _place_arm(turns: dict[str, Floats], trunk: Floats, body: Body, arm: Arm, si
     chest = trunk[anatomy.bone("spine01"), :, :3]
     first, second = rest[elbow] - rest[shoulder], rest[wrist] - rest[elbow]
     if arm.hand is None:
-        upper, lower = chest @ _mirror(arm.upper, sign), chest @ _mirror(arm.lower, sign)
+        directions: tuple[Floats, Floats] = (chest @ _mirror(arm.upper, sign), chest @ _mirror(arm.lower, sign))
     else:
-        upper, lower = _reach(trunk, body, arm, side, sign)
+        directions = _reach(trunk, body, arm, side, sign)
+    upper, lower = directions
     raised = float(np.clip((upper / np.linalg.norm(upper))[2] + 0.55, 0, 1.5))
     lift = rotation((0, 1, 0), -0.28 * sign * raised)
     turns[f"clavicle.{side}"] = lift

@@ -77,7 +77,7 @@ WARM: Final = ("plain", "heather", "knit", "striped", "camouflage", "geometric")
 MODELS: Final[dict[str, Model]] = {
     "t-shirt": Model("top", "upper_body", ("round neck", "v neck", "scoop neck"), ("short sleeve",), printed=0.6,
                      odds=(2.5, 4)),
-    "long sleeve top": Model("top", "upper_body", ("round neck", "v neck", "boat neck", "turtleneck"),
+    "jersey top": Model("top", "upper_body", ("round neck", "v neck", "boat neck", "turtleneck"),
                              ("long sleeve", "elbow sleeve"), printed=0.3, odds=(1.5, 2)),
     "tank top": Model("top", "upper_body", ("round neck", "scoop neck", "v neck", "square neck"), ("sleeveless",),
                       printed=0.3, odds=(1.5, 0.8)),
@@ -272,7 +272,7 @@ def _skirt(rng: np.random.Generator, model: Model, fit_name: str, fit: Fit, end:
 def _trim(rng: np.random.Generator, item: str) -> tuple[float, float, float, float]:
     if item in ("sweater", "hoodie"):
         return (0.018, 0.055, 0.050, 1.0)
-    if item in ("t-shirt", "long sleeve top", "tank top", "crop top"):
+    if item in ("t-shirt", "jersey top", "tank top", "crop top"):
         return (0.018, 0.0, 0.0, 0.6)
     if item in ("trousers", "jeans", "shorts", "mini skirt", "midi skirt", "maxi skirt"):
         return (0.0, 0.0, 0.035, 0.0)

@@ -49,7 +49,8 @@ float garment_distance(Garment g, vec4 w0, vec4 w1, vec4 w2) {
         return min(inside, -seam - 0.005);
     }
     if (kind == KIND_SHOE) {
-        float top = g.extent.z - (w2.z > 0.0 ? g.extent.x * smoothstep(0.0, 0.7, w2.z) : 0.0);
+        float instep = smoothstep(0.01, -0.04, place.y) * (1.0 - smoothstep(-0.085, -0.130, place.y));
+        float top = g.extent.z + g.extent.x * instep;
         return (w2.x - top) * 0.43;
     }
     if (kind == KIND_TUBE) return 1.0;
