@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from idmvton.errors import ConfigError
 
 Floats = NDArray[np.floating[Any]]
-Ints = NDArray[np.int32]
+Ints = NDArray[np.signedinteger[Any]]
 Bytes = NDArray[np.uint8]
 Value = float | int | tuple[float, ...] | Floats
 
 SHADOW_SIZES: Final = (256, 512)  # for pictures up to 480 pixels high, and above
-NUM_COVERS: Final = 6
 ATTRIBUTES: Final = (
     ("in_position", 3),
     ("in_normal", 3),
@@ -119,7 +118,7 @@ class Renderer:
                 fix="on Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri",
             ) from error
         self.gl = moderngl
-        self._programs: dict[tuple[str, bool], Any] = {}
+        self._programs: dict[tuple[str, bool, int], Any] = {}
         self._targets: dict[tuple[int, int], Any] = {}
         self._static: dict[int, tuple[Any, Any]] = {}
         self._textures: dict[int, tuple[Any, Any]] = {}
@@ -202,11 +201,11 @@ class Renderer:
         alpha = np.full((*flat.shape[:2], 1), 255, np.uint8)
         target.color_attachments[0].write(np.concatenate([flat, alpha], 2).tobytes())
 
-    def _program(self, material: str, depth: bool) -> Any:
-        key = (material, depth)
+    def _program(self, material: str, depth: bool, kind: int = 1) -> Any:
+        key = (material, depth, kind)
         if key not in self._programs:
             source = {name: _shader(name) for name in ("surface.vert", "garment_cut.glsl", "light.glsl")}
-            head = "#version 330\n" + ("#define DEPTH\n" if depth else "")
+            head = f"#version 330\n#define KIND {kind}\n" + ("#define DEPTH\n" if depth else "")
             body = _shader(f"{material}.frag")
             declared, main = body.split("layout(location = 0)", 1)
             fragment = f"{head}{declared}{source['garment_cut.glsl']}{source['light.glsl']}"
@@ -258,8 +257,8 @@ class Renderer:
             self._shadow_map.use(0)
             program["shadow_map"].value = 0
         for name, value in values.items():
-            if name == "covers" or name == "garment":
-                _bind_garments(program, name, value)
+            if name == "garment":
+                _bind_garment(program, value)
             elif name not in program:
                 continue
             elif isinstance(value, np.ndarray) and value.ndim == 3:
@@ -296,11 +295,12 @@ class _Draw:
     ) -> None:  # fmt: skip
         self.owner, self.material, self.closed, self.values = owner, item.material, item.closed, values
         self.content, self.made = content, made
+        self.kind = int(values["garment"][2][0]) if item.material == "cloth" else 1
         self.index, self.shadow_index = indices
 
     def run(self, camera: Floats, *, depth: bool) -> None:
         """Draws depth alone, or the shaded surface."""
-        program = self.owner._program(self.material, depth)
+        program = self.owner._program(self.material, depth, self.kind)
         content = [entry for entry in self.content if entry[2] in program]
         array = self.owner.context.vertex_array(program, content, self.index)
         self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
@@ -325,20 +325,11 @@ class _Draw:
             resource.release()
 
 
-def _bind_garments(program: Any, name: str, value: Any) -> None:
-    """``value``: one cut (3, 4), or a list of (cut, margin) for ``covers``; unused places are emptied."""
-    empty = np.zeros((3, 4), np.float32)
-    entries = [(value, 0.0)] if name == "garment" else list(value)
-    entries += [(empty, 9.0)] * (NUM_COVERS - len(entries)) if name == "covers" else []
-    for index, (cut, _) in enumerate(entries):
-        prefix = name if name == "garment" else f"covers[{index}]"
-        for member, row in zip(("extent", "neck", "shape"), cut, strict=True):
-            if f"{prefix}.{member}" in program:
-                program[f"{prefix}.{member}"].value = tuple(float(number) for number in row)
-    if name == "covers" and "num_covers" in program:
-        program["num_covers"].value = len(value)
-    if name == "covers" and "cover_margin" in program:
-        program["cover_margin"].value = [float(margin) for _, margin in entries]
+def _bind_garment(program: Any, cut: Floats) -> None:
+    """Sets the cut (3, 4): extent, neck, shape."""
+    for member, row in zip(("extent", "neck", "shape"), cut, strict=True):
+        if f"garment.{member}" in program:
+            program[f"garment.{member}"].value = tuple(float(number) for number in row)
 
 
 def _shader(name: str) -> str:

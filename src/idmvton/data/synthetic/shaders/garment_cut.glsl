@@ -1,5 +1,5 @@
-// Where a garment has cloth: a smooth signed distance (about metres), positive inside. Also used by what lies
-// under the garment, so that covered skin is never drawn and cannot poke through.
+// Where a garment has cloth: a smooth signed distance (about metres), positive inside. KIND is the garment's kind,
+// known when the program is made: 1 top, 2 bottom, 3 shoe, 4 tube. `cuts.py` says the same in numpy.
 struct Garment {
     vec4 extent;  // hem height, waist height, leg end (leg_along), sleeve end (arm_along)
     vec4 neck;    // type, half width, front depth, back depth
@@ -28,7 +28,7 @@ float neck_distance(vec4 neck, vec3 place, float front) {
 }
 
 float garment_distance(Garment g, vec4 w0, vec4 w1, vec4 w2) {
-    int kind = int(g.shape.x + 0.5);
+    const int kind = KIND;
     vec3 place = w0.xyz;
     float seam = w0.w;
     if (kind == KIND_TOP) {

@@ -8,9 +8,6 @@ in vec4 paint;
 in vec4 light_position;
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
-uniform Garment covers[6];
-uniform float cover_margin[6];
-uniform int num_covers;
 uniform vec3 skin_colour;
 uniform vec3 lip_colour;
 uniform vec3 iris_colour;
@@ -53,11 +50,7 @@ int label_of(vec3 p) {
 }
 
 void main() {
-#ifdef DEPTH
-    for (int i = 0; i < num_covers; i++) {
-        if (garment_distance(covers[i], where0, where1, where2) > cover_margin[i]) discard;
-    }
-#else
+#ifndef DEPTH
     vec3 p = where0.xyz;
     int kind = int(paint.w + 0.5);
     int label = label_of(p);
