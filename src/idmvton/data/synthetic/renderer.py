@@ -120,6 +120,7 @@ class Renderer:
         self.gl = moderngl
         self._programs: dict[tuple[str, bool, int], Any] = {}
         self._targets: dict[tuple[int, int], Any] = {}
+        self._members: dict[int, frozenset[str]] = {}
         self._static: dict[int, tuple[Any, Any]] = {}
         self._textures: dict[int, tuple[Any, Any]] = {}
         self.shadow_program = self.context.program(
@@ -253,13 +254,14 @@ class Renderer:
     def _bind(self, program: Any, values: Mapping[str, Any]) -> list[Any]:
         """Sets the uniforms that the program has; returns the textures made for this draw only."""
         unit, temporary = 1, []
-        if "shadow_map" in program:
+        members = self.members(program)
+        if "shadow_map" in members:
             self._shadow_map.use(0)
             program["shadow_map"].value = 0
         for name, value in values.items():
             if name == "garment":
-                _bind_garment(program, value)
-            elif name not in program:
+                _bind_garment(program, members, value)
+            elif name not in members:
                 continue
             elif isinstance(value, np.ndarray) and value.ndim == 3:
                 texture, once = self._texture(value)
@@ -272,6 +274,12 @@ class Renderer:
             else:
                 program[name].value = value
         return temporary
+
+    def members(self, program: Any) -> frozenset[str]:
+        """Names of a program's uniforms and attributes."""
+        if program.glo not in self._members:
+            self._members[program.glo] = frozenset(program)
+        return self._members[program.glo]
 
     def _texture(self, pixels: Bytes) -> tuple[Any, bool]:
         keep = not pixels.flags.writeable
@@ -301,7 +309,8 @@ class _Draw:
     def run(self, camera: Floats, *, depth: bool) -> None:
         """Draws depth alone, or the shaded surface."""
         program = self.owner._program(self.material, depth, self.kind)
-        content = [entry for entry in self.content if entry[2] in program]
+        members = self.owner.members(program)
+        content = [entry for entry in self.content if entry[2] in members]
         array = self.owner.context.vertex_array(program, content, self.index)
         self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
         (self.owner.context.enable if self.closed else self.owner.context.disable)(self.owner.gl.CULL_FACE)
@@ -325,10 +334,10 @@ class _Draw:
             resource.release()
 
 
-def _bind_garment(program: Any, cut: Floats) -> None:
+def _bind_garment(program: Any, members: frozenset[str], cut: Floats) -> None:
     """Sets the cut (3, 4): extent, neck, shape."""
     for member, row in zip(("extent", "neck", "shape"), cut, strict=True):
-        if f"garment.{member}" in program:
+        if f"garment.{member}" in members:
             program[f"garment.{member}"].value = tuple(float(number) for number in row)
 
 
