@@ -36,7 +36,7 @@ def main() -> None:
                 size=size,
                 split=options.split,
                 workers=options.workers,
-                progress=lambda done, total, times=times: times.append(time.perf_counter()),  # type: ignore[misc]
+                progress=lambda done, total, times=times: times.append(time.perf_counter()),
             )
             first = 4 * options.workers
             rate = (len(times) - first) / (times[-1] - times[first - 1])
