@@ -15,7 +15,7 @@ import tempfile
 import time
 
 from idmvton.data.synthetic.dataset import make_dataset
-from idmvton.data.synthetic.sampling import renderer
+from idmvton.data.synthetic.sampling import Split, renderer
 
 SIZES = ((256, 192), (512, 384))
 
@@ -28,19 +28,23 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, {renderer().context.info['GL_RENDERER']}")
     for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            times: list[float] = []
-            make_dataset(
-                folder,
-                pairs=options.samples + 4 * options.workers,
-                size=size,
-                split=options.split,
-                workers=options.workers,
-                progress=lambda done, total, times=times: times.append(time.perf_counter()),
-            )
-            first = 4 * options.workers
-            rate = (len(times) - first) / (times[-1] - times[first - 1])
-            print(f"{size[0]}x{size[1]} (height x width), {options.workers} workers: {rate:.2f} samples/s")
+        rate = measure(size, options.samples, options.workers, options.split)
+        print(f"{size[0]}x{size[1]} (height x width), {options.workers} workers: {rate:.2f} samples/s")
+
+
+def measure(size: tuple[int, int], samples: int, workers: int, split: Split) -> float:
+    times: list[float] = []
+    first = 4 * workers
+    with tempfile.TemporaryDirectory() as folder:
+        make_dataset(
+            folder,
+            pairs=samples + first,
+            size=size,
+            split=split,
+            workers=workers,
+            progress=lambda done, total: times.append(time.perf_counter()),
+        )
+    return (len(times) - first) / (times[-1] - times[first - 1])
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses"
 SUPERSAMPLING: Final = 1.5
 NUM_PARTS: Final = 24
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
-_COVERED: Final = 0.97  # share of the differing pixels that the mask must cover; the rest is edges and shadow
+_OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class StudioSample:
         category, split, seed, index: what was asked for.
         attributes, other_attributes: every choice about the garments; ``caption``, ``other_caption``: in words;
             ``naive_caption``, ``other_naive_caption``: the item alone; ``tags``: the published form.
-        scene: crop, place and traits of the person; ``covered``: the share of the pixels that the other garment
-            changes that lies inside the mask, before the rest was taken over.
+        scene: crop, place and traits of the person; ``overflow``: how much of the other garment was cut off because
+            it lies outside the mask, as a share of it.
     """
 
     person: Bytes
@@ -131,29 +131,25 @@ def sample(
     kind = CATEGORIES[index % 3] if category == "mixed" else category
     body, posed, look = _person(rng, kind, wild=split == "wild")
     place = scene.sample_scene(rng, posed, kind, wild=split == "wild")
-    garments = _stream(seed, split, index, "garment")
-    target = wardrobe.sample_garment(garments, kind, female=body.female)
+    target = wardrobe.sample_garment(_stream(seed, split, index, "garment"), kind, female=body.female)
     companion = _companion(rng, kind, body.female)
     outfit = _outfit(target, companion, rng)
     frame = _photograph(posed, look, outfit, place, size)
     labels = np.ascontiguousarray(frame.truth[..., 0])
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
-    other, unpaired, covered = _another(seed, split, index, posed, look, outfit, place, frame, mask, size)
-    iuv = _body_map(posed, place, size)
-    product, product_mask = _product(target, size, _stream(seed, split, index, "product"))
-    other_product, other_mask = _product(other, size, _stream(seed, split, index, "other product"))
-    worn = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
-    repainted = mask > 0
+    other, unpaired, over = _another(
+        _stream(seed, split, index, "other garment"), posed, look, outfit, place, frame, mask, size
+    )
     person = place.lens.apply(frame.picture)
+    repainted = mask > 0
+    iuv = _body_map(posed, place, size)
+    worn = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
+    words = {"crop": place.crop, "place": place.place, "hair": look.hair, "female": body.female, "overflow": over}
     return StudioSample(
         person=person,
-        garment=product,
-        garment_mask=product_mask,
         garment_worn=worn,
         unpaired=np.where(repainted[..., None], place.lens.apply(unpaired.picture), person),
-        other_garment=other_product,
-        other_garment_mask=other_mask,
         mask=mask,
         labels=labels,
         unpaired_labels=np.where(repainted, unpaired.truth[..., 0], labels),
@@ -164,21 +160,22 @@ def sample(
         split=split,
         seed=seed,
         index=index,
-        attributes=target.attributes(),
-        other_attributes=other.attributes(),
-        caption=target.caption(),
-        other_caption=other.caption(),
-        naive_caption=target.caption(detailed=False),
-        other_naive_caption=other.caption(detailed=False),
+        scene=words,
+        **_about(target, "", _product(target, size, _stream(seed, split, index, "product"))),
+        **_about(other, "other_", _product(other, size, _stream(seed, split, index, "other product"))),
         tags=target.tags(),
-        scene={
-            "crop": place.crop,
-            "place": place.place,
-            "hair": look.hair,
-            "female": body.female,
-            "covered": round(covered, 4),
-        },
     )
+
+
+def _about(garment: wardrobe.Garment, prefix: str, product: tuple[Bytes, Bytes]) -> dict[str, Any]:
+    """The fields that say what one of the two garments is."""
+    return {
+        f"{prefix}garment": product[0],
+        f"{prefix}garment_mask": product[1],
+        f"{prefix}attributes": garment.attributes(),
+        f"{prefix}caption": garment.caption(),
+        f"{prefix}naive_caption": garment.caption(detailed=False),
+    }
 
 
 def _stream(seed: int, split: str, index: int, purpose: str) -> np.random.Generator:
@@ -232,11 +229,10 @@ def _shoot(items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes
 
 
 def _another(
-    seed: int, split: str, index: int, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
+    rng: np.random.Generator, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
     frame: Frame, mask: Bytes, size: tuple[int, int],
 ) -> tuple[wardrobe.Garment, Frame, float]:  # fmt: skip
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
-    rng = _stream(seed, split, index, "other garment")
     for attempt in range(3):
         if attempt < 2:
             other = wardrobe.sample_within(rng, outfit.target, female=posed.body.female)
@@ -250,10 +246,16 @@ def _another(
                 inner = wardrobe.make_garment(rng, "t-shirt", calm=True)
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
         picture = _photograph(posed, look, changed, place, size)
-        covered = covered_share(frame.picture, picture.picture, mask)
-        if covered >= _COVERED:
+        over = overflow(frame.truth, picture.truth, mask)
+        if over <= _OVERFLOW:
             break
-    return other, picture, covered
+    return other, picture, over
+
+
+def overflow(first: Bytes, second: Bytes, mask: Bytes) -> float:
+    """The pixels outside the mask whose label the other garment changes, as a share of that garment."""
+    changed = (first[..., 0] != second[..., 0]) & (mask == 0)
+    return float(changed.sum() / max(int((second[..., 1] > 0).sum()), 1))
 
 
 def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
