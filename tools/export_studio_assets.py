@@ -107,9 +107,7 @@ def subdivision(quads: np.ndarray, count: int) -> tuple[sparse.csr_matrix, np.nd
         (num_edges, num_faces),
     )
     inner = sparse.diags((uses == 2).astype(float))
-    edge_points = inner @ (0.5 * middles + 0.5 * (touching @ face_points)) + (
-        sparse.eye(num_edges) - inner
-    ) @ middles
+    edge_points = inner @ (0.5 * middles + 0.5 * (touching @ face_points)) + (sparse.eye(num_edges) - inner) @ middles
     border = np.zeros(count, bool)
     border[unique[uses == 1].ravel()] = True
     around = sparse.csr_matrix(
@@ -196,6 +194,33 @@ def collect(raw: dict[str, Any]) -> dict[str, np.ndarray]:
     place = np.full((3, len(raw["vertices"])), -1)
     for row, part in enumerate((skin, eyes, lashes)):
         place[row, part] = offsets[row] + np.arange(len(part))
+    shapes = principal_shapes(raw)
+    masks = np.stack([texture_mask(n, raw) for n in ("lips", "eyelids", "ears", "fingernails", "face")], 1)
+    old_parents = [raw["parents"][index] for index in keep]
+    return {
+        "mean": gather(shapes["mean"]).astype(np.float32),
+        "basis": np.stack([gather(shape) for shape in shapes["vertex_basis"]]).astype(np.float16),
+        "joints": shapes["joints"][keep].astype(np.float32),
+        "joint_basis": shapes["joint_basis"][:, keep].astype(np.float32),
+        "cast": shapes["cast"].astype(np.float16),
+        "parents": np.array([stands_for[p] if p >= 0 else -1 for p in old_parents], np.int16),
+        "bones": np.array([raw["bones"][index] for index in keep]),
+        "weight_bones": order.astype(np.uint8),
+        "weights": (weights / weights.sum(1, keepdims=True)).astype(np.float16),
+        "masks": (gather(masks) * 255).round().astype(np.uint8),
+        "counts": np.array([len(skin), len(eyes), len(lashes), refine.shape[0]]),
+        "skin_faces": triangles(place[0][raw["body_faces"]]).astype(np.uint16),
+        "eye_faces": triangles(place[1][np.concatenate([groups[n] for n in EYES])]).astype(np.uint16),
+        "lash_faces": triangles(place[2][np.concatenate([groups[n] for n in LASHES])]).astype(np.uint16),
+        "shell_faces": triangles(tights_quads + offsets[3]).astype(np.uint16),
+        "gender": raw["people"]["gender"].astype(np.float16),
+        "age": raw["people"]["age"].astype(np.float16),
+        "weight": raw["people"]["weight"].astype(np.float16),
+    }
+
+
+def principal_shapes(raw: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Mean and principal shapes of the cast, over vertices and joints together."""
     base = raw["vertices"]
     shapes = raw["shapes"].reshape(len(raw["shapes"]), -1)
     centre = raw["coefficients"].mean(0)
@@ -214,27 +239,12 @@ def collect(raw: dict[str, Any]) -> dict[str, np.ndarray]:
     print(f"{NUM_SHAPES} shapes keep {kept:.4%} of the variance")
     vertex_basis = basis[:, : shapes.shape[1]].reshape(NUM_SHAPES, -1, 3)
     joint_basis = basis[:, shapes.shape[1] :].reshape(NUM_SHAPES, -1, 3)
-    masks = np.stack([texture_mask(n, raw) for n in ("lips", "eyelids", "ears", "fingernails", "face")], 1)
-    old_parents = [raw["parents"][index] for index in keep]
     return {
-        "mean": gather(mean).astype(np.float32),
-        "basis": np.stack([gather(shape) for shape in vertex_basis]).astype(np.float16),
-        "joints": joints[keep].astype(np.float32),
-        "joint_basis": joint_basis[:, keep].astype(np.float32),
-        "cast": (cast / spread).astype(np.float16),
-        "parents": np.array([stands_for[p] if p >= 0 else -1 for p in old_parents], np.int16),
-        "bones": np.array([raw["bones"][index] for index in keep]),
-        "weight_bones": order.astype(np.uint8),
-        "weights": (weights / weights.sum(1, keepdims=True)).astype(np.float16),
-        "masks": (gather(masks) * 255).round().astype(np.uint8),
-        "counts": np.array([len(skin), len(eyes), len(lashes), refine.shape[0]]),
-        "skin_faces": triangles(place[0][raw["body_faces"]]).astype(np.uint16),
-        "eye_faces": triangles(place[1][np.concatenate([groups[n] for n in EYES])]).astype(np.uint16),
-        "lash_faces": triangles(place[2][np.concatenate([groups[n] for n in LASHES])]).astype(np.uint16),
-        "shell_faces": triangles(tights_quads + offsets[3]).astype(np.uint16),
-        "gender": raw["people"]["gender"].astype(np.float16),
-        "age": raw["people"]["age"].astype(np.float16),
-        "weight": raw["people"]["weight"].astype(np.float16),
+        "mean": mean,
+        "joints": joints,
+        "vertex_basis": vertex_basis,
+        "joint_basis": joint_basis,
+        "cast": cast / spread,
     }
 
 

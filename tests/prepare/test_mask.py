@@ -79,6 +79,12 @@ def test_input_is_not_changed_and_same_input_gives_same_bytes():
     assert np.array_equal(points, before[1])
 
 
+def test_a_garment_at_the_border_is_repainted_up_to_it():
+    labels = np.zeros((512, 384), np.uint8)
+    labels[200:, 100:] = ATR_LABELS.index("upper_clothes")
+    assert agnostic_mask(labels, NO_POINTS, "upper_body")[200:, 100:].all()
+
+
 def test_a_bare_neck_is_repainted_with_the_garment_above_it_but_not_with_trousers():
     labels = np.zeros((512, 384), np.uint8)
     labels[100:140, 150:230] = 18

@@ -126,8 +126,10 @@ def agnostic_mask(
             kept |= arm_skin & ~stroke  # the hand, and what sticks out of the stroke
             arms |= stroke
         region |= _grow(arms, round(_ARM_BAND * scale)) | _grow(labels == NECK, round(_NECK_BAND * scale))
-    mask = _fill_holes(region & ~kept)
-    return _drop_specks(mask, kept) if keep_components else _largest_outline(mask)
+    if keep_components:
+        return _drop_specks(_fill_holes(region & ~kept), kept)
+    region[[0, -1]] = region[:, [0, -1]] = False  # the published rules leave a border of one pixel
+    return _largest_outline(_fill_holes(region & ~kept))
 
 
 def _check(labels: NDArray[np.uint8], keypoints: NDArray[np.floating], category: str) -> MaskRule:
@@ -166,9 +168,7 @@ def _grow(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return cv2.dilate(region.astype(np.uint8), kernel).astype(bool)
 
 
-def _arm_stroke(
-    joints: NDArray[np.float64], size: tuple[int, int], thickness: int
-) -> NDArray[np.bool_] | None:
+def _arm_stroke(joints: NDArray[np.float64], size: tuple[int, int], thickness: int) -> NDArray[np.bool_] | None:
     """Draws shoulder - elbow - wrist as a thick line, a disc at the shoulder; ``None`` without a wrist."""
     shoulder, elbow, wrist = joints
     if np.all(wrist <= 1):
@@ -185,12 +185,12 @@ def _arm_stroke(
 
 
 def _fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Closes what the border cannot reach; a frame of background around the picture is always outside."""
-    padded = np.pad(mask[1:-1, 1:-1].astype(np.uint8), 1) * 255
+    """Closes what cannot be reached from outside the picture."""
+    padded = np.pad(mask.astype(np.uint8), 1) * 255
     outside = padded.copy()
     cv2.floodFill(outside, None, (0, 0), 255)
     filled: NDArray[np.uint8] = padded | ~outside
-    return filled
+    return np.ascontiguousarray(filled[1:-1, 1:-1])
 
 
 def _largest_outline(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

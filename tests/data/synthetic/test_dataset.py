@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +78,15 @@ def test_other_settings_are_refused(made):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"size": (60, 48)}, {"size": (64, 44)}, {"size": (8, 8)}, {"split": "dev"}, {"category": "hats"}, {"pairs": 0}]
+    "bad",
+    [
+        {"size": (60, 48)},
+        {"size": (64, 44)},
+        {"size": (8, 8)},
+        {"split": "dev"},
+        {"category": "hats"},
+        {"pairs": 0},
+    ],
 )
 def test_bad_requests_are_refused_before_anything_is_made(bad, tmp_path):
     with pytest.raises(InputError):
@@ -140,6 +150,11 @@ def test_a_corrupted_picture_is_named(made, tmp_path):
     (tmp_path / "test" / "image" / "000000_00.jpg").write_bytes(b"not a picture")
     with pytest.raises(InputError, match="cannot be read"):
         contact_sheet(tmp_path, tmp_path / "sheet.png")
+
+
+def test_the_studio_needs_neither_torch_nor_anny():
+    code = "import sys, idmvton.data.synthetic.dataset; sys.exit(bool({'torch', 'anny'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_stream():

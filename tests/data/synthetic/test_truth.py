@@ -19,6 +19,12 @@ JOINT_PARTS = {
     3: {16, 18, 20, 22}, 6: {15, 17, 19, 21}, 4: {3, 20, 22}, 7: {4, 19, 21},
     9: {7, 9, 11, 13}, 12: {8, 10, 12, 14}, 10: {6, 11, 13}, 13: {5, 12, 14},
 }  # fmt: skip
+# Neckline -> where its front may end, metres on the mean body.
+NECKLINE_FRONT = {
+    "turtleneck": (0.72, 0.82), "round neck": (0.62, 0.72), "boat neck": (0.64, 0.74), "scoop neck": (0.54, 0.66),
+    "v neck": (0.50, 0.63), "square neck": (0.55, 0.66), "off-shoulder": (0.55, 0.63), "collar": (0.60, 0.72),
+    "hood": (0.60, 0.72),
+}  # fmt: skip
 GARMENT_LABELS = {"upper_body": {4}, "lower_body": {5, 6}, "dresses": {7}}
 
 
@@ -40,6 +46,7 @@ def test_the_part_map_uses_the_24_parts_in_the_published_colours(samples):
 def test_the_mask_covers_what_the_other_garment_changes(samples):
     for made in samples:
         assert covered_share(made.person, made.unpaired, made.mask) >= 0.99
+        assert made.scene["overflow"] <= 0.015  # of the other garment, as rendered, before it is cut off
         assert (made.labels[made.mask == 0] == made.unpaired_labels[made.mask == 0]).all()
 
 
@@ -86,8 +93,9 @@ def test_noses_and_eyes_lie_on_the_head(samples):
     for made in samples:
         for point in (0, 14, 15):
             x, y = made.keypoints[point].astype(int)
-            if x or y:
-                assert made.iuv[y, x, 0] in (23, 24)
+            if x or y:  # in profile the tip of the nose is a pixel or two off the outline
+                near = made.iuv[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3, 0]
+                assert np.isin(near, (23, 24)).any()
 
 
 @pytest.mark.parametrize("item", [name for name, model in wardrobe.MODELS.items() if model.kind in ("top", "dress")])
@@ -103,9 +111,7 @@ def test_captions_state_the_measured_geometry(item):
         assert low <= reach <= high, (garment.sleeve, reach)
         front = cloth & (where[:, 7] > 0.03) & (np.abs(where[:, 0]) < 0.02)
         top = where[front, 2].max(initial=-1.0)
-        low, high = {"turtleneck": (0.72, 0.82), "round neck": (0.62, 0.72), "boat neck": (0.64, 0.74),
-                     "scoop neck": (0.54, 0.66), "v neck": (0.50, 0.63), "square neck": (0.55, 0.66),
-                     "off-shoulder": (0.55, 0.63), "collar": (0.60, 0.72), "hood": (0.60, 0.72)}[garment.neckline]  # fmt: skip
+        low, high = NECKLINE_FRONT[garment.neckline]
         if garment.opening == 0:
             assert low <= top <= high, (garment.neckline, top)
 
@@ -143,7 +149,9 @@ def test_test_garments_never_occur_in_train():
 
     train, test, wild = garments("train"), garments("test"), garments("wild")
     assert len(train) == 60
-    assert not (train & test or train & wild or test & wild)
+    assert not train & test
+    assert not train & wild
+    assert not test & wild
 
 
 def test_people_are_adults():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,17 +13,25 @@ from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
 from idmvton.data.synthetic.shells import PosedBody, grid_faces
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 def accessory_items(posed: PosedBody, look: Look) -> list[Item]:
     """What the person carries or wears besides clothes."""
     items: list[Item] = []
     if look.bag is not None:
-        uniforms = {"plain_colour": look.bag, "plain_finish": (0.2, 30.0, 16.0, 1.0), "noise": noise_texture()}
+        uniforms = {
+            "plain_colour": look.bag,
+            "plain_finish": (0.2, 30.0, 16.0, 1.0),
+            "noise": noise_texture(),
+        }
         items += [Item(mesh, "plain", uniforms) for mesh in _bag(posed, look.bag_side)]
     if look.glasses is not None:
-        uniforms = {"plain_colour": look.glasses, "plain_finish": (0.6, 80.0, 3.0, 0.0), "noise": noise_texture()}
+        uniforms = {
+            "plain_colour": look.glasses,
+            "plain_finish": (0.6, 80.0, 3.0, 0.0),
+            "noise": noise_texture(),
+        }
         items += [Item(mesh, "plain", uniforms) for mesh in _glasses(posed)]
     return items
 
@@ -97,7 +107,7 @@ def _glasses(posed: PosedBody) -> list[Mesh]:
             z = 0.889 + 0.020 * size * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.7
             y = -0.168 + 4.5 * (x - 0) ** 2 + (0.004 if size > 1 else 0.0)
             rings.append(np.stack([x, y, z], 1))
-        meshes.append(np.stack(rings)[:, :: -1])
+        meshes.append(np.stack(rings)[:, ::-1])
     bridge = np.stack([np.linspace(-0.012, 0.012, 8), np.full(8, -0.170), np.full(8, 0.893)], 1)
     result = []
     for mesh in meshes:

@@ -11,12 +11,12 @@ run back to zero, so a surface has no jump anywhere; a seam shows the fabric mir
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 ARM_RADIUS: Final = 0.052
 LEG_RADIUS: Final = 0.088
@@ -99,9 +99,7 @@ def measure(place: Floats, joints: dict[str, Floats], shell: Floats) -> Coordina
 
 def _mirrored(angle: Floats) -> Floats:
     """Runs back to zero behind the side seams."""
-    return np.where(
-        np.abs(angle) <= np.pi / 2, angle, np.sign(angle) * (np.pi - np.abs(angle))
-    ).astype(np.float32)
+    return np.where(np.abs(angle) <= np.pi / 2, angle, np.sign(angle) * (np.pi - np.abs(angle))).astype(np.float32)
 
 
 def _armhole(left: Floats) -> Floats:

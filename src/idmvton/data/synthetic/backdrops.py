@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic.fabrics import noise_texture
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 HEIGHT, WIDTH = 256, 192
 
 
@@ -140,7 +140,11 @@ def _park(rng: np.random.Generator, horizon: float) -> Floats:
 
 
 Maker = Callable[[np.random.Generator, float], Floats]
-FASHION: Final[dict[str, tuple[Maker, float]]] = {"studio": (_studio, 7.0), "wall": (_wall, 2.0), "room": (_room, 1.0)}
+FASHION: Final[dict[str, tuple[Maker, float]]] = {
+    "studio": (_studio, 7.0),
+    "wall": (_wall, 2.0),
+    "room": (_room, 1.0),
+}
 WILD: Final[dict[str, tuple[Maker, float]]] = {
     "studio": (_studio, 0.5),
     "wall": (_wall, 1.5),

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic import anatomy
 from idmvton.errors import InputError
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +182,30 @@ def apply_blend(blended: Floats, vertices: Floats) -> Floats:
     return np.asarray(moved, np.float32)
 
 
-def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
-    """Unit normals, area weighted; float (V, 3)."""
-    corners = vertices[faces]
-    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """Triangle corners sorted by vertex, to sum over them quickly; for triangles that are used again."""
+
+    order: Ints
+    starts: Ints
+    vertices: Ints
+
+
+def sort_corners(faces: Ints) -> Corners:
+    """Prepares triangles (F, 3) for :func:`vertex_normals`."""
     flat = faces.ravel()
-    count = len(vertices)
-    summed = np.stack(
-        [np.bincount(flat, np.repeat(normals[:, axis], 3), minlength=count) for axis in range(3)], 1
-    )
-    length = np.linalg.norm(summed, axis=1, keepdims=True)
-    return (summed / np.maximum(length, 1e-12)).astype(np.float32)
+    order = np.argsort(flat, kind="stable")
+    vertices, starts = np.unique(flat[order], return_index=True)
+    return Corners((order // 3).astype(np.int32), starts.astype(np.int32), vertices.astype(np.int32))
+
+
+def vertex_normals(vertices: Floats, faces: Ints, corners: Corners | None = None) -> Floats:
+    """Unit normals, area weighted; float (V, 3)."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    (ax, ay, az), (bx, by, bz) = (b - a).T, (c - a).T
+    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
+    corners = corners or sort_corners(faces)
+    summed = np.zeros((len(vertices), 3), np.float32)
+    summed[corners.vertices] = np.add.reduceat(normals[corners.order], corners.starts, axis=0)
+    length = np.sqrt(np.einsum("vi,vi->v", summed, summed))
+    return np.asarray(summed / np.maximum(length, 1e-12)[:, None], np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from idmvton.data.synthetic.bodies import load_anatomy, skin, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 from idmvton.data.synthetic.shells import PosedBody, grid_faces
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 # Profiles from the neckline up and over: outward and upward in metres, at the back and at the front.
 PROFILES: Final[dict[str, tuple[list[tuple[float, float]], list[tuple[float, float]]]]] = {
@@ -59,7 +59,7 @@ def collar_mesh(posed: PosedBody, style: str, width: float, offset: float, openi
     for name, share in zip(names, shares, strict=True):
         weights[:, anatomy_.bone(name)] = share
     vertices = skin(np.asarray(rest.reshape(-1, 3), np.float32), posed.transforms, weights)
-    faces = grid_faces(rows, columns)[:, ::-1]
+    faces = grid_faces(rows, columns)
     where = np.zeros((rows, columns, 12), np.float32)
     along = np.linspace(0, 0.09, rows)[:, None]
     where[..., 0] = np.sin(angle) * 0.06

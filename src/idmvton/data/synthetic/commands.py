@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,25 +12,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from idmvton.errors import ConfigError, InputError
 
+if TYPE_CHECKING:
+    from idmvton.data.synthetic.sampling import CategoryChoice
+
 
 class SplitName(StrEnum):
     """Which stream of samples."""
 
-    train = "train"
-    test = "test"
-    wild = "wild"
+    TRAIN = "train"
+    TEST = "test"
+    WILD = "wild"
 
 
 class CategoryName(StrEnum):
     """Which part of the body."""
 
-    upper = "upper"
-    lower = "lower"
-    dress = "dress"
-    mixed = "mixed"
+    UPPER = "upper"
+    LOWER = "lower"
+    DRESS = "dress"
+    MIXED = "mixed"
 
 
-_CATEGORIES = {"upper": "upper_body", "lower": "lower_body", "dress": "dresses", "mixed": "mixed"}
+_CATEGORIES: dict[str, CategoryChoice] = {
+    "upper": "upper_body",
+    "lower": "lower_body",
+    "dress": "dresses",
+    "mixed": "mixed",
+}
 studio_app = typer.Typer(no_args_is_help=True, help="Render people in garments, with exact ground truth.")
 
 
@@ -56,8 +64,8 @@ def make(
     folder: Annotated[Path, typer.Argument(help="Where the data set goes.")],
     pairs: Annotated[int, typer.Option(help="How many samples.", min=1)] = 100,
     size: Annotated[str, typer.Option(help="Height x width, both divisible by 8.")] = "512x384",
-    split: Annotated[SplitName, typer.Option(help="Which stream of samples.")] = SplitName.train,
-    category: Annotated[CategoryName, typer.Option(help="Which part of the body.")] = CategoryName.mixed,
+    split: Annotated[SplitName, typer.Option(help="Which stream of samples.")] = SplitName.TRAIN,
+    category: Annotated[CategoryName, typer.Option(help="Which part of the body.")] = CategoryName.MIXED,
     seed: Annotated[int, typer.Option(help="Seed of the data set.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Processes.", min=0)] = 2,
 ) -> None:
@@ -74,7 +82,7 @@ def make(
                 pairs=pairs,
                 size=parse_size(size),
                 split=split.value,
-                category=_CATEGORIES[category.value],  # type: ignore[arg-type]
+                category=_CATEGORIES[category.value],
                 seed=seed,
                 workers=workers,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),

@@ -5,10 +5,12 @@ Used to leave out what the shader would discard anyway, and to measure garments.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 def shoulder_height(width: float) -> float:
@@ -50,7 +52,7 @@ def distance(cut: Floats, where: Floats) -> Floats:
     extent, neck, shape = cut
     place, seam = where[:, :3], where[:, 3]
     arm_along, around, front = where[:, 4], where[:, 6], where[:, 7]
-    leg_along, leg_front = where[:, 8], where[:, 10]
+    leg_along = where[:, 8]
     kind = int(shape[0] + 0.5)
     if kind == 1:
         hem = extent[0] + 0.012 * np.cos(around * 9.0) * np.clip(front * 20, -1, 1)
@@ -68,7 +70,11 @@ def distance(cut: Floats, where: Floats) -> Floats:
         inside = np.minimum(extent[1] - place[:, 2], (extent[2] - leg_along) * 0.43)
         return np.minimum(inside, -seam - 0.005)
     if kind == 3:
-        share = np.clip(leg_front / 0.7, 0, 1)
-        top = extent[2] - np.where(leg_front > 0, extent[0] * share * share * (3 - 2 * share), 0.0)
-        return np.asarray((leg_along - top) * 0.43)
+        instep = _smooth(0.01, -0.04, place[:, 1]) * (1 - _smooth(-0.085, -0.130, place[:, 1]))
+        return np.asarray((leg_along - extent[2] - extent[0] * instep) * 0.43)
     return np.full(len(where), 1.0 if kind == 4 else -1.0)
+
+
+def _smooth(low: float, high: float, value: Floats) -> Floats:
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -180,7 +181,7 @@ def _work(target: Path, settings: StudioSettings, missing: list[int], workers: i
         ahead = iter(missing)
         try:
             while True:
-                while len(waiting) < 4 * workers and (index := next(ahead, None)) is not None:
+                for index in itertools.islice(ahead, 4 * workers - len(waiting)):
                     waiting.add(pool.submit(_make_one, target, settings, index))
                 if not waiting:
                     return
@@ -198,9 +199,7 @@ def _work(target: Path, settings: StudioSettings, missing: list[int], workers: i
 
 
 def _make_one(target: Path, settings: StudioSettings, index: int) -> int:
-    made = sample(
-        settings.seed, index, settings.split, settings.category, (settings.height, settings.width)
-    )
+    made = sample(settings.seed, index, settings.split, settings.category, (settings.height, settings.width))
     try:
         write_sample(target, made)
     except OSError as error:
@@ -225,20 +224,16 @@ def write_sample(target: Path, made: StudioSample) -> None:
     _write(target / "cloth" / f"{other}.jpg", _encode(made.other_garment, ".jpg"))
     _write(target / "cloth-mask" / f"{other}.jpg", _encode(made.other_garment_mask, ".jpg"))
     points = [[float(x), float(y), float(x > 0 or y > 0)] for x, y in made.keypoints]
-    people = {"version": 1.3, "people": [{"pose_keypoints_2d": sum(points, [])}]}
+    people = {"version": 1.3, "people": [{"pose_keypoints_2d": [number for point in points for number in point]}]}
     _write(target / "openpose_json" / f"{name}_keypoints.json", json.dumps(people).encode())
     plain = (str, int, dict)
-    meta = {
-        field: value
-        for field in made.__dataclass_fields__
-        if isinstance(value := getattr(made, field), plain)
-    }
+    meta = {field: value for field in made.__dataclass_fields__ if isinstance(value := getattr(made, field), plain)}
     _write(target / "meta" / f"{name}.json", json.dumps(meta).encode())
 
 
-def _encode(picture: Bytes, suffix: str) -> bytes:
+def _encode(picture: Bytes, suffix: str, quality: int = 97) -> bytes:
     flat = picture[..., ::-1] if picture.ndim == 3 else picture
-    options = [cv2.IMWRITE_JPEG_QUALITY, 97] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     done, data = cv2.imencode(suffix[-4:], np.ascontiguousarray(flat), options)
     if not done:
         raise OSError(f"cannot encode {suffix}")
@@ -294,17 +289,23 @@ def _write_lists(root: Path, target: Path, settings: StudioSettings) -> None:
 
 
 def _tagged(meta: dict[str, Any], number: int, attributes: dict[str, Any]) -> dict[str, Any]:
-    tags = {"sleeveLength": "sleeve", "neckLine": "neckline", "item": "item", "colors": "colour", "textures": "fabric"}
+    tags = {
+        "sleeveLength": "sleeve",
+        "neckLine": "neckline",
+        "item": "item",
+        "colors": "colour",
+        "textures": "fabric",
+    }
     return {
         "file_name": f"{stem(meta['index'], number)}.jpg",
         "category_name": _PUBLISHED_CATEGORY[meta["category"]],
-        "tag_info": [
-            {"tag_name": name, "tag_category": attributes[key] or None} for name, key in tags.items()
-        ],
+        "tag_info": [{"tag_name": name, "tag_category": attributes[key] or None} for name, key in tags.items()],
     }
 
 
-def contact_sheet(folder: Path | str, output: Path | str, *, rows: int = 8, height: int = 192) -> Path:
+def contact_sheet(
+    folder: Path | str, output: Path | str, *, rows: int = 8, height: int = 192, quality: int = 92
+) -> Path:
     """Draws samples of a split's folder side by side: person, garment, mask, maps, unpaired, worn.
 
     Args:
@@ -312,6 +313,7 @@ def contact_sheet(folder: Path | str, output: Path | str, *, rows: int = 8, heig
         output: PNG or JPEG to write.
         rows: how many samples at most, spread over the folder.
         height: height of each picture in pixels.
+        quality: of a JPEG.
 
     Raises:
         InputError: no samples, or a picture that cannot be read.
@@ -326,7 +328,7 @@ def contact_sheet(folder: Path | str, output: Path | str, *, rows: int = 8, heig
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise InputError("the sheet's format is unknown", got=str(output), expected="a name ending in .png or .jpg")
     try:
-        _write(Path(output), _encode(sheet, ".png" if suffix == ".png" else ".jpg"))
+        _write(Path(output), _encode(sheet, ".png" if suffix == ".png" else ".jpg", quality))
     except OSError as error:
         raise InputError("the sheet cannot be written", got=f"{output}: {error}") from error
     return Path(output)

@@ -24,7 +24,7 @@ from idmvton.data.synthetic.shells import (
 from idmvton.data.synthetic.wardrobe import Garment
 from idmvton.prepare.mask import ATR_LABELS
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Cover = tuple[Floats, float]
 
 LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
@@ -56,8 +56,8 @@ def dress(posed: PosedBody, look: Look, outfit: Outfit, cell: float = 0.0) -> li
     """
     coarse = cell >= COARSE
     items = _clothes(posed, outfit, coarse)
-    covers = _skin_covers(outfit) + [(look.shoe_cut, 0.012)]
-    uniforms = {**look.skin_uniforms(), "covers": covers, "noise": noise_texture()}
+    covers = [*_skin_covers(outfit), (look.shoe_cut, 0.012)]
+    uniforms = {**look.skin_uniforms(), "noise": noise_texture()}
     uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
     uniforms["hairline"] = hair.hairline(look)
     items.insert(0, Item(skin_mesh(posed, covers, cell), "skin", uniforms, closed=True))
@@ -105,11 +105,7 @@ def _skin_parts(cell: float) -> tuple[Floats, NDArray[np.int32]]:
 def skin_mesh(posed: PosedBody, covers: list[Cover], cell: float = 0.0) -> Mesh:
     """The bare body, eyes and lashes; triangles that clothes hide entirely are left out."""
     paint, faces = _skin_parts(cell)
-    hidden = np.zeros(len(paint), bool)
-    where = packed_coordinates()
-    for cut, margin in covers:
-        hidden |= cuts.distance(cut, where) > margin
-    faces = faces[~hidden[faces].all(1)]
+    faces = faces[~hidden(packed_coordinates(), covers)[faces].all(1)]
     return Mesh(posed.vertices, posed.normals, packed_coordinates(), paint, faces)
 
 
@@ -122,9 +118,7 @@ def _cover(garment: Garment, margin: float) -> Cover:
 
 def _skin_covers(outfit: Outfit) -> list[Cover]:
     worn = [garment for garment in (outfit.top, outfit.inner, outfit.bottom) if garment is not None]
-    return [
-        (garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"
-    ]
+    return [(garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"]
 
 
 def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:
@@ -134,11 +128,11 @@ def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:
     outer: list[Cover] = []
     if bottom is not None:
         worn_over = [_cover(top, 0.035)] if not top.tucked else []
-        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.004 if tucked else 0.0, coarse)
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.007 if tucked else 0.0, coarse)
         if top.tucked:
-            outer = [_cover(bottom, 0.030)]
+            outer = [_cover(bottom, 0.018)]
     if inner is not None:
-        under = [_cover(top, 0.030)] + ([_cover(bottom, 0.030)] if bottom is not None else [])
+        under = [_cover(top, 0.030)] + ([_cover(bottom, 0.014)] if bottom is not None else [])
         items += _garment_items(posed, inner, False, under, -0.002, coarse)
     items += _garment_items(posed, top, top is outfit.target, outer, 0.006 if inner is not None else 0.0, coarse)
     return items
@@ -148,21 +142,24 @@ def _garment_items(
     posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float, coarse: bool
 ) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
-    uniforms["covers"] = covers
     fit = garment.fit_shape
-    fit = Fit(fit.offset + lift, fit.drape, fit.fall, fit.sleeve, fit.leg)
+    loose = 0.25 if garment.tucked else 1.0
+    fit = Fit(fit.offset + lift, fit.drape * loose, fit.fall * loose, fit.sleeve, fit.leg)
     items: list[Item] = []
     wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
-        items.append(_shell_item(shell_mesh(posed, "top", fit, wobble, coarse), garment.cut, uniforms))
+        mesh = shell_mesh(posed, "top", fit, wobble, coarse)
+        items.append(_shell_item(mesh, garment.cut, uniforms, covers, tucked=garment.tucked))
     if garment.kind == "bottom":
-        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut, uniforms))
+        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut, uniforms, covers))
     if garment.skirt is not None:
-        tube = {**uniforms, "garment": _tube_cut(garment), "covers": covers}
-        items.append(Item(skirt_mesh(posed, garment.skirt), "cloth", tube))
+        tube = {**uniforms, "garment": _tube_cut(garment)}
+        mesh = skirt_mesh(posed, garment.skirt)
+        visible = mesh.faces[~hidden(mesh.where, covers)[mesh.faces].all(1)]
+        items.append(Item(replace(mesh, faces=visible), "cloth", tube))
     if garment.collar:
         width = float(garment.cut[1][1])
-        strip = {**uniforms, "garment": _tube_cut(garment), "covers": [], "print_place": (0.0, 0.0, 0.0, 0.0)}
+        strip = {**uniforms, "garment": _tube_cut(garment), "print_place": (0.0, 0.0, 0.0, 0.0)}
         strip |= {"folds": (0.25 * garment.folds[0], *garment.folds[1:]), "block_shape": (0.0, 0.0, 0.0, 0.0)}
         strip |= {"trim": (0.0, 0.0, 0.0, 0.0), "detail": (0.0, 1.0, 0.5, garment.fabric.weave)}
         mesh = collars.collar_mesh(posed, garment.collar, width, fit.offset, garment.opening)
@@ -170,12 +167,25 @@ def _garment_items(
     return items
 
 
-def _shell_item(mesh: Mesh, cut: Floats, uniforms: dict[str, Any], *, closed: bool = False) -> Item:
-    """Leaves out triangles that the cut removes entirely; the shadow has only those that stay whole."""
+def _shell_item(
+    mesh: Mesh, cut: Floats, uniforms: dict[str, Any], covers: list[Cover], *, closed: bool = False,
+    tucked: bool = False,
+) -> Item:  # fmt: skip
+    """Leaves out triangles that the cut removes or that other clothes hide; the shadow has the whole ones."""
     inside = cuts.distance(cut, mesh.where)
     kept = mesh.faces[(inside > -0.03)[mesh.faces].any(1)]
+    under = hidden(mesh.where, covers)[kept]
+    kept = kept[~(under.any(1) if tucked else under.all(1))]
     whole = kept[(inside > 0.0)[kept].all(1)]
     return Item(replace(mesh, faces=kept), "cloth", uniforms, closed=closed, shadow_faces=whole)
+
+
+def hidden(where: Floats, covers: list[Cover]) -> NDArray[np.bool_]:
+    """Which vertices lie deeper under other clothes than the margin of these."""
+    under = np.zeros(len(where), bool)
+    for cut, margin in covers:
+        under |= cuts.distance(cut, where) > margin
+    return under
 
 
 def _tube_cut(garment: Garment) -> Floats:
@@ -214,7 +224,6 @@ def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
     fit = Fit(offset=0.007, drape=0.0, fall=0.0)
     uniforms = {
         "garment": look.shoe_cut,
-        "covers": [],
         "label_and_target": (LABELS["left_shoe"], LABELS["right_shoe"], 0.0, 0.0),
         "fabric": look.shoe_tile(),
         "print_": _NO_PRINT,
@@ -231,4 +240,4 @@ def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
         "noise": noise_texture(),
     }
     closed = look.shoe in ("sneakers", "ankle boots")
-    return _shell_item(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut, uniforms, closed=closed)
+    return _shell_item(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut, uniforms, [], closed=closed)

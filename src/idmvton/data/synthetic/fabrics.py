@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Colour = tuple[float, float, float]
 
 SIZE: Final = 256
@@ -171,7 +171,7 @@ def _dots(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
 def _scatter(rng: np.random.Generator, canvas: Bytes, draw: Callable[[float, float, float], None], n: int) -> None:
     """Calls ``draw`` at random places, repeated across the borders so that the tile stays seamless."""
     for _ in range(n):
-        x, y, turn = rng.uniform(0, SIZE, 2).tolist() + [float(rng.uniform(0, 2 * np.pi))]
+        x, y, turn = (float(rng.uniform(0, high)) for high in (SIZE, SIZE, 2 * np.pi))
         for dx in (-SIZE, 0, SIZE):
             for dy in (-SIZE, 0, SIZE):
                 if -60 < x + dx < SIZE + 60 and -60 < y + dy < SIZE + 60:
@@ -197,7 +197,15 @@ def _floral(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
             angle = turn + 2 * np.pi * petal / petals
             spot = (int(x + np.cos(angle) * size * 0.75), int(y + np.sin(angle) * size * 0.75))
             cv2.ellipse(
-                canvas, spot, (int(size * 0.62), int(size * 0.42)), np.degrees(angle), 0, 360, colour, -1, cv2.LINE_AA
+                canvas,
+                spot,
+                (int(size * 0.62), int(size * 0.42)),
+                np.degrees(angle),
+                0,
+                360,
+                colour,
+                -1,
+                cv2.LINE_AA,
             )
         cv2.circle(canvas, (int(x), int(y)), int(size * 0.35), (240, 200, 70), -1, cv2.LINE_AA)
 
@@ -227,7 +235,10 @@ def _shapes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
         size = 14 + 22 * ((turn * 3.3) % 1)
         corners = 3 + int(turn * 5) % 4
         points = [
-            (x + size * np.cos(turn + 2 * np.pi * k / corners), y + size * np.sin(turn + 2 * np.pi * k / corners))
+            (
+                x + size * np.cos(turn + 2 * np.pi * k / corners),
+                y + size * np.sin(turn + 2 * np.pi * k / corners),
+            )
             for k in range(corners)
         ]
         if corners == 6:
@@ -344,10 +355,8 @@ def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[floa
         second = tuple(int(c * 255) for c in pick_colour(rng)[1])
         draw.ellipse((8, 8, 248, 248), fill=fill)
         draw.ellipse((28, 28, 228, 228), fill=second)
-        points = [
-            (128 + (88 if k % 2 == 0 else 38) * np.sin(np.pi * k / 5), 128 - (88 if k % 2 == 0 else 38) * np.cos(np.pi * k / 5))
-            for k in range(10)
-        ]  # fmt: skip
+        reach = [88 if k % 2 == 0 else 38 for k in range(10)]
+        points = [(128 + r * np.sin(np.pi * k / 5), 128 - r * np.cos(np.pi * k / 5)) for k, r in enumerate(reach)]
         draw.polygon(points, fill=fill)
         size = float(rng.choice([0.07, 0.16, 0.20]))
         return np.array(canvas), (size, size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,27 @@ from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
 from idmvton.data.synthetic.shells import PosedBody, grid_faces
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 # The hairline: elevation by azimuth from the front (radians).
 LINE_AZIMUTH: Final = (0.0, 0.45, 0.80, 1.02, 1.22, 1.50, 1.75, 2.10, 3.15)
 _LINE_ELEVATION: Final = (0.41, 0.41, 0.32, 0.12, -0.20, -0.12, -0.10, -0.58, -0.85)
 HANGING: Final = {"bob": (0.11, 0.15), "shoulder": (0.19, 0.25), "long": (0.32, 0.46)}
-VOLUME: Final = {"afro": 0.055, "quiff": 0.022, "short": 0.014, "crop": 0.006, "bun": 0.007, "ponytail": 0.007}
+VOLUME: Final = {
+    "afro": 0.055,
+    "quiff": 0.022,
+    "short": 0.014,
+    "crop": 0.006,
+    "bun": 0.007,
+    "ponytail": 0.007,
+}
 
 
 def hairline(look: Look) -> tuple[float, ...]:
     """Elevations of the hairline at :data:`LINE_AZIMUTH`."""
     shift = 0.06 * (look.hair_shape[3] - 0.5)
     return tuple(
-        height + shift * float(np.cos(azimuth))
-        for azimuth, height in zip(LINE_AZIMUTH, _LINE_ELEVATION, strict=True)
+        height + shift * float(np.cos(azimuth)) for azimuth, height in zip(LINE_AZIMUTH, _LINE_ELEVATION, strict=True)
     )
 
 
@@ -95,10 +101,10 @@ def _cap(posed: PosedBody, look: Look, step: int) -> Mesh:
     thickness += waves * (0.008 if look.hair == "afro" else 0.0012) * rise
     outward = points - centre
     outward /= np.linalg.norm(outward, axis=2, keepdims=True)
-    cap = points + outward * thickness[..., None]
-    inside = above * 0.1
+    cap: Floats = points + outward * thickness[..., None]
+    inside: Floats = above * 0.1
     rows = len(elevation)
-    strand = np.broadcast_to(np.linspace(0, 0.55, rows)[:, None], above.shape)
+    strand: Floats = np.broadcast_to(np.linspace(0, 0.55, rows)[:, None], above.shape)
     if look.hair in HANGING:
         cap, inside, strand = _let_down(cap, centre, azimuth, elevation, inside, strand, look)
     head = posed.transforms[anatomy.bone("head")]
@@ -108,7 +114,13 @@ def _cap(posed: PosedBody, look: Look, step: int) -> Mesh:
 
 
 def _let_down(
-    cap: Floats, centre: Floats, azimuth: Floats, elevation: Floats, inside: Floats, strand: Floats, look: Look
+    cap: Floats,
+    centre: Floats,
+    azimuth: Floats,
+    elevation: Floats,
+    inside: Floats,
+    strand: Floats,
+    look: Look,
 ) -> tuple[Floats, Floats, Floats]:
     """Bends the lower rows of sides and back into hanging lengths."""
     shortest, longest = HANGING[look.hair]
@@ -134,7 +146,9 @@ def _let_down(
     cover = np.broadcast_to((side - 0.5) * 0.06, (rows, len(azimuth)))
     bottom = (1 - share) * length
     cover = np.minimum(cover, bottom * 0.8 + 0.008)
-    upper = np.maximum(inside[: last + 1], (side - 0.5)[None] * 0.06 * (elevation[: last + 1, None] < start + 0.3) - 0.02)
+    upper = np.maximum(
+        inside[: last + 1], (side - 0.5)[None] * 0.06 * (elevation[: last + 1, None] < start + 0.3) - 0.02
+    )
     return (
         np.concatenate([cap[: last + 1], hang]),
         np.concatenate([upper, cover]),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic.bodies import Body
 from idmvton.data.synthetic.fabrics import COLOURS, Colour, pick_colour
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 # Skin tones from light to dark in display colours; between them it is mixed.
 SKIN_TONES: Final = np.array(
@@ -40,15 +40,29 @@ HAIR_COLOURS: Final = np.array(
         (0.80, 0.79, 0.77),
     ]
 )
-EYE_COLOURS: Final = ((0.20, 0.12, 0.07), (0.32, 0.20, 0.10), (0.28, 0.36, 0.22), (0.30, 0.44, 0.58), (0.42, 0.46, 0.48))
-HAIR_WOMEN: Final = {"long": 3.0, "shoulder": 2.5, "bob": 2.0, "bun": 1.5, "ponytail": 1.5, "afro": 0.8, "short": 1.0}
+EYE_COLOURS: Final = (
+    (0.20, 0.12, 0.07),
+    (0.32, 0.20, 0.10),
+    (0.28, 0.36, 0.22),
+    (0.30, 0.44, 0.58),
+    (0.42, 0.46, 0.48),
+)
+HAIR_WOMEN: Final = {
+    "long": 3.0,
+    "shoulder": 2.5,
+    "bob": 2.0,
+    "bun": 1.5,
+    "ponytail": 1.5,
+    "afro": 0.8,
+    "short": 1.0,
+}
 HAIR_MEN: Final = {"short": 4.0, "crop": 3.0, "quiff": 2.0, "afro": 0.7, "shoulder": 0.5, "bald": 0.8}
 SHOES: Final = {
-    # top along the leg, how much lower it is in front, odds
-    "sneakers": (1.965, -0.03, 3.0),
+    # top along the leg, how much lower it is over the instep, odds
+    "sneakers": (1.965, 0.02, 3.0),
     "ankle boots": (1.78, 0.0, 1.2),
-    "loafers": (2.025, -0.075, 1.5),
-    "flats": (2.04, -0.115, 1.0),
+    "loafers": (2.010, 0.065, 1.5),
+    "flats": (2.030, 0.095, 1.0),
 }
 
 

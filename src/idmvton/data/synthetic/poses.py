@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic.bodies import Body, forward_kinematics, load_anatomy
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Vector = tuple[float, float, float]
 SIDES: Final = {"L": 1.0, "R": -1.0}
 
@@ -99,7 +99,13 @@ def solve(body: Body, pose: Pose) -> Floats:
     anatomy = load_anatomy()
     rest = body.joints
     turns: dict[str, Floats] = {"root": rotation((0, 0, 1), pose.turn)}
-    for name, share in (("spine05", 0.1), ("spine04", 0.2), ("spine03", 0.3), ("spine02", 0.3), ("spine01", 0.1)):
+    for name, share in (
+        ("spine05", 0.1),
+        ("spine04", 0.2),
+        ("spine03", 0.3),
+        ("spine02", 0.3),
+        ("spine01", 0.1),
+    ):
         turns[name] = (
             rotation((1, 0, 0), pose.lean * share)
             @ rotation((0, 1, 0), pose.sway * share)
@@ -135,14 +141,12 @@ def _mirror(vector: Vector, sign: float) -> Floats:
     return np.array([vector[0] * sign, vector[1], vector[2]], np.float64)
 
 
-def _place_leg(
-    turns: dict[str, Floats], trunk: Floats, rest: Floats, leg: Leg, side: str, sign: float
-) -> None:
+def _place_leg(turns: dict[str, Floats], trunk: Floats, rest: Floats, leg: Leg, side: str, sign: float) -> None:
     anatomy = load_anatomy()
     hip, knee, ankle = (anatomy.bone(f"{name}.{side}") for name in ("upperleg01", "lowerleg01", "foot"))
     frame = trunk[anatomy.bone("root"), :, :3]
     upper, lower = frame @ _mirror(leg.upper, sign), frame @ _mirror(leg.lower, sign)
-    above = frame
+    above: Floats = frame
     turns[f"upperleg01.{side}"] = align(rest[knee] - rest[hip], above.T @ upper)
     above = above @ turns[f"upperleg01.{side}"]
     turns[f"lowerleg01.{side}"] = align(rest[ankle] - rest[knee], above.T @ lower)
@@ -153,9 +157,7 @@ def _place_leg(
     turns[f"foot.{side}"] = np.asarray(u @ vt, np.float32)
 
 
-def _place_arm(
-    turns: dict[str, Floats], trunk: Floats, body: Body, arm: Arm, side: str, sign: float
-) -> None:
+def _place_arm(turns: dict[str, Floats], trunk: Floats, body: Body, arm: Arm, side: str, sign: float) -> None:
     anatomy, rest = load_anatomy(), body.joints
     clavicle, shoulder, elbow, wrist = (
         anatomy.bone(f"{name}.{side}") for name in ("clavicle", "upperarm01", "lowerarm01", "wrist")
@@ -163,9 +165,10 @@ def _place_arm(
     chest = trunk[anatomy.bone("spine01"), :, :3]
     first, second = rest[elbow] - rest[shoulder], rest[wrist] - rest[elbow]
     if arm.hand is None:
-        upper, lower = chest @ _mirror(arm.upper, sign), chest @ _mirror(arm.lower, sign)
+        directions: tuple[Floats, Floats] = (chest @ _mirror(arm.upper, sign), chest @ _mirror(arm.lower, sign))
     else:
-        upper, lower = _reach(trunk, body, arm, side, sign)
+        directions = _reach(trunk, body, arm, side, sign)
+    upper, lower = directions
     raised = float(np.clip((upper / np.linalg.norm(upper))[2] + 0.55, 0, 1.5))
     lift = rotation((0, 1, 0), -0.28 * sign * raised)
     turns[f"clavicle.{side}"] = lift
@@ -254,9 +257,7 @@ def _hand_on_hip(rng: np.random.Generator) -> Arm:
 
 
 def _crossed(rng: np.random.Generator, front: bool) -> Arm:
-    return Arm(
-        hand=(-0.42, -1.75 if front else -1.5, 0.50 if front else 0.44), pole=(1.0, -0.15, -0.75), curl=0.3
-    )
+    return Arm(hand=(-0.42, -1.75 if front else -1.5, 0.50 if front else 0.44), pole=(1.0, -0.15, -0.75), curl=0.3)
 
 
 def _clasped(rng: np.random.Generator) -> Arm:

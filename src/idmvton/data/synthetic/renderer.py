@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from idmvton.errors import ConfigError
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.signedinteger[Any]]
 Bytes = NDArray[np.uint8]
 Value = float | int | tuple[float, ...] | Floats
 
 SHADOW_SIZES: Final = (256, 512)  # for pictures up to 480 pixels high, and above
-NUM_COVERS: Final = 6
 ATTRIBUTES: Final = (
     ("in_position", 3),
     ("in_normal", 3),
@@ -108,9 +107,7 @@ class Renderer:
         try:
             import moderngl
         except ImportError as error:
-            raise ConfigError(
-                "the studio needs the package moderngl", fix='pip install "idmvton[studio]"'
-            ) from error
+            raise ConfigError("the studio needs the package moderngl", fix='pip install "idmvton[studio]"') from error
         try:
             self.context = moderngl.create_standalone_context(backend="egl", require=330)
         except Exception as error:  # the driver's own errors have no common class
@@ -121,8 +118,9 @@ class Renderer:
                 fix="on Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri",
             ) from error
         self.gl = moderngl
-        self._programs: dict[tuple[str, bool], Any] = {}
+        self._programs: dict[tuple[str, bool, int], Any] = {}
         self._targets: dict[tuple[int, int], Any] = {}
+        self._members: dict[int, frozenset[str]] = {}
         self._static: dict[int, tuple[Any, Any]] = {}
         self._textures: dict[int, tuple[Any, Any]] = {}
         self.shadow_program = self.context.program(
@@ -140,9 +138,7 @@ class Renderer:
         depth.repeat_x = depth.repeat_y = False
         return depth, self.context.framebuffer(depth_attachment=depth)
 
-    def render(
-        self, items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, *, mode: int = 0
-    ) -> Frame:
+    def render(self, items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, *, mode: int = 0) -> Frame:
         """Draws the items over a backdrop.
 
         Args:
@@ -206,11 +202,11 @@ class Renderer:
         alpha = np.full((*flat.shape[:2], 1), 255, np.uint8)
         target.color_attachments[0].write(np.concatenate([flat, alpha], 2).tobytes())
 
-    def _program(self, material: str, depth: bool) -> Any:
-        key = (material, depth)
+    def _program(self, material: str, depth: bool, kind: int = 1) -> Any:
+        key = (material, depth, kind)
         if key not in self._programs:
             source = {name: _shader(name) for name in ("surface.vert", "garment_cut.glsl", "light.glsl")}
-            head = "#version 330\n" + ("#define DEPTH\n" if depth else "")
+            head = f"#version 330\n#define KIND {kind}\n" + ("#define DEPTH\n" if depth else "")
             body = _shader(f"{material}.frag")
             declared, main = body.split("layout(location = 0)", 1)
             fragment = f"{head}{declared}{source['garment_cut.glsl']}{source['light.glsl']}"
@@ -258,13 +254,14 @@ class Renderer:
     def _bind(self, program: Any, values: Mapping[str, Any]) -> list[Any]:
         """Sets the uniforms that the program has; returns the textures made for this draw only."""
         unit, temporary = 1, []
-        if "shadow_map" in program:
+        members = self.members(program)
+        if "shadow_map" in members:
             self._shadow_map.use(0)
             program["shadow_map"].value = 0
         for name, value in values.items():
-            if name == "covers" or name == "garment":
-                _bind_garments(program, name, value)
-            elif name not in program:
+            if name == "garment":
+                _bind_garment(program, members, value)
+            elif name not in members:
                 continue
             elif isinstance(value, np.ndarray) and value.ndim == 3:
                 texture, once = self._texture(value)
@@ -277,6 +274,12 @@ class Renderer:
             else:
                 program[name].value = value
         return temporary
+
+    def members(self, program: Any) -> frozenset[str]:
+        """Names of a program's uniforms and attributes."""
+        if program.glo not in self._members:
+            self._members[program.glo] = frozenset(program)
+        return self._members[program.glo]
 
     def _texture(self, pixels: Bytes) -> tuple[Any, bool]:
         keep = not pixels.flags.writeable
@@ -300,12 +303,14 @@ class _Draw:
     ) -> None:  # fmt: skip
         self.owner, self.material, self.closed, self.values = owner, item.material, item.closed, values
         self.content, self.made = content, made
+        self.kind = int(values["garment"][2][0]) if item.material == "cloth" else 1
         self.index, self.shadow_index = indices
 
     def run(self, camera: Floats, *, depth: bool) -> None:
         """Draws depth alone, or the shaded surface."""
-        program = self.owner._program(self.material, depth)
-        content = [entry for entry in self.content if entry[2] in program]
+        program = self.owner._program(self.material, depth, self.kind)
+        members = self.owner.members(program)
+        content = [entry for entry in self.content if entry[2] in members]
         array = self.owner.context.vertex_array(program, content, self.index)
         self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
         (self.owner.context.enable if self.closed else self.owner.context.disable)(self.owner.gl.CULL_FACE)
@@ -329,20 +334,11 @@ class _Draw:
             resource.release()
 
 
-def _bind_garments(program: Any, name: str, value: Any) -> None:
-    """``value``: one cut (3, 4), or a list of (cut, margin) for ``covers``; unused places are emptied."""
-    empty = np.zeros((3, 4), np.float32)
-    entries = [(value, 0.0)] if name == "garment" else list(value)
-    entries += [(empty, 9.0)] * (NUM_COVERS - len(entries)) if name == "covers" else []
-    for index, (cut, _) in enumerate(entries):
-        prefix = name if name == "garment" else f"covers[{index}]"
-        for member, row in zip(("extent", "neck", "shape"), cut, strict=True):
-            if f"{prefix}.{member}" in program:
-                program[f"{prefix}.{member}"].value = tuple(float(number) for number in row)
-    if name == "covers" and "num_covers" in program:
-        program["num_covers"].value = len(value)
-    if name == "covers" and "cover_margin" in program:
-        program["cover_margin"].value = [float(margin) for _, margin in entries]
+def _bind_garment(program: Any, members: frozenset[str], cut: Floats) -> None:
+    """Sets the cut (3, 4): extent, neck, shape."""
+    for member, row in zip(("extent", "neck", "shape"), cut, strict=True):
+        if f"garment.{member}" in members:
+            program[f"garment.{member}"].value = tuple(float(number) for number in row)
 
 
 def _shader(name: str) -> str:
@@ -366,9 +362,7 @@ def perspective(
     return np.asarray(projection @ look_at(eye, target, roll), np.float32)
 
 
-def orthographic(
-    eye: Floats, target: Floats, half_width: float, half_height: float, depth: float = 8.0
-) -> Floats:
+def orthographic(eye: Floats, target: Floats, half_width: float, half_height: float, depth: float = 8.0) -> Floats:
     """View-projection matrix (4, 4) without perspective."""
     projection = np.diag([1 / half_width, 1 / half_height, -2 / depth, 1.0])
     projection[2, 3] = -1.0

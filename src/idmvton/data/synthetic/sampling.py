@@ -19,7 +19,7 @@ from idmvton.data.synthetic.shells import PosedBody, pose_body
 from idmvton.errors import InputError
 from idmvton.prepare.mask import agnostic_mask
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
 Category = wardrobe.Category
 Split = Literal["train", "test", "wild"]
@@ -30,7 +30,7 @@ CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses"
 SUPERSAMPLING: Final = 1.5
 NUM_PARTS: Final = 24
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
-_COVERED: Final = 0.97  # share of the differing pixels that the mask must cover; the rest is edges and shadow
+_OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class StudioSample:
         category, split, seed, index: what was asked for.
         attributes, other_attributes: every choice about the garments; ``caption``, ``other_caption``: in words;
             ``naive_caption``, ``other_naive_caption``: the item alone; ``tags``: the published form.
-        scene: pose, place, crop and traits of the person, in words.
+        scene: crop, place and traits of the person; ``overflow``: how much of the other garment was cut off because
+            it lies outside the mask, as a share of it.
     """
 
     person: Bytes
@@ -130,30 +131,28 @@ def sample(
     kind = CATEGORIES[index % 3] if category == "mixed" else category
     body, posed, look = _person(rng, kind, wild=split == "wild")
     place = scene.sample_scene(rng, posed, kind, wild=split == "wild")
-    garments = _stream(seed, split, index, "garment")
-    target = wardrobe.sample_garment(garments, kind, female=body.female)
+    target = wardrobe.sample_garment(_stream(seed, split, index, "garment"), kind, female=body.female)
     companion = _companion(rng, kind, body.female)
     outfit = _outfit(target, companion, rng)
     frame = _photograph(posed, look, outfit, place, size)
     labels = np.ascontiguousarray(frame.truth[..., 0])
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
-    other, unpaired = _another(seed, split, index, posed, look, outfit, place, frame, mask, size)
+    other, unpaired, over = _another(
+        _stream(seed, split, index, "other garment"), posed, look, outfit, place, frame, mask, size
+    )
+    person = place.lens.apply(frame.picture)
+    repainted = mask > 0
     iuv = _body_map(posed, place, size)
-    product, product_mask = _product(target, size, _stream(seed, split, index, "product"))
-    other_product, other_mask = _product(other, size, _stream(seed, split, index, "other product"))
     worn = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
+    words = {"crop": place.crop, "place": place.place, "hair": look.hair, "female": body.female, "overflow": over}
     return StudioSample(
-        person=place.lens.apply(frame.picture),
-        garment=product,
-        garment_mask=product_mask,
+        person=person,
         garment_worn=worn,
-        unpaired=place.lens.apply(unpaired.picture),
-        other_garment=other_product,
-        other_garment_mask=other_mask,
+        unpaired=np.where(repainted[..., None], place.lens.apply(unpaired.picture), person),
         mask=mask,
         labels=labels,
-        unpaired_labels=np.ascontiguousarray(unpaired.truth[..., 0]),
+        unpaired_labels=np.where(repainted, unpaired.truth[..., 0], labels),
         densepose=colour_parts(iuv[..., 0]),
         iuv=iuv,
         keypoints=points,
@@ -161,15 +160,22 @@ def sample(
         split=split,
         seed=seed,
         index=index,
-        attributes=target.attributes(),
-        other_attributes=other.attributes(),
-        caption=target.caption(),
-        other_caption=other.caption(),
-        naive_caption=target.caption(detailed=False),
-        other_naive_caption=other.caption(detailed=False),
+        scene=words,
+        **_about(target, "", _product(target, size, _stream(seed, split, index, "product"))),
+        **_about(other, "other_", _product(other, size, _stream(seed, split, index, "other product"))),
         tags=target.tags(),
-        scene={"crop": place.crop, "place": place.place, "hair": look.hair, "female": body.female},
     )
+
+
+def _about(garment: wardrobe.Garment, prefix: str, product: tuple[Bytes, Bytes]) -> dict[str, Any]:
+    """The fields that say what one of the two garments is."""
+    return {
+        f"{prefix}garment": product[0],
+        f"{prefix}garment_mask": product[1],
+        f"{prefix}attributes": garment.attributes(),
+        f"{prefix}caption": garment.caption(),
+        f"{prefix}naive_caption": garment.caption(detailed=False),
+    }
 
 
 def _stream(seed: int, split: str, index: int, purpose: str) -> np.random.Generator:
@@ -197,9 +203,7 @@ def _companion(rng: np.random.Generator, category: Category, female: bool) -> wa
     return garment
 
 
-def _outfit(
-    target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator
-) -> dressing.Outfit:
+def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator) -> dressing.Outfit:
     inner = wardrobe.make_garment(rng, "t-shirt", calm=True) if target.opening > 0 else None
     if target.category == "lower_body":
         assert companion is not None
@@ -215,9 +219,7 @@ def _photograph(
     return _shoot(items, place.view, size, place.backdrop)
 
 
-def _shoot(
-    items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0
-) -> Frame:
+def _shoot(items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0) -> Frame:
     """Renders supersampled and reduces: colours by area, labels by the middle sample."""
     large = (round(size[0] * SUPERSAMPLING), round(size[1] * SUPERSAMPLING))
     frame = renderer().render(items, view, large, backdrop, mode=mode)
@@ -227,11 +229,10 @@ def _shoot(
 
 
 def _another(
-    seed: int, split: str, index: int, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
+    rng: np.random.Generator, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
     frame: Frame, mask: Bytes, size: tuple[int, int],
-) -> tuple[wardrobe.Garment, Frame]:  # fmt: skip
+) -> tuple[wardrobe.Garment, Frame, float]:  # fmt: skip
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
-    rng = _stream(seed, split, index, "other garment")
     for attempt in range(3):
         if attempt < 2:
             other = wardrobe.sample_within(rng, outfit.target, female=posed.body.female)
@@ -245,11 +246,16 @@ def _another(
                 inner = wardrobe.make_garment(rng, "t-shirt", calm=True)
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
         picture = _photograph(posed, look, changed, place, size)
-        if covered_share(frame.picture, picture.picture, mask) >= _COVERED:
+        over = overflow(frame.truth, picture.truth, mask)
+        if over <= _OVERFLOW:
             break
-    repainted = mask[..., None] > 0
-    merged = np.where(repainted, picture.picture, frame.picture)
-    return other, Frame(merged, np.where(repainted, picture.truth, frame.truth))
+    return other, picture, over
+
+
+def overflow(first: Bytes, second: Bytes, mask: Bytes) -> float:
+    """The pixels outside the mask whose label the other garment changes, as a share of that garment."""
+    changed = (first[..., 0] != second[..., 0]) & (mask == 0)
+    return float(changed.sum() / max(int((second[..., 1] > 0).sum()), 1))
 
 
 def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
@@ -319,7 +325,9 @@ def product_view(posed: PosedBody, items: list[Item]) -> View:
     }
     span = half * 1.3
     return View(
-        orthographic(eye, target, half * 0.75, half), orthographic(target + key * 3, target, span, span), uniforms
+        orthographic(eye, target, half * 0.75, half),
+        orthographic(target + key * 3, target, span, span),
+        uniforms,
     )
 
 
@@ -336,9 +344,7 @@ def _visible(item: Item) -> NDArray[np.bool_]:
     return np.ones(len(where), bool)
 
 
-def _product(
-    garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator
-) -> tuple[Bytes, Bytes]:
+def _product(garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator) -> tuple[Bytes, Bytes]:
     """The garment alone on white or light grey with a soft shadow, and its mask."""
     posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
     items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= 320 else 0.0)

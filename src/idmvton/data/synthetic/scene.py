@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic.backdrops import make_backdrop
 from idmvton.data.synthetic.bodies import load_anatomy
 from idmvton.data.synthetic.renderer import Item, Mesh, View, orthographic, perspective
-from idmvton.data.synthetic.shells import PosedBody, packed_coordinates
+from idmvton.data.synthetic.shells import PosedBody
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
 Size = tuple[int, int]
 
@@ -68,8 +68,9 @@ class Lens:
         result = (np.clip(value, 0, 1) * 255).round().astype(np.uint8)
         done, data = cv2.imencode(".jpg", result[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         assert done
-        decoded: Bytes = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
-        return np.ascontiguousarray(decoded)
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        return np.ascontiguousarray(decoded[..., ::-1], np.uint8)
 
 
 def sample_lens(rng: np.random.Generator, *, wild: bool) -> Lens:
@@ -108,7 +109,15 @@ def sample_scene(rng: np.random.Generator, posed: PosedBody, category: str, *, w
     uniforms |= {"eye": tuple(float(value) for value in eye), "shadow_softness": light}
     horizon = 0.5 - float((camera @ np.array([0, 1.6, 0, 1.0]))[1] / (camera @ np.array([0, 1.6, 0, 1.0]))[3]) / 2
     place, backdrop = make_backdrop(rng, horizon, wild=wild)
-    return Scene(View(camera, shadow, uniforms), backdrop, place, crop, sample_lens(rng, wild=wild), crop == "full", height)
+    return Scene(
+        View(camera, shadow, uniforms),
+        backdrop,
+        place,
+        crop,
+        sample_lens(rng, wild=wild),
+        crop == "full",
+        height,
+    )
 
 
 def _sample_crop(rng: np.random.Generator, category: str) -> str:
@@ -210,5 +219,3 @@ def keypoints(posed: PosedBody, view: View, size: Size) -> Floats:
     outside = (pixels < 0).any(1) | (pixels[:, 0] >= size[1]) | (pixels[:, 1] >= size[0])
     pixels[outside] = 0
     return np.asarray(pixels, np.float32)
-
-

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import anatomy
-from idmvton.data.synthetic.bodies import Body, apply_blend, load_anatomy, vertex_normals
+from idmvton.data.synthetic.bodies import Body, Corners, apply_blend, load_anatomy, sort_corners, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.signedinteger[Any]]
 
 NUM_DIRECTIONS: Final = 64
 _DIRECTIONS: Final = np.arange(NUM_DIRECTIONS) * (2 * np.pi / NUM_DIRECTIONS)
@@ -80,6 +80,7 @@ class ShellPart:
 
     vertices: Ints
     faces: Ints
+    corners: Corners
     where: Floats
     paint: Floats
 
@@ -105,7 +106,16 @@ def shell_part(part: str, coarse: bool = False) -> ShellPart:
     paint = np.zeros((len(used), 4), np.float32)
     packed.flags.writeable = paint.flags.writeable = False
     numbers = (used - anatomy_.shell_start).astype(np.int32)
-    return ShellPart(numbers, local.reshape(-1, 3).astype(np.int32), packed, paint)
+    local = local.reshape(-1, 3).astype(np.int32)
+    return ShellPart(numbers, local, sort_corners(local), packed, paint)
+
+
+@functools.lru_cache(maxsize=1)
+def _all_faces() -> tuple[Ints, Corners, Ints, Corners]:
+    anatomy_ = load_anatomy()
+    skin = np.concatenate([anatomy_.faces[part] for part in ("skin", "eyes", "lashes")])
+    shell = anatomy_.faces["shell"] - anatomy_.shell_start
+    return skin, sort_corners(skin), shell, sort_corners(shell)
 
 
 def pose_body(body: Body, transforms: Floats) -> PosedBody:
@@ -113,10 +123,11 @@ def pose_body(body: Body, transforms: Floats) -> PosedBody:
     anatomy_ = load_anatomy()
     blend = (anatomy_.skin_weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
     vertices = apply_blend(blend, body.vertices)
-    faces = np.concatenate([anatomy_.faces[part] for part in ("skin", "eyes", "lashes")])
-    normals = vertex_normals(vertices, faces)
-    shell = body.vertices[anatomy_.shell_start :]
-    rest_normals = vertex_normals(shell, anatomy_.faces["shell"] - anatomy_.shell_start)
+    start = anatomy_.shell_start
+    skin_faces, skin_corners, shell_faces, shell_corners = _all_faces()
+    normals = np.zeros_like(vertices)
+    normals[:start] = vertex_normals(vertices[:start], skin_faces, skin_corners)
+    rest_normals = vertex_normals(body.vertices[start:], shell_faces, shell_corners)
     return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
@@ -149,7 +160,7 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
     if part == "top" and (fit.drape > 0 or fit.fall > 0):
         moved = _drape(moved, seam, height, fit)
     vertices = apply_blend(posed.shell_blend[numbers], moved)
-    normals = vertex_normals(vertices, chosen.faces)
+    normals = vertex_normals(vertices, chosen.faces, chosen.corners)
     return Mesh(vertices, normals, where, chosen.paint, chosen.faces)
 
 
@@ -269,9 +280,7 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     return _tube(radius, levels, centre, turn, skirt, drop)
 
 
-def _tube(
-    radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: Skirt, drop: float
-) -> Mesh:
+def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: Skirt, drop: float) -> Mesh:
     """Doubles the directions for fine pleats and closes the ring."""
     rows, columns = len(radius), 2 * NUM_DIRECTIONS
     fine = np.empty((rows, columns))
@@ -299,9 +308,7 @@ def _tube(
     paint = np.zeros((rows, columns + 1, 4), np.float32)
     paint[..., 0], paint[..., 1] = angle, share
     normals = vertex_normals(np.asarray(vertices, np.float32), faces)
-    return Mesh(
-        np.asarray(vertices, np.float32), normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces
-    )
+    return Mesh(np.asarray(vertices, np.float32), normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _fabric_around(angle: Floats) -> Floats:
@@ -312,6 +319,7 @@ def _fabric_around(angle: Floats) -> Floats:
     return np.asarray(np.sign(angle) * np.interp(folded, steps, length), np.float32)
 
 
+@functools.lru_cache(maxsize=32)
 def grid_faces(rows: int, columns: int) -> Ints:
     """Triangles of a (rows, columns) grid of vertices, facing outward when rows run down and columns leftward."""
     index = np.arange(rows * columns).reshape(rows, columns)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic.fabrics import Colour, Fabric, make_fabric, pick_colour
 from idmvton.data.synthetic.shells import Fit, Skirt
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Kind = Literal["top", "bottom", "skirt", "dress"]
 Category = Literal["upper_body", "lower_body", "dresses"]
 
@@ -77,7 +77,7 @@ WARM: Final = ("plain", "heather", "knit", "striped", "camouflage", "geometric")
 MODELS: Final[dict[str, Model]] = {
     "t-shirt": Model("top", "upper_body", ("round neck", "v neck", "scoop neck"), ("short sleeve",), printed=0.6,
                      odds=(2.5, 4)),
-    "long sleeve top": Model("top", "upper_body", ("round neck", "v neck", "boat neck", "turtleneck"),
+    "jersey top": Model("top", "upper_body", ("round neck", "v neck", "boat neck", "turtleneck"),
                              ("long sleeve", "elbow sleeve"), printed=0.3, odds=(1.5, 2)),
     "tank top": Model("top", "upper_body", ("round neck", "scoop neck", "v neck", "square neck"), ("sleeveless",),
                       printed=0.3, odds=(1.5, 0.8)),
@@ -89,8 +89,8 @@ MODELS: Final[dict[str, Model]] = {
                    collar="shirt", closing="buttons", odds=(1.2, 2.5)),
     "blouse": Model("top", "upper_body", ("collar", "v neck"), ("elbow sleeve", "long sleeve"), ("regular", "loose"),
                     ("plain", "floral", "dotted", "lace", "striped"), collar="shirt", closing="buttons", odds=(1.4, 0)),
-    "sweater": Model("top", "upper_body", ("round neck", "v neck", "turtleneck"), ("long sleeve",), ("regular", "loose"),
-                     ("knit", "striped", "heather"), odds=(1.2, 1.2)),
+    "sweater": Model("top", "upper_body", ("round neck", "v neck", "turtleneck"), ("long sleeve",),
+                     ("regular", "loose"), ("knit", "striped", "heather"), odds=(1.2, 1.2)),
     "hoodie": Model("top", "upper_body", ("hood",), ("long sleeve",), ("regular", "loose"), WARM, hem=(0.09, 0.14),
                     collar="hood", printed=0.6, odds=(0.9, 1.6)),
     "jacket": Model("top", "upper_body", ("collar",), ("long sleeve",), ("regular", "loose"),
@@ -218,10 +218,7 @@ def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> 
     fit, fold_strength = FITS[fit_name]
     if model.kind == "dress":  # the waist seam holds the bodice
         fit = replace(fit, drape=0.3 * fit.drape, fall=0.0)
-    if sleeve == "sleeveless":
-        armhole = float(rng.uniform(-0.035, -0.004))
-    else:
-        armhole = 0.0
+    armhole = float(rng.uniform(-0.035, -0.004)) if sleeve == "sleeveless" else 0.0
     kinds = ("plain", "denim", "heather") if calm and model.fabrics is None else model.fabrics
     fabric = make_fabric(rng, kinds, 0.0 if calm else model.printed)
     collar = model.collar if neckline in ("collar", "hood") else ("turtle" if neckline == "turtleneck" else "")
@@ -231,11 +228,8 @@ def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> 
     trim = _trim(rng, item)
     block, block_name, block_colour = _block(rng, model, fabric, calm)
     trim_colour = fabric.accent if rng.random() < 0.25 else fabric.main
-    folds = (
-        fold_strength * float(rng.uniform(0.8, 1.2)),
-        *(float(value) for value in rng.uniform(0, 1, 2)),
-        float(rng.uniform(0.85, 1.5)),
-    )
+    fold_u, fold_v, fold_size = (float(rng.uniform(low, high)) for low, high in ((0, 1), (0, 1), (0.85, 1.5)))
+    folds = (fold_strength * float(rng.uniform(0.8, 1.2)), fold_u, fold_v, fold_size)
     return Garment(
         item=item, category=model.category, kind=model.kind, neckline=neckline, sleeve=sleeve, fit=fit_name,
         cut=_cut(rng, model, neckline, sleeve_end, armhole, end), fit_shape=fit,
@@ -278,7 +272,7 @@ def _skirt(rng: np.random.Generator, model: Model, fit_name: str, fit: Fit, end:
 def _trim(rng: np.random.Generator, item: str) -> tuple[float, float, float, float]:
     if item in ("sweater", "hoodie"):
         return (0.018, 0.055, 0.050, 1.0)
-    if item in ("t-shirt", "long sleeve top", "tank top", "crop top"):
+    if item in ("t-shirt", "jersey top", "tank top", "crop top"):
         return (0.018, 0.0, 0.0, 0.6)
     if item in ("trousers", "jeans", "shorts", "mini skirt", "midi skirt", "maxi skirt"):
         return (0.0, 0.0, 0.035, 0.0)
@@ -308,9 +302,7 @@ def recolour(garment: Garment, rng: np.random.Generator) -> Garment:
     fabric = make_fabric(rng, MODELS[garment.item].fabrics, MODELS[garment.item].printed)
     while fabric.colour == garment.fabric.colour and fabric.name == garment.fabric.name:
         fabric = make_fabric(rng, None, MODELS[garment.item].printed)
-    return replace(
-        garment, fabric=fabric, trim_colour=fabric.main, block=(0.0, 0.0, 0.0, 0.0), block_name=""
-    )
+    return replace(garment, fabric=fabric, trim_colour=fabric.main, block=(0.0, 0.0, 0.0, 0.0), block_name="")
 
 
 def sample_within(rng: np.random.Generator, target: Garment, *, female: bool) -> Garment:

@@ -9,9 +9,6 @@ in vec4 light_position;
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
 uniform Garment garment;
-uniform Garment covers[6];
-uniform float cover_margin[6];
-uniform int num_covers;
 uniform vec4 label_and_target; // ATR label left, right, target flag, two-sided darkening
 uniform sampler2D fabric;      // one period of the fabric
 uniform sampler2D print_;      // a placed picture, alpha where it is
@@ -31,51 +28,54 @@ vec4 field(vec2 uv) { return texture(noise, uv + folds.yz); }
 
 float ridge(float v) { return 1.0 - abs(2.0 * v - 1.0); }
 
-// Height of the folds in metres.
-float fold_height(bool sleeve, bool leg, bool tube) {
+// Height of the folds in metres: two ridged waves and a soft one; where they run depends on the part.
+float fold_height(bool sleeve) {
     vec3 p = where0.xyz;
     float calm = 1.0 / folds.w;
-    float height = 0.0;
     vec2 warp = (field(p.xz * 1.3 * calm).rg - 0.5) * 0.10;
-    if (tube) {
-        height += (field(vec2(where1.z * 2.6, p.z * 0.35) * calm + warp).r - 0.5) * 0.018 * (0.3 + paint.y);
-        height += (ridge(field(vec2(where1.z * 3.4, p.z * 0.6) * calm + warp * 2.0).g) - 0.5) * 0.005;
-    } else if (sleeve) {
-        float bend = exp(-pow((where1.x - 1.0) / 0.28, 2.0));
-        float cuff = exp(-pow((where1.x - garment.extent.w) / 0.22, 2.0)) * step(1.2, garment.extent.w);
-        vec2 at = vec2(where1.y * 1.6 + sign(p.x) * 0.31, where1.x * 0.62 + where1.y * 1.1);
-        height += (ridge(field(at * 1.25 * calm + warp).g) - 0.5) * (0.004 + 0.006 * bend + 0.005 * cuff);
-        height += (field(at * vec2(1.0, 1.6) * calm + warp).r - 0.5) * 0.012;
-    } else if (leg) {
-        float knee = exp(-pow((where2.x - 1.0) / 0.25, 2.0));
-        float ankle = exp(-pow((where2.x - garment.extent.z) / 0.25, 2.0)) * step(1.5, garment.extent.z);
-        float crotch = exp(-pow((where2.x - 0.02) / 0.16, 2.0));
-        vec2 at = vec2(where2.y * 1.3 + sign(p.x) * 0.23, where2.x * 0.85 - where2.y * 1.4);
-        height += (ridge(field(at * 0.9 * calm + warp).g) - 0.5) * (0.0025 + 0.006 * knee + 0.008 * ankle);
-        vec2 whisker = vec2(length(vec2(p.x, p.z - 0.02)) * 0.7, atan(abs(p.x) + 0.02, p.z - 0.02) * 0.55);
-        height += (ridge(field(whisker * calm).g) - 0.5) * 0.007 * crotch;
-        height += (field(vec2(where2.y * 2.4, where2.x * 0.35) * calm + warp).r - 0.5) * 0.009;
-    } else {
-        float waist = smoothstep(0.42, 0.22, p.z);
-        float arm_pull = exp(-pow((where0.w + 0.01) / 0.07, 2.0)) * smoothstep(0.35, 0.55, p.z);
-        vec2 slant = vec2(where1.z * 1.35 + p.z * 0.5 * sign(p.x), p.z * 0.55 - abs(where1.z) * 0.5);
-        height += (ridge(field(slant * calm + warp).g) - 0.5) * (0.0035 + 0.006 * arm_pull);
-        vec2 level = vec2(where1.z * 0.75, p.z * 2.0 + abs(where1.z) * 0.7);
-        height += (ridge(field(level * calm + warp * 1.6).g) - 0.5) * 0.010 * waist;
-        height += (field(vec2(where1.z * 1.9, p.z * 0.75) * calm + warp).r - 0.5) * 0.014;
-    }
+    vec2 first, second, soft;
+    vec3 strength;
+#if KIND == 4
+    first = vec2(where1.z * 3.4, p.z * 0.6) * calm + warp * 2.0;
+    second = first;
+    soft = vec2(where1.z * 2.6, p.z * 0.35) * calm + warp;
+    strength = vec3(0.005, 0.0, 0.018 * (0.3 + paint.y));
+#elif KIND == 2
+    float knee = (where2.x - 1.0) / 0.25, ankle = (where2.x - garment.extent.z) / 0.25, crotch = (where2.x - 0.02) / 0.16;
+    knee = exp(-knee * knee);
+    ankle = exp(-ankle * ankle) * step(1.5, garment.extent.z);
+    crotch = exp(-crotch * crotch);
+    first = vec2(where2.y * 1.3 + sign(p.x) * 0.23, where2.x * 0.85 - where2.y * 1.4) * 0.9 * calm + warp;
+    second = vec2(length(vec2(p.x, p.z - 0.02)) * 0.7, atan(abs(p.x) + 0.02, p.z - 0.02) * 0.55) * calm;
+    soft = vec2(where2.y * 2.4, where2.x * 0.35) * calm + warp;
+    strength = vec3(0.0025 + 0.006 * knee + 0.008 * ankle, 0.007 * crotch, 0.009);
+#else
+    float bend = (where1.x - 1.0) / 0.28, cuff = (where1.x - garment.extent.w) / 0.22, pull = (where0.w + 0.01) / 0.07;
+    bend = exp(-bend * bend);
+    cuff = exp(-cuff * cuff) * step(1.2, garment.extent.w);
+    pull = exp(-pull * pull) * smoothstep(0.35, 0.55, p.z);
+    float waist = smoothstep(0.42, 0.22, p.z);
+    vec2 arm = vec2(where1.y * 1.6 + sign(p.x) * 0.31, where1.x * 0.62 + where1.y * 1.1) * calm;
+    vec2 slant = vec2(where1.z * 1.35 + p.z * 0.5 * sign(p.x), p.z * 0.55 - abs(where1.z) * 0.5) * calm;
+    first = (sleeve ? arm * 1.25 : slant) + warp;
+    second = vec2(where1.z * 0.75, p.z * 2.0 + abs(where1.z) * 0.7) * calm + warp * 1.6;
+    soft = (sleeve ? arm * vec2(1.0, 1.6) : vec2(where1.z * 1.9, p.z * 0.75) * calm) + warp;
+    strength = sleeve ? vec3(0.004 + 0.006 * bend + 0.005 * cuff, 0.0, 0.012)
+                      : vec3(0.0035 + 0.006 * pull, 0.010 * waist, 0.014);
+#endif
+    float height = (ridge(field(first).g) - 0.5) * strength.x + (field(soft).r - 0.5) * strength.z;
+#if KIND != 4
+    height += (ridge(field(second).g) - 0.5) * strength.y;
+#endif
     return height * folds.x;
 }
 
 void main() {
 #ifdef DEPTH
     if (garment_distance(garment, where0, where1, where2) < 0.0) discard;
-    for (int i = 0; i < num_covers; i++) {
-        if (garment_distance(covers[i], where0, where1, where2) > cover_margin[i]) discard;
-    }
 #else
     vec3 p = where0.xyz;
-    int kind = int(garment.shape.x + 0.5);
+    const int kind = KIND;
     bool tube = kind == KIND_TUBE;
     bool leg = kind == KIND_BOTTOM;
     bool shoe = kind == KIND_SHOE;
@@ -155,7 +155,7 @@ void main() {
     colour = mix(colour, colour * 0.45, seam * detail.z);
     colour = mix(colour, extra, button);
     vec3 bare = colour;
-    float height = fold_height(sleeve, leg, tube);
+    float height = fold_height(sleeve);
     float occlusion = clamp(0.86 + height * 26.0, 0.45, 1.08);
     height += weave * 0.0009 - seam * 0.0012 + button * 0.0016 + (band > 0.5 ? ribs * 0.0011 * trim.w : 0.0);
     height += smoothstep(0.0, 0.003, min(min(neck_edge - trim.x, cuff_edge - trim.y), hem_edge - trim.z)) * 0.0015;

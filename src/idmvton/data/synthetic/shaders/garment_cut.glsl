@@ -1,5 +1,5 @@
-// Where a garment has cloth: a smooth signed distance (about metres), positive inside. Also used by what lies
-// under the garment, so that covered skin is never drawn and cannot poke through.
+// Where a garment has cloth: a smooth signed distance (about metres), positive inside. KIND is the garment's kind,
+// known when the program is made: 1 top, 2 bottom, 3 shoe, 4 tube. `cuts.py` says the same in numpy.
 struct Garment {
     vec4 extent;  // hem height, waist height, leg end (leg_along), sleeve end (arm_along)
     vec4 neck;    // type, half width, front depth, back depth
@@ -28,7 +28,7 @@ float neck_distance(vec4 neck, vec3 place, float front) {
 }
 
 float garment_distance(Garment g, vec4 w0, vec4 w1, vec4 w2) {
-    int kind = int(g.shape.x + 0.5);
+    const int kind = KIND;
     vec3 place = w0.xyz;
     float seam = w0.w;
     if (kind == KIND_TOP) {
@@ -49,7 +49,8 @@ float garment_distance(Garment g, vec4 w0, vec4 w1, vec4 w2) {
         return min(inside, -seam - 0.005);
     }
     if (kind == KIND_SHOE) {
-        float top = g.extent.z - (w2.z > 0.0 ? g.extent.x * smoothstep(0.0, 0.7, w2.z) : 0.0);
+        float instep = smoothstep(0.01, -0.04, place.y) * (1.0 - smoothstep(-0.085, -0.130, place.y));
+        float top = g.extent.z + g.extent.x * instep;
         return (w2.x - top) * 0.43;
     }
     if (kind == KIND_TUBE) return 1.0;

@@ -30,7 +30,8 @@ vec3 linear_colour(vec3 c) { return c * c * (c * 0.305306 + 0.682171) + c * 0.01
 vec3 display_colour(vec3 c) {
     c = max(c, vec3(0.0));
     c = c * (1.0 + c * 0.12) / (1.0 + c * 0.30); // a gentle shoulder
-    return pow(c, vec3(1.0 / 2.2));
+    vec3 root = sqrt(c), fourth = sqrt(root); // close to the sRGB curve
+    return 0.585122 * root + 0.783140 * fourth - 0.368263 * sqrt(fourth);
 }
 
 // `wrap` softens the terminator, `gloss` and `shine` shape the highlight, `sheen` brightens grazing angles.
@@ -42,13 +43,14 @@ vec3 shade(vec3 colour, vec3 n, float occlusion, float wrap, float shine, float 
     vec3 direct = key_colour * mix(vec3(soft), vec3(sqrt(soft)), bleed);
     vec3 fill = fill_colour * max((dot(n, fill_direction) + 0.35) / 1.35, 0.0);
     float facing = max(dot(n, toward), 0.0);
-    vec3 rim = rim_colour * max(dot(n, rim_direction), 0.0) * pow(1.0 - facing, 2.0);
+    float away = (1.0 - facing) * (1.0 - facing);
+    vec3 rim = rim_colour * max(dot(n, rim_direction), 0.0) * away;
     vec3 sky = mix(ground_colour, sky_colour, n.z * 0.5 + 0.5) * occlusion;
     vec3 result = colour * (direct * mix(1.0, occlusion, 0.5) + fill * occlusion + sky + rim);
     vec3 half_way = normalize(key_direction + toward);
     float high = pow(max(dot(n, half_way), 0.0), gloss) * shine * shadow;
     high += pow(max(dot(n, normalize(fill_direction + toward)), 0.0), gloss) * shine * 0.4;
-    result += key_colour * high + sky_colour * sheen * pow(1.0 - facing, 4.0) * occlusion;
+    result += key_colour * high + sky_colour * sheen * away * away * occlusion;
     return result;
 }
 

@@ -8,9 +8,6 @@ in vec4 paint;
 in vec4 light_position;
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
-uniform Garment covers[6];
-uniform float cover_margin[6];
-uniform int num_covers;
 uniform vec3 skin_colour;
 uniform vec3 lip_colour;
 uniform vec3 iris_colour;
@@ -53,11 +50,7 @@ int label_of(vec3 p) {
 }
 
 void main() {
-#ifdef DEPTH
-    for (int i = 0; i < num_covers; i++) {
-        if (garment_distance(covers[i], where0, where1, where2) > cover_margin[i]) discard;
-    }
-#else
+#ifndef DEPTH
     vec3 p = where0.xyz;
     int kind = int(paint.w + 0.5);
     int label = label_of(p);
@@ -89,7 +82,8 @@ void main() {
         colour = mix(colour, linear_colour(lip_colour), paint.x * 0.85);
         colour = mix(colour, colour * vec3(0.72, 0.62, 0.60), paint.y * 0.45);
         colour = mix(colour, linear_colour(brow_colour), brow(p) * brow_shape.w * (0.85 + 0.3 * fine) * in_face);
-        float beard = smoothstep(0.868, 0.835, p.z - 0.10 * abs(p.x)) * in_face * smoothstep(-0.03, -0.07, p.y);
+        float beard = smoothstep(0.868, 0.835, p.z - 0.10 * abs(p.x)) * smoothstep(-0.03, -0.07, p.y);
+        beard *= smoothstep(-0.022, 0.004, head_distance(p));
         beard = max(beard, smoothstep(0.010, 0.004, abs(p.z - 0.8475)) * smoothstep(0.03, 0.02, abs(p.x)) * in_face);
         beard *= (1.0 - paint.x) * face_extra.x;
         colour = mix(colour, linear_colour(brow_colour), beard * (0.75 + 1.2 * fine));
@@ -99,8 +93,9 @@ void main() {
         }
         colour = mix(colour, mix(colour, vec3(0.75, 0.48, 0.44), 0.4), paint.z);
         shine = mix(shine, 0.28, paint.x);
-        occlusion = 1.0 - 0.35 * smoothstep(-0.01, -0.035, head_distance(p)) * step(-0.07, head_distance(p))
-                    * step(p.y, 0.0);
+        float below = head_distance(p);
+        occlusion = 1.0 - 0.35 * smoothstep(0.005, -0.030, below) * smoothstep(-0.110, -0.045, below)
+                    * smoothstep(0.01, -0.03, p.y);
         n = bumped(n, (grain * 0.0006 + fine * 0.00022) * (1.0 + face_extra.z));
         float lower = min(0.215 - 0.10 * abs(p.x) - p.z, (p.z - 0.012) - abs(p.x) * 0.55 + 0.02);
         float upper = min(0.545 - p.z, p.z - 0.43);
