@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 EXAMPLE := tests/golden/dev
 
-.PHONY: demo test format clean
+.PHONY: demo test format clean opengl
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -16,12 +16,17 @@ EXAMPLE := tests/golden/dev
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
+# the studio draws through EGL; on Debian as root this installs the driver, elsewhere the tests say what is missing
+opengl:
+	@ldconfig -p | grep -q libEGL_mesa || \
+	  { command -v apt-get && apt-get update -q && apt-get install -q -y libegl1 libgl1-mesa-dri; } || true
+
 demo: .venv/installed
 	.venv/bin/idmvton try-on $(EXAMPLE)/pipeline_inputs/person_0.png $(EXAMPLE)/pipeline_inputs/garment_0.png \
 	  --mask $(EXAMPLE)/pipeline_inputs/mask_0.png --densepose $(EXAMPLE)/pipeline_inputs/densepose_0.png \
 	  --caption "short sleeve round neck t-shirts" --model $(EXAMPLE)/pipeline --output demo.png
 
-test: .venv/installed-test
+test: .venv/installed-test opengl
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
