@@ -16,10 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from fake_hub import Hub
+from golden_data import CHECKPOINT, GOLDEN, forget, golden_pictures
 from idmvton import TryOnPipeline
-
-GOLDEN = Path(__file__).parent / "golden"
-CHECKPOINT = GOLDEN / "dev" / "pipeline"
 
 
 @pytest.fixture
@@ -58,12 +56,6 @@ def pipe(loaded: TryOnPipeline) -> TryOnPipeline:
     return loaded
 
 
-def forget(pipe: TryOnPipeline) -> None:
-    """Empties both caches."""
-    pipe.garment_cache.clear()
-    pipe.feature_cache.clear()
-
-
 @pytest.fixture
 def own_pipe() -> TryOnPipeline:
     """A golden checkpoint that the test may change."""
@@ -88,11 +80,6 @@ def pipeline_io() -> dict[str, torch.Tensor]:
 def golden_info() -> dict[str, Any]:
     """Captions and settings of the whole try-on."""
     return json.loads((GOLDEN / "dev" / "pipeline_io.json").read_text())
-
-
-def golden_pictures(what: str) -> list[Path]:
-    """The two golden pictures of a kind: person, garment, mask or densepose."""
-    return [GOLDEN / "dev" / "pipeline_inputs" / f"{what}_{index}.png" for index in range(2)]
 
 
 @pytest.fixture

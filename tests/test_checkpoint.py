@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from conftest import CHECKPOINT
+from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline, load_checkpoint, load_training_parts
 from idmvton.checkpoint import FOLDERS, ip_adapter_names
 from idmvton.errors import WeightsError
@@ -304,7 +304,7 @@ def test_ip_adapter_numbers_fit_the_published_shapes():
     """The file's numbering is down, up, mid; shapes of the full-size file tell (the manifest)."""
     from diffusers import UNet2DConditionModel
 
-    from conftest import GOLDEN
+    from golden_data import GOLDEN
     from idmvton.models.tryon_net import TryonNet
     from test_models import SDXL, SDXL_ADDED
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import CHECKPOINT, golden_pictures
+from golden_data import CHECKPOINT, golden_pictures
 from idmvton.cli import app
 from idmvton.cli.try_on import try_on
 from idmvton.images import read_provenance

@@ -8,7 +8,7 @@ from benchmarks.plain_form import plain_form, record
 from diffusers import UNet2DConditionModel
 from torch._dynamo.testing import CompileCounter
 
-from conftest import GOLDEN, forget
+from golden_data import GOLDEN, forget
 from idmvton.conditioning import PersonConditions, tryon_input
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.attention import AttentionContext

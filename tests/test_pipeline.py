@@ -11,6 +11,7 @@ from benchmarks.plain_form import guided_prediction, plain_form
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
+from golden_data import CHECKPOINT, forget
 from idmvton import TryOnPipeline, load_checkpoint
 from idmvton.conditioning import make_time_ids, tryon_input
 from idmvton.denoising import Denoiser
@@ -20,8 +21,6 @@ from idmvton.images import from_vae_tensor, to_pil
 from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
 from idmvton.options import NEGATIVE_PROMPT, SchedulerName, TryOnOptions, describe
-
-from conftest import CHECKPOINT, forget  # isort: skip
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 

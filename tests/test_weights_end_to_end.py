@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from conftest import CHECKPOINT
+from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline, weights
 from idmvton.cli import app
 from idmvton.errors import WeightsError

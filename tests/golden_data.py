@@ -1,0 +1,19 @@
+"""Where the golden data lies, and what tests do with it."""
+
+from pathlib import Path
+
+from idmvton import TryOnPipeline
+
+GOLDEN = Path(__file__).parent / "golden"
+CHECKPOINT = GOLDEN / "dev" / "pipeline"
+
+
+def golden_pictures(what: str) -> list[Path]:
+    """The two golden pictures of a kind: person, garment, mask or densepose."""
+    return [GOLDEN / "dev" / "pipeline_inputs" / f"{what}_{index}.png" for index in range(2)]
+
+
+def forget(pipe: TryOnPipeline) -> None:
+    """Empties both caches."""
+    pipe.garment_cache.clear()
+    pipe.feature_cache.clear()
