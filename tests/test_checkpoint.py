@@ -235,6 +235,8 @@ def test_casting_the_pipeline_does_not_round_the_vae():
     pipe.to(torch.bfloat16)
     assert pipe.unet.dtype == torch.bfloat16
     assert pipe.vae.quant_conv.bias[0].item() == torch.tensor(1 / 3).item()
+    pipe.vae.half()
+    assert pipe.to("cpu").vae.dtype == torch.float16, "moving is not casting"
 
 
 def test_a_half_precision_vae_that_overflows_decodes_again_in_float32():

@@ -148,13 +148,14 @@ class TryOnPipeline(DiffusionPipeline):
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves and casts the networks; a VAE that half precision would spoil stays float32."""
-        vae = self.vae
+        vae, before = self.vae, self.unet.dtype
         object.__setattr__(self, "vae", None)  # not cast with the others: that would round its weights
         try:
             super().to(*args, **kwargs)
         finally:
             object.__setattr__(self, "vae", vae)
-        vae.to(self.unet.device, vae_dtype(vae.config, self.unet.dtype))
+        is_cast = self.unet.dtype != before
+        vae.to(self.unet.device, vae_dtype(vae.config, self.unet.dtype) if is_cast else vae.dtype)
         return self
 
     def enable_vae_slicing(self) -> None:
