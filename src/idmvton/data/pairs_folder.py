@@ -92,10 +92,11 @@ def _row(root: Path, path: Path, line: int, row: dict[str, str | None]) -> Sampl
     for name in _REQUIRED:
         if not cells[name]:
             raise InputError(f"a row names no {name}", got=f"{path}, line {line}")
-    category = cells.get("category") or "upper_body"
-    if category not in get_args(Category):
+    named = cells.get("category") or "upper_body"
+    category: Category | None = next((each for each in get_args(Category) if each == named), None)
+    if category is None:
         raise InputError(
-            "unknown category", got=f"{path}, line {line}: {category!r}", expected=", ".join(get_args(Category))
+            "unknown category", got=f"{path}, line {line}: {named!r}", expected=", ".join(get_args(Category))
         )
     person, garment = (_slug(cells[name]) for name in _REQUIRED)
     default = {
@@ -109,7 +110,7 @@ def _row(root: Path, path: Path, line: int, row: dict[str, str | None]) -> Sampl
         name=pair_name(person, garment),
         person=root / cells["person"],
         garment=root / cells["garment"],
-        category=category,  # type: ignore[arg-type]
+        category=category,
         caption=cells.get("caption") or None,
         mask=places["mask"],
         densepose=places["densepose"],

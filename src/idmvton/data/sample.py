@@ -126,14 +126,11 @@ def frame_keypoints(points: NDArray[np.floating], framing: Framing) -> NDArray[n
 
 
 class TryOnDataset(Protocol):
-    """What training, evaluation and the tools read: samples by number.
-
-    Attributes:
-        names: the samples' names, in order.
-    """
+    """What training, evaluation and the tools read: samples by number."""
 
     @property
-    def names(self) -> Sequence[str]: ...  # noqa: D102
+    def names(self) -> Sequence[str]:
+        """The samples' names, in order."""
 
     def __len__(self) -> int: ...
 
