@@ -142,7 +142,9 @@ class GarmentSteps:
         """Runs GarmentNet for all steps now, so that it and TryonNet are never needed at the same time."""
         if self.policy == "each_step":
             self._ahead = {timestep: self._tokens(timestep) for timestep in timesteps}
-        elif not self._cached_keys_values():
+            return
+        self._keys_values = self._cached_keys_values()
+        if self._keys_values is None:
             self._ahead = {float(self.policy): self._tokens(float(self.policy))}
 
     def at(self, timestep: float) -> Mapping[str, Tensor | KeysValues]:
@@ -153,11 +155,13 @@ class GarmentSteps:
             self._keys_values = self._cached_keys_values() or self._project(float(self.policy))
         return self._keys_values
 
-    def _cached_keys_values(self) -> dict[str, KeysValues] | None:
+    def _cached_keys_values(self) -> Mapping[str, KeysValues] | None:
         rows = [self.cache.get(garment.key, ("keys and values", self.policy)) for garment in self.garments]
-        found = [row for row in rows if row is not None]
+        found: list[Mapping[str, KeysValues]] = [row for row in rows if row is not None]
         if len(found) < len(rows):
             return None
+        if len(found) == 1:
+            return found[0]
         return {name: KeysValues(*map(torch.cat, zip(*(row[name] for row in found), strict=True))) for name in found[0]}
 
     def _project(self, timestep: float) -> dict[str, KeysValues]:
