@@ -288,6 +288,17 @@ def test_offloading_gives_the_same_and_never_needs_both_networks_at_once(own_pip
     same(offloaded.latents, pipe(**one_call | {"num_inference_steps": 3}).latents)
 
 
+def test_offloading_with_a_fixed_garment_timestep(own_pipe, pipe, one_call):
+    own_pipe.enable_model_cpu_offload(device="cpu")
+    order = []
+    for name in ("unet_encoder", "unet"):
+        getattr(own_pipe, name).register_forward_pre_hook(lambda *_, name=name: order.append(name))
+    results = [own_pipe(**one_call, garment_timestep=0).latents for _ in range(2)]
+    assert order == ["unet_encoder", "unet", "unet", "unet", "unet"], "GarmentNet once, in the first call"
+    for latents in results:
+        same(latents, pipe(**one_call, garment_timestep=0).latents)
+
+
 @pytest.mark.parametrize("size", [(128, 96), (64, 64), (96, 160), (160, 96)])
 def test_any_valid_size_works(pipe, one_call, size):
     height, width = size
