@@ -17,7 +17,7 @@ LAYERS = [
     {"data", "conditioning", "inputs"},
     {"checkpoint", "garment_encoding"},
     {"denoising", "outputs"},
-    {"pipeline"},
+    {"pipeline", "captioning"},
     {"training", "evaluate"},
     {"customize"},
     {"engine"},

@@ -1,0 +1,128 @@
+"""The captioner, with encoders whose embeddings are sums of word vectors: what it should say is then known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from tests.golden_data import CHECKPOINT
+
+from idmvton.captioning import Captioner
+from idmvton.data.synthetic import fabrics, wardrobe
+from idmvton.errors import ConfigError, WeightsError
+from idmvton.prepare import caption as words
+
+WIDTH = 1024
+
+
+def word_vector(word):
+    return torch.from_numpy(np.random.default_rng(list(word.encode())).normal(size=WIDTH)).float()
+
+
+def phrase_vector(phrase):
+    return torch.stack([word_vector(word) for word in phrase.split()]).sum(0)
+
+
+class Tokenizer:
+    def __call__(self, texts, **_):
+        self.texts = texts
+        return SimpleNamespace(input_ids=torch.arange(len(texts)))
+
+
+class TextEncoder:
+    config = SimpleNamespace(projection_dim=WIDTH)
+    device = torch.device("cpu")
+    calls = 0
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def __call__(self, ids):
+        self.calls += 1
+        return SimpleNamespace(text_embeds=torch.stack([phrase_vector(self.tokenizer.texts[n]) for n in ids]))
+
+
+class ImageEncoder:
+    config = SimpleNamespace(projection_dim=WIDTH, image_size=32)
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def __init__(self, phrase):
+        self.phrase = phrase
+
+    def __call__(self, pixels):
+        assert pixels.shape == (1, 3, 32, 32)
+        return SimpleNamespace(image_embeds=phrase_vector(f"a photo of {self.phrase}")[None])
+
+
+def captioner_seeing(phrase):
+    tokenizer = Tokenizer()
+    return Captioner(ImageEncoder(phrase), TextEncoder(tokenizer), tokenizer)
+
+
+PICTURE = Image.new("RGB", (30, 40), "red")
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["red striped short sleeve v neck t-shirt", "navy floral long sleeve round neck maxi dress", "blue denim shorts"],
+)
+def test_says_what_the_encoders_see(phrase):
+    proposal = captioner_seeing(phrase)(PICTURE)
+    assert proposal.caption == phrase
+    assert proposal.category == words.ITEMS[proposal.words["item"][0]]
+    assert all(0 < confidence <= 1 for _, confidence in proposal.words.values())
+
+
+def test_lower_garments_have_no_sleeves():
+    assert captioner_seeing("blue denim shorts")(PICTURE).words.keys() == {"item", "colour", "pattern"}
+
+
+def test_a_category_narrows_the_items():
+    proposal = captioner_seeing("red mini dress")(PICTURE, "lower_body")
+    assert words.ITEMS[proposal.words["item"][0]] == "lower_body"
+
+
+def test_unsure_words_are_left_out():
+    captioner = captioner_seeing("t-shirt")
+    captioner.logit_scale = 1e-6
+    proposal = captioner(PICTURE)
+    assert proposal.caption == proposal.words["item"][0]
+    assert max(confidence for _, confidence in proposal.words.values()) < 0.4
+
+
+def test_texts_are_embedded_once():
+    captioner = captioner_seeing("red t-shirt")
+    captioner(PICTURE)
+    calls = captioner.text_encoder.calls
+    captioner(PICTURE)
+    assert captioner.text_encoder.calls == calls
+
+
+def test_encoders_of_two_clips_are_refused(loaded):
+    with pytest.raises(ConfigError, match="not trained together"):
+        Captioner.from_pipeline(loaded)
+
+
+def test_a_whole_clip_from_a_folder(tmp_path):
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.CLIPConfig(
+        text_config=sizes | {"vocab_size": 49408}, vision_config=sizes | {"image_size": 32, "patch_size": 16}
+    )
+    transformers.CLIPModel(config).save_pretrained(tmp_path)
+    transformers.CLIPTokenizer.from_pretrained(CHECKPOINT / "tokenizer").save_pretrained(tmp_path)
+    proposal = Captioner.from_clip(tmp_path)(PICTURE)
+    assert proposal.words["item"][0] in words.ITEMS
+    with pytest.raises(WeightsError, match="cannot load a CLIP"):
+        Captioner.from_clip(tmp_path / "nowhere")
+
+
+def test_the_studio_speaks_the_same_words():
+    assert {name: model.category for name, model in wardrobe.MODELS.items()} == words.ITEMS
+    assert set(fabrics.COLOURS) <= set(words.COLOURS)
+    spoken = {"collar": "collared", "hood": "hooded"}
+    assert {spoken.get(name, name) for name in wardrobe.NECKLINES} == set(words.NECKLINES)
+    assert set(wardrobe.SLEEVES) == set(words.SLEEVES)
+    kinds = {kind for model in wardrobe.MODELS.values() for kind in model.fabrics or ()}
+    assert kinds <= set(words.PATTERNS)
