@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Resample: TypeAlias = Literal["photo", "labels"]
 Fill: TypeAlias = Literal["edge"] | tuple[int, int, int]
+
+WHITE: Final = (255, 255, 255)
+BLACK: Final = (0, 0, 0)
 
 _FILTERS = {"photo": Image.Resampling.LANCZOS, "labels": Image.Resampling.NEAREST}
 _LANCZOS_REACH = 3  # source pixels either side of the centre, times the scale when shrinking

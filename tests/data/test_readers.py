@@ -22,8 +22,8 @@ from layouts import (
 from PIL import Image
 
 from idmvton.data import DressCode, PairsFolder, VitonHD, open_dataset
-from idmvton.data.densepose import colour_parts, parts_of
 from idmvton.errors import InputError
+from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.types import Size
 
 PHRASE = {"missing_caption": "category phrase"}

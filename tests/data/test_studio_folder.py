@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from idmvton.data import VitonHD, check_dataset, prepare_dataset
-from idmvton.data.densepose import colour_parts, part_colours
 from idmvton.data.synthetic import make_dataset, sample, sampling
+from idmvton.prepare.densepose import colour_parts, part_colours
 
 SIZE = (128, 96)
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from idmvton.data.densepose import OTHER_SIDE, part_colours, parts_of
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import InputError
 from idmvton.framing import Framing
 from idmvton.options import Options, option
+from idmvton.prepare.densepose import OTHER_SIDE, part_colours, parts_of
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 OFF_PALETTE: Final = 0.4

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from idmvton.data.reading import read_json
 from idmvton.errors import InputError
+from idmvton.prepare.reading import read_json
 
 Split = Literal["train", "test"]
 Order = Literal["paired", "unpaired"]

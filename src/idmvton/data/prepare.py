@@ -16,10 +16,10 @@ from idmvton.data.files import PersonView, SampleFiles
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
-from idmvton.data.reading import read_keypoints, read_labels, read_photo
-from idmvton.data.writing import whole_file
 from idmvton.errors import InputError, PreparationError
+from idmvton.images.whole import whole_file
 from idmvton.prepare.mask import agnostic_mask
+from idmvton.prepare.reading import read_keypoints, read_labels, read_photo
 from idmvton.types import Size
 
 _MAPS: Final = {"labels": "parse maps", "keypoints": "keypoints", "densepose": "body maps"}

@@ -21,9 +21,9 @@ from PIL import Image
 
 from idmvton.data.parallel import in_threads
 from idmvton.data.sample import TryOnDataset, TryOnSample
-from idmvton.data.writing import whole_file
 from idmvton.errors import InputError
 from idmvton.images import load_image
+from idmvton.images.whole import whole_file
 
 PictureFormat = Literal["png", "jpg"]
 INDEX_NAME: Final = "shards.json"

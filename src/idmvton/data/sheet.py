@@ -10,12 +10,11 @@ from PIL import Image, ImageDraw
 
 from idmvton.data.check import CheckReport, Finding
 from idmvton.data.files import SampleFiles
-from idmvton.data.reading import read_densepose, read_photo
-from idmvton.data.sample import BLACK, WHITE
-from idmvton.data.writing import whole_file
 from idmvton.errors import InputError
-from idmvton.framing import Framing
+from idmvton.framing import BLACK, WHITE, Framing
 from idmvton.images import check_output_path
+from idmvton.images.whole import whole_file
+from idmvton.prepare.reading import read_densepose, read_photo
 from idmvton.types import Size
 
 _TILE: Final = Size(192, 144)

@@ -23,9 +23,9 @@ from typing import Final, Literal
 
 from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
 from idmvton.data.listing import Order, pair_name, read_pairs, read_tags
-from idmvton.data.reading import read_json
 from idmvton.errors import InputError
 from idmvton.prepare.mask import Category
+from idmvton.prepare.reading import read_json
 
 Captions = Literal["tags", "detailed", "naive"]
 STUDIO_FILE: Final = "studio.json"

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.densepose import NUM_PARTS, colour_parts
-from idmvton.data.sample import BLACK, WHITE
 from idmvton.errors import InputError
+from idmvton.framing import BLACK, WHITE
 from idmvton.images import load_image, load_mask
 from idmvton.images.files import decode, open_picture
+from idmvton.prepare.densepose import NUM_PARTS, colour_parts
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 Classes = Literal["atr", "cihp"]
