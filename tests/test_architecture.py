@@ -14,7 +14,7 @@ LAYERS = [
     {"images", "framing", "weights", "devices", "schedulers"},
     {"clock", "garment_cache"},
     {"prepare", "models"},
-    {"data", "conditioning", "inputs"},
+    {"data", "conditioning", "inputs", "warping"},
     {"checkpoint", "garment_encoding"},
     {"denoising", "outputs"},
     {"pipeline", "captioning"},

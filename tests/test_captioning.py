@@ -7,8 +7,8 @@ import pytest
 import torch
 import transformers
 from PIL import Image
-from tests.golden_data import CHECKPOINT
 
+from golden_data import CHECKPOINT
 from idmvton.captioning import Captioner
 from idmvton.data.synthetic import fabrics, wardrobe
 from idmvton.errors import ConfigError, WeightsError

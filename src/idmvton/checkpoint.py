@@ -2,8 +2,8 @@
 
 A checkpoint folder holds ``unet`` (TryonNet with the image-prompt layers), ``unet_encoder`` (GarmentNet), ``vae``,
 ``text_encoder``, ``text_encoder_2``, ``tokenizer``, ``tokenizer_2``, ``image_encoder``, ``scheduler`` and
-``model_index.json``. Policies that the published weights do not have (:data:`POLICIES`) are extra keys of
-``model_index.json``.
+``model_index.json``. What the published weights do not have is extra: policies (:data:`POLICIES`) are keys of
+``model_index.json``, a ``warp_net`` is a folder beside the others.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import build_resampler, from_published, to_published
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
+from idmvton.models.warp_net import WarpNet
 from idmvton.weights import check_file, find_weights, read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ LIBRARY_CLASSES = {
     "text_encoder_2": transformers.CLIPTextModelWithProjection,
     "image_encoder": transformers.CLIPVisionModelWithProjection,
 }
+WARP_NET = "warp_net"
+DIFFUSERS_PARTS = ("vae", WARP_NET)
 POLICIES = ("garment_timestep", "time_ids")
 FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "unet_encoder")
 
@@ -73,6 +76,8 @@ def load_checkpoint(
         **_load_library_parts(parts, dtype=dtype, variant=variant),
         "image_encoder": _load_library_part(parts["image_encoder"], "image_encoder", dtype, variant),
     }
+    if (Path(folder) / WARP_NET).is_dir():
+        components[WARP_NET] = _load_library_part(Path(folder) / WARP_NET, WARP_NET, torch.float32, variant)
     return components | {name: index[name] for name in POLICIES if name in index}
 
 
@@ -167,10 +172,11 @@ def save_checkpoint(components: Mapping[str, Any], folder: str | os.PathLike[str
             _write_parts(whole, Path(beside) / "new")
             replaced = Path(beside) / "old"
             replaced.mkdir()
-            for name in (*FOLDERS, "model_index.json"):
+            for name in (*FOLDERS, WARP_NET, "model_index.json"):
                 if (folder / name).exists():
                     (folder / name).rename(replaced / name)
-                (Path(beside) / "new" / name).rename(folder / name)
+                if (Path(beside) / "new" / name).exists():
+                    (Path(beside) / "new" / name).rename(folder / name)
     except OSError as error:
         raise WeightsError(f"the checkpoint cannot be written to {folder}", got=error) from error
 
@@ -181,7 +187,8 @@ def _write_parts(components: Mapping[str, Any], folder: Path) -> None:
     image_prompt = {"encoder_hid_dim": resampler_width, "encoder_hid_dim_type": "ip_image_proj"}
     _save_unet(unet, _rename_resampler(unet.state_dict(), to_published), folder / "unet", image_prompt)
     _save_unet(garment_net, garment_net.state_dict(), folder / "unet_encoder", {})
-    for name in (*LIBRARY_CLASSES, "scheduler", "tokenizer", "tokenizer_2"):
+    optional = [WARP_NET] if components.get(WARP_NET) is not None else []
+    for name in (*LIBRARY_CLASSES, "scheduler", "tokenizer", "tokenizer_2", *optional):
         with _quiet_transformers():
             components[name].save_pretrained(folder / name)
     for name in ("tokenizer", "tokenizer_2"):  # the files that slow tokenizers read
@@ -307,13 +314,14 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
     config = _read_config(folder)
     if name == "vae":
         dtype = vae_dtype(config, dtype)
-    stem = UNET_STEM if name == "vae" else "model"
+    stem = UNET_STEM if name in DIFFUSERS_PARTS else "model"
     for path in find_weights(folder, stem, variant):
         check_file(path)
-    dtype_keyword = "torch_dtype" if name == "vae" else "dtype"
+    dtype_keyword = "torch_dtype" if name in DIFFUSERS_PARTS else "dtype"
+    part_class: Any = WarpNet if name == WARP_NET else LIBRARY_CLASSES[name]
     try:
         with _quiet_transformers():
-            module, info = LIBRARY_CLASSES[name].from_pretrained(
+            module, info = part_class.from_pretrained(
                 folder,
                 output_loading_info=True,
                 variant=variant,

@@ -51,16 +51,26 @@ class PersonConditions:
         mask: float (P, 1, h, w) in {0, 1}, 1 = repaint.
         masked_latents: float (P, C, h, w), latents of the person with the masked pixels at mid grey.
         densepose_latents: float (P, C, h, w).
+        warped_latents: float (P, C, h, w), latents of the garment as a WarpNet lays it on the person; ``None`` for
+            checkpoints without one, such as the published.
     """
 
     mask: Tensor
     masked_latents: Tensor
     densepose_latents: Tensor
+    warped_latents: Tensor | None = None
+
+    @property
+    def channels(self) -> Tensor:
+        """The channels after the noisy latents, in order: float (P, 2C + 1 or 3C + 1, h, w)."""
+        warped = [] if self.warped_latents is None else [self.warped_latents]
+        return torch.cat([self.mask, self.masked_latents, self.densepose_latents, *warped], dim=1)
 
     def rows(self, index: Sequence[int]) -> PersonConditions:
         """The people at ``index``, one row each."""
         picked = list(index)
-        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked])
+        warped = None if self.warped_latents is None else self.warped_latents[picked]
+        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked], warped)
 
 
 def mask_out(person_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:
@@ -76,11 +86,11 @@ def shrink_mask(mask_B1HW: Tensor, latent_size: Size) -> Tensor:
 def tryon_input(noisy_BChw: Tensor, person: PersonConditions) -> Tensor:
     """TryonNet's input, float (B, 3C + 1, h, w): noisy latents, mask, masked image, densepose (section 3.2).
 
+    A warped garment, where there is one, adds C channels.
     ``person`` may have half the rows of the noisy latents: both halves of guidance see the same person.
     """
-    channels = [torch.cat([person.mask, person.masked_latents, person.densepose_latents], dim=1).to(noisy_BChw.dtype)]
     repeats = noisy_BChw.shape[0] // person.mask.shape[0]
-    return torch.cat([noisy_BChw, torch.cat(channels * repeats)], dim=1)
+    return torch.cat([noisy_BChw, person.channels.to(noisy_BChw.dtype).repeat(repeats, 1, 1, 1)], dim=1)
 
 
 def make_time_ids(size: Size, style: str = "height_width") -> Tensor:

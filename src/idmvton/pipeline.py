@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import diffusers
 import numpy as np
@@ -43,12 +43,14 @@ from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
 from idmvton.models.text import unread_text
-from idmvton.models.tryon_net import TryonNet
+from idmvton.models.tryon_net import TryonNet, check_channels
+from idmvton.models.warp_net import WarpNet
 from idmvton.options import OutputType, SchedulerName, TryOnOptions
 from idmvton.outputs import finish
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
+from idmvton.warping import Wearer, warp_garments
 from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
@@ -62,12 +64,14 @@ class TryOnPipeline(DiffusionPipeline):
     Args:
         vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, image_encoder, unet, unet_encoder, scheduler:
             the parts of a checkpoint; ``unet`` is TryonNet, ``unet_encoder`` GarmentNet.
+        warp_net: of checkpoints that have one: lays the garment on the person, as further input of TryonNet.
         garment_timestep: what GarmentNet is fed. ``each_step``: the current timestep (the published weights).
             A number: always this one, for weights trained that way; a garment is then computed once.
         time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
     """
 
-    model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
+    model_cpu_offload_seq = "warp_net->text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
+    _optional_components: ClassVar[list[str]] = ["warp_net"]
 
     vae: Any
     text_encoder: Any
@@ -78,6 +82,7 @@ class TryOnPipeline(DiffusionPipeline):
     scheduler: Any
     unet: TryonNet
     unet_encoder: GarmentNet
+    warp_net: WarpNet | None
 
     def __init__(
         self,
@@ -90,6 +95,7 @@ class TryOnPipeline(DiffusionPipeline):
         unet: TryonNet,
         unet_encoder: GarmentNet,
         scheduler: Any,
+        warp_net: WarpNet | None = None,
         garment_timestep: GarmentTimestep = "each_step",
         time_ids: TimeIds = "height_width",
     ) -> None:
@@ -104,7 +110,9 @@ class TryOnPipeline(DiffusionPipeline):
             unet=unet,
             unet_encoder=unet_encoder,
             scheduler=scheduler,
+            warp_net=warp_net,
         )
+        check_channels(unet, warped=warp_net is not None)
         check_policies(garment_timestep, time_ids)
         self.register_to_config(garment_timestep=garment_timestep, time_ids=time_ids)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
@@ -282,6 +290,8 @@ class TryOnPipeline(DiffusionPipeline):
             unconditional = encoder.encode_unconditional(negative_prompt) if is_guided else None
         with clock("people"):
             people = self.encode_people(pairs.people).rows(pairs.person_rows)
+            if self.warp_net is not None:
+                people = dataclasses.replace(people, warped_latents=self.encode_warps(self.warp_net, pairs))
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps)
@@ -360,6 +370,13 @@ class TryOnPipeline(DiffusionPipeline):
             masked_latents=masked_latents.to(dtype),
             densepose_latents=encode_latents(self.vae, body_maps).to(dtype),
         )
+
+    def encode_warps(self, net: WarpNet, pairs: Pairs) -> Tensor:
+        """The garments, laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
+        people = [pairs.people[row] for row in pairs.person_rows]
+        garments = [pairs.garments[row].image for row in pairs.garment_rows]
+        wearers = [Wearer(each.image, each.mask, each.densepose) for each in people]
+        return encode_latents(self.vae, warp_garments(net, wearers, garments)).to(self.unet.dtype)
 
     def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
         """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.

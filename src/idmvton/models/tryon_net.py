@@ -22,9 +22,27 @@ from idmvton.models.attention import (
 from idmvton.types import GarmentFeatures
 
 
-def num_input_channels(latent_channels: int) -> int:
-    """Channels of TryonNet's input: noisy, masked-image and densepose latents, and the mask."""
-    return 3 * latent_channels + 1
+def num_input_channels(latent_channels: int, *, warped: bool = False) -> int:
+    """Channels of TryonNet's input: noisy, masked-image and densepose latents, and the mask.
+
+    ``warped``: and the latents of a warped garment (:mod:`idmvton.models.warp_net`).
+    """
+    return (4 if warped else 3) * latent_channels + 1
+
+
+def check_channels(net: TryonNet, *, warped: bool) -> None:
+    """Makes sure that TryonNet's input is what the pipeline gives it.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    expected = num_input_channels(net.latent_channels, warped=warped)
+    if net.config.in_channels != expected:
+        raise ConfigError(
+            "TryonNet does not fit the other parts",
+            got=f"{net.config.in_channels} input channels",
+            expected=f"{expected}, {'with' if warped else 'without'} a WarpNet",
+        )
 
 
 class TryonNet(FixedProcessors, UNet2DConditionModel):

@@ -1,0 +1,144 @@
+"""WarpNet and the pipeline that has one."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from idmvton.errors import ConfigError, WeightsError
+from idmvton.models.tryon_net import num_input_channels, widen_input
+from idmvton.models.warp_net import PERSON_CHANNELS, Warp, WarpNet, sample_at
+from idmvton.pipeline import TryOnPipeline
+from idmvton.prepare.densepose import colour_parts
+from idmvton.types import Size
+from idmvton.warping import Wearer, apply_warp, person_planes, warp_garments
+
+SIZE = Size(32, 48)
+
+
+def tiny_net(seed=0):
+    torch.manual_seed(seed)
+    return WarpNet(height=32, width=48, channels=(8, 8, 8, 8), num_layers=1).eval()
+
+
+def identity(height, width):
+    x = (torch.arange(width) + 0.5) * (2 / width) - 1
+    y = (torch.arange(height) + 0.5) * (2 / height) - 1
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
+
+
+def wearer():
+    parts = np.zeros((64, 96), np.uint8)
+    parts[:, :48], parts[:, 48:] = 2, 15
+    mask = np.zeros((64, 96), bool)
+    mask[32:] = True
+    return Wearer(Image.new("RGB", (96, 64), (255, 0, 0)), mask, colour_parts(parts))
+
+
+def test_an_identity_flow_samples_the_picture_itself():
+    picture = torch.rand(1, 3, 8, 12)
+    assert torch.allclose(sample_at(picture, identity(8, 12)), picture, atol=1e-6)
+
+
+def test_a_coarse_warp_is_applied_at_the_pictures_size():
+    picture = torch.rand(1, 3, 32, 48)
+    sure = torch.full((1, 1, 8, 12), 50.0)
+    mask = torch.zeros(1, 1, 32, 48)
+    mask[..., :24] = 1
+    warped = apply_warp(Warp(identity(8, 12), sure), picture, mask)
+    inner = (..., slice(4, -4), slice(4, 24))  # bilinear enlargement bends the flow near the edges
+    assert torch.allclose(warped[inner], picture[inner], atol=1e-5)
+    assert (warped[..., 24:] == 0).all()
+    hidden = apply_warp(Warp(identity(8, 12), -sure), picture, mask)
+    assert hidden.abs().max() < 1e-6
+
+
+def test_planes_hold_parts_mask_and_masked_picture():
+    planes = person_planes([wearer()], SIZE)
+    assert planes.shape == (1, 29, 32, 48)
+    assert (planes[0, 2, :, :24] == 1).all()
+    assert (planes[0, 15, :, 24:] == 1).all()
+    assert (planes[0, :25].sum(0) == 1).all()
+    assert planes[0, 25, 16:].all()
+    assert not planes[0, 25, :16].any()
+    assert torch.equal(planes[0, 26:, :16], torch.tensor([1.0, -1, -1])[:, None, None].expand(3, 16, 48))
+    assert (planes[0, 26:, 16:] == 0).all()
+
+
+def test_an_untrained_net_starts_near_the_identity():
+    net = tiny_net()
+    with torch.no_grad():
+        warp = net(torch.randn(2, PERSON_CHANNELS - 2, 32, 48), torch.randn(2, 3, 32, 48))
+    assert warp.flow.shape == (2, 2, 32, 48)
+    assert warp.outline.shape == (2, 1, 32, 48)
+    assert (warp.flow - identity(32, 48)).abs().mean() < 1.5
+
+
+def test_a_warp_learns_a_shift():
+    """Gradients reach every parameter, and a few steps of the flow's error bring it down."""
+    torch.manual_seed(0)
+    net = tiny_net().train()
+    person, garment = torch.randn(2, PERSON_CHANNELS - 2, 32, 48), torch.randn(2, 3, 32, 48)
+    target = (identity(32, 48) + 0.25).expand(2, -1, -1, -1)
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    errors = []
+    for _ in range(30):
+        warp = net(person, garment)
+        loss = (warp.flow - target).abs().mean() + warp.outline.square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(each.grad is not None for each in net.parameters())
+        optimizer.step()
+        errors.append(loss.item())
+    assert errors[-1] < 0.5 * errors[0]
+
+
+@pytest.fixture
+def warping_pipe(own_pipe):
+    """The tiny checkpoint with a WarpNet; the new channels of TryonNet do something."""
+    unet = own_pipe.unet
+    widen_input(unet, num_input_channels(unet.latent_channels, warped=True))
+    torch.nn.init.normal_(unet.conv_in.weight.data[:, -unet.latent_channels :], std=0.05)
+    own_pipe.warp_net = tiny_net()
+    return TryOnPipeline(
+        **own_pipe.components, **{name: own_pipe.config[name] for name in ("garment_timestep", "time_ids")}
+    )
+
+
+def picture_of(pipe, call):
+    return pipe(**call | {"num_inference_steps": 2, "output_type": "np"}).images[0]
+
+
+def test_the_warped_garment_reaches_the_picture(warping_pipe, one_call):
+    before = picture_of(warping_pipe, one_call)
+    with torch.no_grad():
+        warping_pipe.warp_net.last.bias.fill_(30.0)
+    assert np.abs(picture_of(warping_pipe, one_call) - before).max() > 1e-4
+
+
+def test_a_saved_warp_net_comes_back(warping_pipe, one_call, tmp_path):
+    before = picture_of(warping_pipe, one_call)
+    warping_pipe.save_pretrained(tmp_path / "saved")
+    again = TryOnPipeline.from_pretrained(tmp_path / "saved", device="cpu")
+    assert isinstance(again.warp_net, WarpNet)
+    for ours, theirs in ((again.warp_net, warping_pipe.warp_net), (again.unet, warping_pipe.unet)):
+        assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
+    assert np.abs(picture_of(again, one_call) - before).max() < 1.5 / 255
+
+
+def test_a_damaged_warp_net_is_refused(warping_pipe, tmp_path):
+    warping_pipe.save_pretrained(tmp_path / "saved")
+    (tmp_path / "saved/warp_net/diffusion_pytorch_model.safetensors").write_bytes(b"no")
+    with pytest.raises(WeightsError):
+        TryOnPipeline.from_pretrained(tmp_path / "saved", device="cpu")
+
+
+def test_channels_must_fit(warping_pipe):
+    components = dict(warping_pipe.components) | {"warp_net": None}
+    with pytest.raises(ConfigError, match="without a WarpNet"):
+        TryOnPipeline(**components)
+
+
+def test_warps_need_as_many_people_as_garments():
+    with pytest.raises(RuntimeError):
+        warp_garments(tiny_net(), [wearer(), wearer()], [Image.new("RGB", (96, 64))])
