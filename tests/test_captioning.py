@@ -1,5 +1,6 @@
 """The captioner, with encoders whose embeddings are sums of word vectors: what it should say is then known."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 import torch
 import transformers
 from PIL import Image
+from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
 from idmvton.captioning import Captioner
+from idmvton.cli import app
 from idmvton.data.synthetic import fabrics, wardrobe
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.prepare import caption as words
@@ -105,17 +108,49 @@ def test_encoders_of_two_clips_are_refused(loaded):
         Captioner.from_pipeline(loaded)
 
 
-def test_a_whole_clip_from_a_folder(tmp_path):
+@pytest.fixture
+def clip_folder(tmp_path):
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = transformers.CLIPConfig(
         text_config=sizes | {"vocab_size": 49408}, vision_config=sizes | {"image_size": 32, "patch_size": 16}
     )
-    transformers.CLIPModel(config).save_pretrained(tmp_path)
-    transformers.CLIPTokenizer.from_pretrained(CHECKPOINT / "tokenizer").save_pretrained(tmp_path)
-    proposal = Captioner.from_clip(tmp_path)(PICTURE)
-    assert proposal.words["item"][0] in words.ITEMS
+    folder = tmp_path / "clip"
+    transformers.CLIPModel(config).save_pretrained(folder)
+    transformers.CLIPTokenizer.from_pretrained(CHECKPOINT / "tokenizer").save_pretrained(folder)
+    return folder
+
+
+def test_a_whole_clip_from_a_folder(clip_folder):
+    captioner = Captioner.from_pretrained(clip_folder)
+    clip = transformers.CLIPModel.from_pretrained(clip_folder)
+    tokens = captioner.tokenizer(["a photo of jeans"], padding="max_length", return_tensors="pt")
+    with torch.no_grad():
+        embedding = clip.get_text_features(**tokens).pooler_output
+    ours = captioner._embed_texts(("a photo of jeans",))
+    assert torch.allclose(ours, torch.nn.functional.normalize(embedding, dim=-1), atol=1e-6)
     with pytest.raises(WeightsError, match="cannot load a CLIP"):
-        Captioner.from_clip(tmp_path / "nowhere")
+        Captioner.from_clip(clip_folder / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["captions.json", "captions.txt"])
+def test_the_command_writes_what_it_prints(clip_folder, tmp_path, name):
+    PICTURE.save(tmp_path / "one.png")
+    arguments = ["caption", str(tmp_path), "--model", str(clip_folder), "-o", str(tmp_path / name), "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (printed,) = json.loads(result.stdout).values()
+    written = (tmp_path / name).read_text()
+    assert printed["caption"] in written
+    assert "one.png" in written
+    assert printed["item"][0] in words.ITEMS
+
+
+@pytest.mark.parametrize(("place", "message"), [("nowhere.png", "no such picture"), ("empty", "no pictures")])
+def test_the_command_says_what_is_missing(tmp_path, place, message):
+    (tmp_path / "empty").mkdir()
+    result = CliRunner().invoke(app, ["caption", str(tmp_path / place)])
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 def test_the_studio_speaks_the_same_words():

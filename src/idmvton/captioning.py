@@ -18,6 +18,7 @@ import transformers
 from PIL import Image
 from torch import Tensor
 
+from idmvton.checkpoint import load_parts, quiet_transformers
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import clip_pixel_values
 from idmvton.prepare.caption import (
@@ -30,6 +31,7 @@ from idmvton.prepare.caption import (
     garment_prompt,
 )
 from idmvton.prepare.mask import Category
+from idmvton.weights import locate
 
 if TYPE_CHECKING:
     from idmvton.pipeline import TryOnPipeline
@@ -90,6 +92,23 @@ class Captioner:
         return cls(pipe.image_encoder, pipe.text_encoder_2, pipe.tokenizer_2)
 
     @classmethod
+    def from_pretrained(cls, model: str | Path) -> Self:
+        """Loads the encoders of a try-on checkpoint, or a whole CLIP.
+
+        Args:
+            model: a folder of either, or a name from ``idmvton weights list``.
+
+        Raises:
+            WeightsError: neither is there, or it cannot be read.
+            ConfigError: the checkpoint's encoders are of two different CLIPs.
+        """
+        folder = locate(model)
+        if not (folder / "text_encoder_2").is_dir():
+            return cls.from_clip(folder)
+        parts = load_parts(folder, ("image_encoder", "text_encoder_2", "tokenizer_2"))
+        return cls(*parts)
+
+    @classmethod
     def from_clip(cls, folder: str | Path) -> Self:
         """Loads a whole CLIP from a folder on the disk.
 
@@ -97,13 +116,17 @@ class Captioner:
             WeightsError: there is none, or it cannot be read.
         """
         try:
-            scale = transformers.CLIPModel.from_pretrained(folder, local_files_only=True).logit_scale.exp().item()
-            image_encoder = transformers.CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True)
-            text_encoder = transformers.CLIPTextModelWithProjection.from_pretrained(folder, local_files_only=True)
+            with quiet_transformers():
+                clip: Any = transformers.CLIPModel.from_pretrained(folder, local_files_only=True).eval()
             tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
             raise WeightsError(f"cannot load a CLIP from {folder}", got=str(error)[:500]) from error
-        return cls(image_encoder.eval(), text_encoder.eval(), tokenizer, logit_scale=scale)
+        with torch.device("meta"):
+            image_encoder = transformers.CLIPVisionModelWithProjection(clip.config.vision_config)
+            text_encoder = transformers.CLIPTextModelWithProjection(clip.config.text_config)
+        image_encoder.vision_model, image_encoder.visual_projection = clip.vision_model, clip.visual_projection
+        text_encoder.text_model, text_encoder.text_projection = clip.text_model, clip.text_projection
+        return cls(image_encoder.eval(), text_encoder.eval(), tokenizer, logit_scale=clip.logit_scale.exp().item())
 
     @torch.no_grad()
     def __call__(self, garment: Image.Image, category: Category | None = None) -> Proposal:

@@ -189,7 +189,7 @@ def _write_parts(components: Mapping[str, Any], folder: Path) -> None:
     _save_unet(garment_net, garment_net.state_dict(), folder / "unet_encoder", {})
     optional = [WARP_NET] if components.get(WARP_NET) is not None else []
     for name in (*LIBRARY_CLASSES, "scheduler", "tokenizer", "tokenizer_2", *optional):
-        with _quiet_transformers():
+        with quiet_transformers():
             components[name].save_pretrained(folder / name)
     for name in ("tokenizer", "tokenizer_2"):  # the files that slow tokenizers read
         components[name].backend_tokenizer.model.save(str(folder / name))
@@ -285,6 +285,27 @@ def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | Non
     return tensors
 
 
+def load_parts(folder: Path, names: Iterable[str], dtype: torch.dtype = torch.float32) -> list[Any]:
+    """Some parts of a checkpoint: encoders and tokenizers, by the names of their folders.
+
+    Raises:
+        WeightsError: one is missing, damaged or does not fit.
+    """
+    return [
+        _load_tokenizer(folder / name)
+        if name.startswith("tokenizer")
+        else _load_library_part(folder / name, name, dtype, None)
+        for name in names
+    ]
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    try:
+        return transformers.CLIPTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the tokenizer in {folder}", got=error) from error
+
+
 def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, variant: str | None) -> dict[str, Any]:
     """VAE, text encoders, tokenizers and scheduler."""
     parts: dict[str, Any] = {
@@ -293,10 +314,7 @@ def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, vari
     }
     parts["scheduler"] = _load_scheduler(folders["scheduler"])
     for name in ("tokenizer", "tokenizer_2"):
-        try:
-            parts[name] = transformers.CLIPTokenizer.from_pretrained(folders[name])
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"cannot read the tokenizer in {folders[name]}", got=error) from error
+        parts[name] = _load_tokenizer(folders[name])
     return parts
 
 
@@ -320,7 +338,7 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
     dtype_keyword = "torch_dtype" if name in DIFFUSERS_PARTS else "dtype"
     part_class: Any = WarpNet if name == WARP_NET else LIBRARY_CLASSES[name]
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             module, info = part_class.from_pretrained(
                 folder,
                 output_loading_info=True,
@@ -342,7 +360,7 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
 
 
 @contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Without the progress bars that transformers prints while it loads and saves."""
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()

@@ -1,0 +1,76 @@
+"""``idmvton caption``: describe garments in the words that the prompts use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from idmvton.cli.shared import err, out, print_json, reports_errors
+from idmvton.errors import InputError
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+@reports_errors
+def caption(
+    garments: Annotated[list[Path], typer.Argument(help="Pictures of garments, or folders of them.")],
+    model: Annotated[
+        str, typer.Option(help="A checkpoint whose encoders belong together, or a CLIP: folder or name.")
+    ] = "clip-vit-large-patch14",
+    category: Annotated[
+        Literal["upper_body", "lower_body", "dresses"] | None,
+        typer.Option(help="Only items of this part of the body.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write name and caption of each: .json, or .txt with a line each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False,
+) -> None:
+    """Propose captions for garments, with the confidence of each word."""
+    from idmvton.images import load_image
+
+    if output is not None and output.suffix not in (".json", ".txt"):
+        raise InputError("captions are written as JSON or text", got=output, expected="a name in .json or .txt")
+    pictures = _pictures(garments)
+    with err.status("loading the encoders"):
+        from idmvton.captioning import Captioner
+
+        captioner = Captioner.from_pretrained(model)
+    proposals = {path: captioner(load_image(path, what="garment"), category) for path in pictures}
+    if output is not None:
+        _write(output, {path.name: each.caption for path, each in proposals.items()})
+    if as_json:
+        print_json({str(path): {"caption": each.caption, **each.words} for path, each in proposals.items()})
+        return
+    table = Table("garment", "caption", "confidence", box=None, header_style="bold")
+    for path, each in proposals.items():
+        sure = ", ".join(f"{word} {confidence:.0%}" for word, confidence in each.words.values())
+        table.add_row(path.name, each.caption, sure)
+    out.print(table)
+
+
+def _pictures(places: list[Path]) -> list[Path]:
+    """The pictures named, and those in the folders named."""
+    found = []
+    for place in places:
+        if not place.exists():
+            raise InputError("there is no such picture or folder", got=place, expected="pictures of garments")
+        inside = sorted(each for each in place.iterdir() if each.suffix.lower() in PICTURES) if place.is_dir() else None
+        if inside == []:
+            raise InputError("there are no pictures in the folder", got=place, expected=", ".join(sorted(PICTURES)))
+        found += [place] if inside is None else inside
+    return found
+
+
+def _write(path: Path, captions: dict[str, str]) -> None:
+    """Writes name -> caption; as text, the way that DressCode's caption files have it."""
+    from idmvton.images.whole import whole_file
+
+    lines = "".join(f"{name} {text}\n" for name, text in captions.items())
+    with whole_file(path) as file:
+        file.write((json.dumps(captions, indent=2) + "\n" if path.suffix == ".json" else lines).encode())
