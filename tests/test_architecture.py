@@ -1,9 +1,9 @@
 """The shape of the code: imports point one way, importing is free, files stay short."""
 
 import ast
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -95,21 +95,29 @@ def test_importing_loads_no_torch(names):
     assert run(sys.executable, "-c", code).strip() == "[]"
 
 
-def test_help_loads_no_torch_and_answers_at_once():
+def cpu_seconds(code):
+    """Processor time of the quickest of five runs: what other programs do on the machine matters little."""
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(sys.executable, "-c", code)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(seconds)
+
+
+def test_help_loads_no_torch_and_costs_little_more_than_typer():
     code = (
         "import sys, atexit\n"
         "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\n"
         "sys.argv = ['idmvton', '--help']\n"
         "from idmvton.cli import main; main()"
     )
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - start)
-        assert "try-on" in result.stdout
-        assert result.stderr.strip() == "False"
-    assert min(seconds) < 0.5
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "try-on" in result.stdout
+    assert result.stderr.strip() == "False"
+    alone = "import typer.testing, rich.table, rich.progress"
+    assert cpu_seconds(code) < 3 * cpu_seconds(alone)
 
 
 def test_public_names_are_there():
