@@ -18,7 +18,7 @@ import transformers
 from PIL import Image
 from torch import Tensor
 
-from idmvton.checkpoint import load_parts, quiet_transformers
+from idmvton.checkpoint import load_part, quiet_transformers
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import clip_pixel_values
 from idmvton.prepare.caption import (
@@ -105,8 +105,7 @@ class Captioner:
         folder = locate(model)
         if not (folder / "text_encoder_2").is_dir():
             return cls.from_clip(folder)
-        parts = load_parts(folder, ("image_encoder", "text_encoder_2", "tokenizer_2"))
-        return cls(*parts)
+        return cls(*(load_part(folder / name, name) for name in ("image_encoder", "text_encoder_2", "tokenizer_2")))
 
     @classmethod
     def from_clip(cls, folder: str | Path) -> Self:

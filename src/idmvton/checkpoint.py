@@ -285,21 +285,18 @@ def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | Non
     return tensors
 
 
-def load_parts(folder: Path, names: Iterable[str], dtype: torch.dtype = torch.float32) -> list[Any]:
-    """Some parts of a checkpoint: encoders and tokenizers, by the names of their folders.
+def load_part(
+    folder: Path, name: str, *, dtype: torch.dtype = torch.float32, variant: str | None = None
+) -> Any:
+    """Loads one part that diffusers or transformers has: a network of :data:`LIBRARY_CLASSES`, tokenizer, scheduler.
 
     Raises:
-        WeightsError: one is missing, damaged or does not fit.
+        WeightsError: it is missing, damaged or does not fit.
     """
-    return [
-        _load_tokenizer(folder / name)
-        if name.startswith("tokenizer")
-        else _load_library_part(folder / name, name, dtype, None)
-        for name in names
-    ]
-
-
-def _load_tokenizer(folder: Path) -> Any:
+    if name == "scheduler":
+        return _load_scheduler(folder)
+    if name in LIBRARY_CLASSES or name == WARP_NET:
+        return _load_library_part(folder, name, dtype, variant)
     try:
         return transformers.CLIPTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -308,14 +305,8 @@ def _load_tokenizer(folder: Path) -> Any:
 
 def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, variant: str | None) -> dict[str, Any]:
     """VAE, text encoders, tokenizers and scheduler."""
-    parts: dict[str, Any] = {
-        name: _load_library_part(folders[name], name, dtype, variant)
-        for name in ("vae", "text_encoder", "text_encoder_2")
-    }
-    parts["scheduler"] = _load_scheduler(folders["scheduler"])
-    for name in ("tokenizer", "tokenizer_2"):
-        parts[name] = _load_tokenizer(folders[name])
-    return parts
+    names = ("vae", "text_encoder", "text_encoder_2", "scheduler", "tokenizer", "tokenizer_2")
+    return {name: load_part(folders[name], name, dtype=dtype, variant=variant) for name in names}
 
 
 def _load_scheduler(folder: Path) -> Any:

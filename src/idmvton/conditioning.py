@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idmvton.errors import ConfigError
+from idmvton.models.latents import encode_latents
 from idmvton.types import Size
 
 TimeIds = Literal["height_width", "height_height"]
@@ -71,6 +72,26 @@ class PersonConditions:
         picked = list(index)
         warped = None if self.warped_latents is None else self.warped_latents[picked]
         return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked], warped)
+
+
+def encode_person(
+    vae: Any, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, dtype: torch.dtype
+) -> PersonConditions:
+    """Mask, masked picture and body map as TryonNet sees them.
+
+    Args:
+        vae: ``AutoencoderKL``.
+        pictures_BCHW: float RGB in [-1, 1].
+        mask_B1HW: float in {0, 1}, 1 = repaint.
+        body_maps_BCHW: float RGB in [-1, 1].
+        dtype: of the result.
+    """
+    masked_latents = encode_latents(vae, mask_out(pictures_BCHW, mask_B1HW))
+    return PersonConditions(
+        mask=shrink_mask(mask_B1HW, Size(*masked_latents.shape[-2:])).to(dtype),
+        masked_latents=masked_latents.to(dtype),
+        densepose_latents=encode_latents(vae, body_maps_BCHW).to(dtype),
+    )
 
 
 def mask_out(person_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:

@@ -38,6 +38,10 @@ class ConfigError(IdmVtonError, ValueError):
     """An option or a model configuration outside its range."""
 
 
+class MissingExtraError(IdmVtonError, ImportError):
+    """A package that only some uses need is not installed; the message has the line that installs it."""
+
+
 class NumericsError(IdmVtonError, ArithmeticError):
     """NaN or infinite values during a computation."""
 

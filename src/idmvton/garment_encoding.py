@@ -27,34 +27,44 @@ Tokens = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class PromptConditions:
-    """A prompt and an image prompt, one row each.
+    """Prompts and image prompts, G rows; one where a single garment is meant.
 
     Attributes:
-        text: float (1, T, C), both text encoders' penultimate states.
-        pooled: float (1, projection width).
-        clip_hidden_states: float (1, patches + 1, width), CLIP's penultimate states of the picture.
+        text: float (G, T, C), both text encoders' penultimate states.
+        pooled: float (G, projection width).
+        clip_hidden_states: float (G, patches + 1, width), CLIP's penultimate states of the pictures.
     """
 
     text: Tensor
     pooled: Tensor
     clip_hidden_states: Tensor
 
+    def row(self, index: int) -> PromptConditions:
+        """A copy of one row."""
+        parts = (self.text, self.pooled, self.clip_hidden_states)
+        return PromptConditions(*(part[index, None].clone() for part in parts))
+
 
 @dataclass(frozen=True)
 class GarmentConditions:
-    """What does not depend on the person or the step.
+    """What does not depend on the person or the step; G rows, one where a single garment is meant.
 
     Attributes:
         key: equal for equal garments.
         prompt: "model is wearing [V]" and the garment's picture, for TryonNet.
-        garment_text: float (1, T, C), "a photo of [V]", for GarmentNet.
-        latents: float (1, C, h, w), the garment's latents.
+        garment_text: float (G, T, C), "a photo of [V]", for GarmentNet.
+        latents: float (G, C, h, w), the garment's latents.
     """
 
     key: str
     prompt: PromptConditions
     garment_text: Tensor
     latents: Tensor
+
+    def row(self, index: int, key: str) -> GarmentConditions:
+        """A copy of one row, under its own key."""
+        texts, latents = (part[index, None].clone() for part in (self.garment_text, self.latents))
+        return GarmentConditions(key, self.prompt.row(index), texts, latents)
 
 
 class GarmentEncoder:
@@ -80,37 +90,40 @@ class GarmentEncoder:
         conditions: PromptConditions | None = self.pipe.garment_cache.get(key, "conditions")
         if conditions is None:
             side = self.pipe.image_encoder.config.image_size
-            (conditions,) = self._prompt_conditions(self._texts([negative_prompt]), torch.zeros(1, 3, side, side))
+            conditions = self._prompt_conditions(self._texts([negative_prompt]), torch.zeros(1, 3, side, side))
             self.pipe.garment_cache.put(key, "conditions", conditions, in_use=[key], device=self.device)
         return conditions
 
     def _encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
-        pipe, count = self.pipe, len(garments)
-        texts = self._texts(
-            [tryon_prompt(each.caption) for each in garments] + [garment_prompt(each.caption) for each in garments]
-        )
         pictures = [each.image for each in garments]
-        clip_input = clip_pixel_values(pictures, pipe.image_encoder.config.image_size)
-        prompts = self._prompt_conditions(PromptEmbeds(texts.tokens[:count], texts.pooled[:count]), clip_input)
-        latents = encode_latents(pipe.vae, to_vae_tensor(pictures).to(self.device)).to(pipe.unet_encoder.dtype)
-        return [
-            GarmentConditions(each.key, prompt, texts.tokens[count + row, None].clone(), latents[row, None].clone())
-            for row, (each, prompt) in enumerate(zip(garments, prompts, strict=True))
-        ]
+        clip_input = clip_pixel_values(pictures, self.pipe.image_encoder.config.image_size)
+        encoded = self.encode_pixels([each.caption for each in garments], to_vae_tensor(pictures), clip_input)
+        return [encoded.row(row, each.key) for row, each in enumerate(garments)]
+
+    def encode_pixels(self, captions: Sequence[str], pictures_BCHW: Tensor, clip_input: Tensor) -> GarmentConditions:
+        """Conditions of B garments together, without the cache.
+
+        Args:
+            captions: B phrases [V].
+            pictures_BCHW: float RGB in [-1, 1].
+            clip_input: float (B, 3, side, side), see :func:`idmvton.images.clip_pixel_values`.
+        """
+        count = len(captions)
+        texts = self._texts([*map(tryon_prompt, captions), *map(garment_prompt, captions)])
+        prompt = self._prompt_conditions(PromptEmbeds(texts.tokens[:count], texts.pooled[:count]), clip_input)
+        latents = encode_latents(self.pipe.vae, pictures_BCHW.to(self.device)).to(self.pipe.unet_encoder.dtype)
+        return GarmentConditions("", prompt, texts.tokens[count:], latents)
 
     def _texts(self, prompts: Sequence[str]) -> PromptEmbeds:
         dtype = self.pipe.unet.dtype
         embeds = encode_prompts(prompts, self.pipe.tokenizers, self.pipe.text_encoders, self.device)
         return PromptEmbeds(embeds.tokens.to(dtype), embeds.pooled.to(dtype))
 
-    def _prompt_conditions(self, texts: PromptEmbeds, clip_input: Tensor) -> list[PromptConditions]:
+    def _prompt_conditions(self, texts: PromptEmbeds, clip_input: Tensor) -> PromptConditions:
         encoder = self.pipe.image_encoder
         clip_input = clip_input.to(self.device, encoder.dtype)
         hidden = encoder(clip_input, output_hidden_states=True).hidden_states[-2].to(self.pipe.unet.dtype)
-        return [
-            PromptConditions(*(part[row, None].clone() for part in (texts.tokens, texts.pooled, hidden)))
-            for row in range(len(hidden))
-        ]
+        return PromptConditions(texts.tokens, texts.pooled, hidden)
 
 
 class GarmentSteps:

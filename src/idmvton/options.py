@@ -31,13 +31,14 @@ class Option:
     Attributes:
         name: the keyword in the library.
         flag: the name on the command line, without dashes.
-        type: the Python type of the value, without ``None``.
+        type: the Python type of the value, without ``None``; of a ``tuple[..., ...]``, that of its elements.
         optional: whether ``None`` is a value too.
         default: the value when nothing is said.
         help: one sentence for a person.
         minimum, maximum: the closed range of a number.
         choices: the allowed values of a ``Literal``.
         unit: what a number counts.
+        is_list: whether the value is a tuple of such values; type, range and choices are then those of each.
     """
 
     name: str
@@ -50,15 +51,23 @@ class Option:
     maximum: float | None
     choices: tuple[str, ...]
     unit: str | None
+    is_list: bool = False
 
     def checked(self, value: Any) -> Any:
-        """The value in the declared type; numbers of numpy become Python's.
+        """The value in the declared type; numbers of numpy become Python's, lists become tuples.
 
         Raises:
             ConfigError: another type, or out of range.
         """
         if value is None and self.optional:
             return None
+        if self.is_list:
+            if not isinstance(value, list | tuple):
+                raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
+            return tuple(self._checked_one(each) for each in value)
+        return self._checked_one(value)
+
+    def _checked_one(self, value: Any) -> Any:
         accepted = {int: numbers.Integral, float: numbers.Real}.get(self.type, self.type)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
             raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
@@ -78,6 +87,7 @@ class Option:
             words += f" from {self.minimum}" if self.minimum is not None else ""
             words += f" to {self.maximum}" if self.maximum is not None else ""
         words += f" ({self.unit})" if self.unit else ""
+        words = f"a list, each {words}" if self.is_list else words
         return words + (", or nothing" if self.optional else "")
 
 
@@ -103,6 +113,8 @@ def describe(options: type[Any]) -> Iterator[Option]:
     for item in dataclasses.fields(options):
         members = typing.get_args(hints[item.name]) if _is_union(hints[item.name]) else (hints[item.name],)
         hint = next(member for member in members if member is not types.NoneType)
+        is_list = typing.get_origin(hint) is tuple
+        hint = typing.get_args(hint)[0] if is_list else hint
         choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
         yield Option(
             name=item.name,
@@ -115,6 +127,7 @@ def describe(options: type[Any]) -> Iterator[Option]:
             maximum=item.metadata["maximum"],
             choices=choices,
             unit=item.metadata["unit"],
+            is_list=is_list,
         )
 
 

@@ -29,8 +29,7 @@ from idmvton.conditioning import (
     PersonConditions,
     TimeIds,
     check_policies,
-    mask_out,
-    shrink_mask,
+    encode_person,
 )
 from idmvton.denoising import Callback, Denoiser
 from idmvton.devices import resolve_device, resolve_dtype
@@ -41,7 +40,7 @@ from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
-from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
+from idmvton.models.latents import decode_latents, vae_dtype
 from idmvton.models.text import unread_text
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.models.warp_net import WarpNet
@@ -364,12 +363,7 @@ class TryOnPipeline(DiffusionPipeline):
         mask = mask_to_tensor([each.mask for each in people]).to(device)
         pictures = to_vae_tensor([each.image for each in people]).to(device)
         body_maps = to_vae_tensor([each.densepose for each in people]).to(device)
-        masked_latents = encode_latents(self.vae, mask_out(pictures, mask))
-        return PersonConditions(
-            mask=shrink_mask(mask, Size(*masked_latents.shape[-2:])).to(dtype),
-            masked_latents=masked_latents.to(dtype),
-            densepose_latents=encode_latents(self.vae, body_maps).to(dtype),
-        )
+        return encode_person(self.vae, pictures, mask, body_maps, dtype)
 
     def encode_warps(self, net: WarpNet, pairs: Pairs) -> Tensor:
         """The garments, laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idmvton.data.augment import AugmentOptions, augmented
+    from idmvton.data.augment import augmented
+    from idmvton.data.augment_options import AugmentOptions
     from idmvton.data.check import check_dataset
     from idmvton.data.dress_code import DressCode
     from idmvton.data.opening import open_dataset
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from idmvton.data.viton_hd import VitonHD
 
 _HOMES = {
-    "AugmentOptions": "augment",
+    "AugmentOptions": "augment_options",
     "DressCode": "dress_code",
     "PairsFolder": "pairs_folder",
     "ShardStream": "streaming",

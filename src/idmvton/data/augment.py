@@ -6,17 +6,17 @@ change; the maps follow the person, and what is left becomes right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import InputError
 from idmvton.framing import Framing
-from idmvton.options import Options, option
 from idmvton.prepare.densepose import OTHER_SIDE, part_colours, parts_of
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
@@ -36,21 +36,6 @@ MIRRORED_KEYPOINTS: Final = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 1
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114])
 _YIQ: Final = np.array([_LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentOptions(Options):
-    """How much samples are varied; 0 turns a change off."""
-
-    flip: float = option(0.5, "How often a sample is mirrored.", minimum=0.0, maximum=1.0)
-    affine: float = option(0.5, "How often the person is shifted and scaled.", minimum=0.0, maximum=1.0)
-    shift: float = option(0.2, "Largest shift, as a share of the side.", minimum=0.0, maximum=0.4)
-    scale: float = option(0.2, "Largest change of scale.", minimum=0.0, maximum=0.5)
-    colour: float = option(0.5, "How often colours are changed.", minimum=0.0, maximum=1.0)
-    brightness: float = option(0.1, "Largest change of brightness.", minimum=0.0, maximum=0.5)
-    contrast: float = option(0.1, "Largest change of contrast.", minimum=0.0, maximum=0.5)
-    saturation: float = option(0.1, "Largest change of saturation.", minimum=0.0, maximum=0.5)
-    hue: float = option(10.0, "Largest turn of the hue.", minimum=0.0, maximum=180.0, unit="degrees")
 
 
 def augmented(sample: TryOnSample, rng: np.random.Generator, options: AugmentOptions | None = None) -> TryOnSample:

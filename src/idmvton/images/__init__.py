@@ -9,6 +9,8 @@ are float32 BCHW in [-1, 1]; masks are float32 B1HW in {0, 1} with 1 = repaint, 
 from idmvton.images.files import MAX_ASPECT, MAX_PIXELS, MIN_SIDE
 from idmvton.images.reading import ImageInput, load_image, load_mask
 from idmvton.images.tensors import (
+    bytes_tensor,
+    bytes_to_vae_tensor,
     clip_pixel_values,
     from_vae_tensor,
     mask_to_tensor,
@@ -24,6 +26,8 @@ __all__ = [
     "MIN_SIDE",
     "PROVENANCE_KEY",
     "ImageInput",
+    "bytes_tensor",
+    "bytes_to_vae_tensor",
     "check_output_path",
     "clip_pixel_values",
     "from_vae_tensor",

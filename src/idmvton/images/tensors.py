@@ -31,10 +31,26 @@ def to_vae_tensor(images: Sequence[Image.Image]) -> torch.Tensor:
     Raises:
         InputError: no pictures, different sizes, or not RGB.
     """
+    return bytes_to_vae_tensor(bytes_tensor(images))
+
+
+def bytes_tensor(images: Sequence[Image.Image]) -> torch.Tensor:
+    """Pictures as they are: uint8 (B, 3, H, W) in 0..255.
+
+    Args:
+        images: PIL RGB, all of one size.
+
+    Raises:
+        InputError: no pictures, different sizes, or not RGB.
+    """
     import torch
 
-    unit = _rgb_batch(images).astype(np.float32) / 255.0
-    return 2.0 * torch.from_numpy(unit).permute(0, 3, 1, 2).contiguous() - 1.0
+    return torch.from_numpy(_rgb_batch(images)).permute(0, 3, 1, 2).contiguous()
+
+
+def bytes_to_vae_tensor(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 0..255 -> float32 in [-1, 1], exactly ``x / 255 * 2 - 1`` in float32; any shape."""
+    return 2.0 * (pictures.float() / 255.0) - 1.0
 
 
 def from_vae_tensor(tensor: torch.Tensor) -> torch.Tensor:

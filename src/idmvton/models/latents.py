@@ -14,13 +14,14 @@ def encode_latents(vae: Any, images_BCHW: Tensor) -> Tensor:
     """Latents of pictures: the mode of the posterior, so that nothing is drawn.
 
     Args:
-        vae: ``AutoencoderKL``; it computes in its own precision and on its own device.
+        vae: ``AutoencoderKL``; it computes in its own precision, also under autocast, and on its own device.
         images_BCHW: float, RGB in [-1, 1].
 
     Returns:
         Float (B, C, h, w), multiplied by the VAE's scaling factor.
     """
-    posterior = vae.encode(images_BCHW.to(vae.dtype)).latent_dist
+    with _own_precision(images_BCHW):
+        posterior = vae.encode(images_BCHW.to(vae.dtype)).latent_dist
     return posterior.mode() * vae.config.scaling_factor
 
 
@@ -30,10 +31,16 @@ def decode_latents(vae: Any, latents_BChw: Tensor) -> Tensor:
     Where half precision overflows, a float32 copy of the VAE decodes again.
     """
     scaled = latents_BChw.float() / vae.config.scaling_factor
-    pictures: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
-    if vae.dtype is torch.float32 or torch.isfinite(pictures).all():
-        return pictures
-    return copy.deepcopy(vae).float().decode(scaled, return_dict=False)[0]
+    with _own_precision(latents_BChw):
+        pictures: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
+        if vae.dtype is torch.float32 or torch.isfinite(pictures).all():
+            return pictures
+        return copy.deepcopy(vae).float().decode(scaled, return_dict=False)[0]
+
+
+def _own_precision(tensor: Tensor) -> torch.autocast:
+    """Turns autocast off: in bfloat16, colours shift."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def vae_dtype(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:

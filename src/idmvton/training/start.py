@@ -1,0 +1,72 @@
+"""What the try-on training starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from idmvton.checkpoint import load_checkpoint, load_garment_net, load_part, load_training_parts
+from idmvton.errors import ConfigError
+from idmvton.training.initialise import new_components, new_resampler, tryon_net_from
+from idmvton.training.options import (
+    ClipOptions,
+    DataOptions,
+    ImagePromptOptions,
+    NoiseOptions,
+    TryonOptions,
+    UnetOptions,
+    VaeOptions,
+)
+from idmvton.training.recipe import Recipe
+from idmvton.training.sources import Captioned
+
+_SHARED = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+
+
+def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
+    """The parts of a pipeline, float32, as ``[tryon] init`` says.
+
+    Raises:
+        ConfigError: a folder that is needed was not named.
+        WeightsError: a folder that is missing or does not fit.
+    """
+    options = recipe.section(TryonOptions)
+    if options.init == "checkpoint":
+        return load_checkpoint(_named(options, "checkpoint"), variant=options.variant)
+    if options.init == "random":
+        return new_components(
+            recipe.section(VaeOptions),
+            recipe.section(ClipOptions),
+            recipe.section(UnetOptions),
+            recipe.section(ImagePromptOptions),
+            recipe.section(NoiseOptions),
+            captions=dataset.captions(),
+            height=recipe.section(DataOptions).height,
+        )
+    inpainting, garment, image_encoder = (
+        _named(options, name) for name in ("inpainting", "garment", "image_encoder")
+    )
+    if options.ip_adapter:
+        adapter = _named(options, "ip_adapter")
+        return load_training_parts(inpainting, garment, adapter, image_encoder, variant=options.variant)
+    parts = {name: load_part(inpainting / name, name, variant=options.variant) for name in _SHARED}
+    parts["image_encoder"] = load_part(image_encoder, "image_encoder")
+    unet = diffusers.UNet2DConditionModel.from_pretrained(inpainting / "unet", variant=options.variant)
+    resampler = new_resampler(
+        recipe.section(ImagePromptOptions),
+        clip_width=parts["image_encoder"].config.hidden_size,
+        text_width=unet.config.cross_attention_dim,
+    )
+    return parts | {
+        "unet": tryon_net_from(unet, resampler),
+        "unet_encoder": load_garment_net(garment / "unet", variant=options.variant),
+    }
+
+
+def _named(options: TryonOptions, name: str) -> Path:
+    value = getattr(options, name)
+    if not value:
+        raise ConfigError(f"tryon.{name} is not set", got=f"tryon.init = {options.init!r}", expected="a path")
+    return Path(value)

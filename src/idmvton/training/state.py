@@ -1,0 +1,108 @@
+"""States to resume from: written beside, renamed when complete, the newest few kept.
+
+A state holds what accelerate saves (weights, optimizer, the random states of python, numpy and torch in every process)
+and :class:`Progress`. The rate is a function of the step, and the order of the samples one of their numbers: neither
+has a state of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from idmvton.errors import ConfigError
+
+FOLDER: Final = "states"
+_PREFIX: Final = "step-"
+
+
+@dataclass
+class Progress:
+    """Where a training is, and what must not change when it goes on.
+
+    Attributes:
+        step: optimizer steps done.
+        consumed: samples seen; the sampler's position.
+        num_samples: of the data set.
+        batch_size, seed: of the recipe.
+        task: of the recipe.
+    """
+
+    num_samples: int
+    batch_size: int
+    seed: int
+    task: str
+    step: int = 0
+    consumed: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over the position.
+
+        Raises:
+            ConfigError: the state belongs to another training.
+        """
+        for name in ("task", "seed", "batch_size", "num_samples"):
+            if state[name] != getattr(self, name):
+                raise ConfigError(
+                    f"the saved training had another {name}",
+                    got=getattr(self, name),
+                    expected=state[name],
+                    fix="resume with the recipe and the data it was started with, or start anew in another folder",
+                )
+        self.step, self.consumed = state["step"], state["consumed"]
+
+
+def saved_states(run: Path) -> list[Path]:
+    """The complete states of a run, the oldest first."""
+    return sorted((run / FOLDER).glob(f"{_PREFIX}*"))
+
+
+def save_state(accelerator: Any, run: Path, step: int, keep: int) -> Path:
+    """Writes a state; all processes call this together.
+
+    Args:
+        accelerator: with the networks, the optimizer and the registered objects.
+        run: the run's folder.
+        step: optimizer steps done.
+        keep: how many states stay.
+
+    Returns:
+        The state's folder.
+    """
+    final = run / FOLDER / f"{_PREFIX}{step:08d}"
+    if final.exists():
+        return final
+    partial = final.with_name(f".{final.name}.part")
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        partial.rename(final)
+        for old in saved_states(run)[:-keep]:
+            shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+    return final
+
+
+def resume(accelerator: Any, run: Path) -> Path:
+    """Loads the newest state.
+
+    Raises:
+        ConfigError: there is none, or it belongs to another training.
+    """
+    states = saved_states(run)
+    if not states:
+        raise ConfigError(
+            "there is nothing to resume", got=run / FOLDER, expected="a saved state", fix="leave --resume out"
+        )
+    accelerator.load_state(str(states[-1]))
+    return states[-1]

@@ -1,0 +1,276 @@
+"""The paper's task: TryonNet and its image-prompt layers learn to repaint people in garments (sections 3 and 4.1).
+
+GarmentNet, the VAE and the encoders are frozen. Conditions come from the code that inference runs, and a dropped
+condition is exactly what the unconditional half of guidance sees.
+
+Shape legend: B rows of the batch, U rows without a garment, C latent channels, h and w latent pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from idmvton.checkpoint import POLICIES, save_checkpoint
+from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
+from idmvton.data.sample import TryOnSample
+from idmvton.garment_encoding import GarmentEncoder
+from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
+from idmvton.models.attention import CONTEXT, AttentionContext
+from idmvton.models.latents import encode_latents
+from idmvton.models.tryon_net import TryonNet
+from idmvton.pipeline import TryOnPipeline
+from idmvton.training.batches import Batch
+from idmvton.training.diffusion import Diffusion
+from idmvton.training.lora import add_adapters, without_adapters
+from idmvton.training.masks import vary_mask
+from idmvton.training.options import DataOptions, LoraOptions, MaskOptions, TrainOptions, TryonOptions, ValidationOptions
+from idmvton.training.recipe import Recipe
+from idmvton.training.sheets import greyed, sheet
+from idmvton.training.start import start_components
+from idmvton.training.tasks.base import Loss
+from idmvton.training.sources import Captioned
+from idmvton.types import Size
+
+
+class TryonStep(nn.Module):
+    """What is wrapped for training: the resampler and TryonNet in one forward pass."""
+
+    def __init__(self, unet: TryonNet) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(
+        self,
+        channels: Tensor,
+        timesteps: Tensor,
+        text: Tensor,
+        added: Mapping[str, Tensor],
+        clip_hidden_states: Tensor,
+        garment: Mapping[str, Tensor],
+        num_zero_garment: int,
+    ) -> Tensor:
+        """The prediction.
+
+        Args:
+            channels: float (B, 3C + 1, h, w), from :func:`idmvton.conditioning.tryon_input`.
+            timesteps: int64 (B,).
+            text: float (B, T, C), prompt embeddings.
+            added: ``text_embeds`` and ``time_ids``.
+            clip_hidden_states: float (B, patches + 1, width).
+            garment: layer name -> features of the garments of the rows from U on.
+            num_zero_garment: U, the leading rows without a garment.
+
+        Returns:
+            float (B, C, h, w).
+        """
+        context = AttentionContext(garment=garment, num_zero_garment=num_zero_garment)
+        return self.unet(
+            channels,
+            timesteps,
+            encoder_hidden_states=(text, [self.unet.image_tokens(clip_hidden_states)]),
+            added_cond_kwargs=dict(added),
+            cross_attention_kwargs={CONTEXT: context},
+            return_dict=False,
+        )[0]
+
+
+class Tryon:
+    """See the module; built from the sections of a recipe.
+
+    Args:
+        recipe: with the sections of this task.
+        dataset: the training samples, for the captions that new tokenizers learn from.
+
+    Raises:
+        WeightsError: parts that are missing or do not fit.
+        ConfigError: options that do not fit the parts.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Captioned) -> None:
+        self.options = recipe.section(TryonOptions)
+        self.masks = recipe.section(MaskOptions)
+        self.validation = recipe.section(ValidationOptions)
+        data = recipe.section(DataOptions)
+        self.size = Size(data.height, data.width)
+        components = start_components(recipe, dataset)
+        policy = self.options.garment_timestep
+        components |= {
+            "garment_timestep": "each_step" if policy is None else policy,
+            "time_ids": self.options.time_ids,
+        }
+        self.pipe = TryOnPipeline(**components)
+        self.pipe.set_progress_bar_config(disable=True)
+        self.pipe.garment_cache.max_bytes = self.pipe.feature_cache.max_bytes = 0
+        self.pipe.working_size(*self.size)
+        self.unet: TryonNet = self.pipe.unet
+        self.garment_net = self.pipe.unet_encoder
+        self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
+        self.num_timesteps = self.diffusion.num_timesteps
+        self.encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder)
+        self.frozen = (*self.encoders, self.garment_net)
+        for part in self.frozen:
+            part.requires_grad_(False).eval()
+        train = recipe.section(TrainOptions)
+        if train.precision == "bfloat16":
+            for part in self.frozen[1:]:  # the VAE stays float32
+                part.to(torch.bfloat16)
+        self.unet.requires_grad_(True).train()
+        self.lora = recipe.section(LoraOptions)
+        if self.lora.rank:
+            add_adapters(self.unet, self.lora)
+        if train.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        self.model: nn.Module = TryonStep(self.unet)
+        self._unconditional: Any = None
+
+    # ------------------------------------------------------------------------------------------ in workers
+
+    def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
+        """Pictures as bytes, the mask, CLIP's pixels, and the phrase [V]."""
+        pictures = bytes_tensor([sample.person, sample.garment, sample.densepose])
+        return {
+            "person": pictures[0],
+            "garment": pictures[1],
+            "densepose": pictures[2],
+            "mask": mask_to_tensor([vary_mask(sample.mask, rng, self.masks)])[0],
+            "clip_pixels": clip_pixel_values([sample.garment], self.pipe.image_encoder.config.image_size)[0],
+            "caption": sample.caption,
+        }
+
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """Noise, timestep, and which conditions are dropped."""
+        options, factor = self.options, self.pipe.vae_scale_factor
+        shape = (self.pipe.vae.config.latent_channels, self.size.height // factor, self.size.width // factor)
+        everything, text, image_prompt, garment = rng.random(4)
+        dropped_all = everything < options.drop_all
+        return {
+            "timestep": int(rng.integers(self.num_timesteps)),
+            "drop_text": bool(dropped_all or text < options.drop_text),
+            "drop_image_prompt": bool(dropped_all or image_prompt < options.drop_image_prompt),
+            "drop_garment": bool(dropped_all or garment < options.drop_garment),
+            "noise": rng.standard_normal(shape, np.float32),
+        }
+
+    # ------------------------------------------------------------------------------------------ the loss
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Batch:
+        """Latents and embeddings, by the code of the pipeline."""
+        pictures = {name: bytes_to_vae_tensor(batch[name]) for name in ("person", "garment", "densepose")}
+        person = encode_person(
+            self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32
+        )
+        garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
+        return {
+            "latents": encode_latents(self.pipe.vae, pictures["person"]),
+            "latent_mask": person.mask,
+            "masked_latents": person.masked_latents,
+            "densepose_latents": person.densepose_latents,
+            "garment_latents": garment.latents.float(),
+            "garment_text": garment.garment_text.float(),
+            "text": garment.prompt.text.float(),
+            "pooled": garment.prompt.pooled.float(),
+            "clip_hidden_states": garment.prompt.clip_hidden_states.float(),
+        }
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """The error of the prediction, on rows sorted so that those without a garment come first."""
+        order = torch.argsort(batch["drop_garment"].int(), descending=True, stable=True)
+        rows = {name: value[order] for name, value in batch.items() if isinstance(value, Tensor)}
+        num_dropped = int(rows["drop_garment"].sum())
+        noisy = self.diffusion.add_noise(rows["latents"], rows["noise"], rows["timestep"])
+        person = PersonConditions(rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"])
+        text, pooled, clip_hidden_states = self._prompts(rows)
+        time_ids = make_time_ids(self.size, self.options.time_ids).to(noisy.device)
+        prediction = model(
+            tryon_input(noisy, person),
+            rows["timestep"],
+            text,
+            {"text_embeds": pooled, "time_ids": time_ids.expand(len(noisy), -1)},
+            clip_hidden_states,
+            self._garment_features(rows, num_dropped),
+            num_dropped,
+        )
+        weight = self.options.masked_region_weight
+        where = None if weight == 1 else 1 + (weight - 1) * rows["latent_mask"]
+        losses = self.diffusion.loss(prediction, rows["latents"], rows["noise"], rows["timestep"], where)
+        return Loss(losses, rows["timestep"])
+
+    def _prompts(self, rows: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Text, pooled text and CLIP states; dropped ones are those of the unconditional half at inference."""
+        unconditional = self.unconditional()
+        no_text, no_image = rows["drop_text"], rows["drop_image_prompt"]
+        return (
+            torch.where(no_text[:, None, None], unconditional["text"], rows["text"]),
+            torch.where(no_text[:, None], unconditional["pooled"], rows["pooled"]),
+            torch.where(no_image[:, None, None], unconditional["clip_hidden_states"], rows["clip_hidden_states"]),
+        )
+
+    @torch.no_grad()
+    def unconditional(self) -> Batch:
+        """The conditions of the unconditional half, one row each; computed once."""
+        if self._unconditional is None:
+            found = GarmentEncoder(self.pipe).encode_unconditional(self.options.negative_prompt)
+            self._unconditional = {
+                "text": found.text.float(),
+                "pooled": found.pooled.float(),
+                "clip_hidden_states": found.clip_hidden_states.float(),
+            }
+        return self._unconditional
+
+    @torch.no_grad()
+    def _garment_features(self, rows: Batch, num_dropped: int) -> dict[str, Tensor]:
+        """GarmentNet's features for the rows that have a garment; where none has, of one, for the count of tokens."""
+        first = min(num_dropped, len(rows["timestep"]) - 1)
+        policy, dtype = self.options.garment_timestep, self.garment_net.dtype
+        timesteps = rows["timestep"][first:]
+        timesteps = timesteps if policy is None else torch.full_like(timesteps, policy)
+        features = self.garment_net(
+            rows["garment_latents"][first:].to(dtype), timesteps, rows["garment_text"][first:].to(dtype)
+        )
+        return {name: tokens.float() for name, tokens in features.tokens.items()}
+
+    # ------------------------------------------------------------------------------------------ results
+
+    @torch.no_grad()
+    def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
+        """Person, garment, what is repainted, and the result; one row a sample."""
+        self.unet.eval()
+        result = self.pipe(
+            person=[each.person for each in samples],
+            garment=[each.garment for each in samples],
+            mask=[each.mask for each in samples],
+            densepose=[each.densepose for each in samples],
+            caption=[each.caption for each in samples],
+            num_inference_steps=self.validation.num_inference_steps,
+            guidance_scale=self.validation.guidance_scale,
+            negative_prompt=self.options.negative_prompt,
+            seed=[self.validation.seed + row for row in range(len(samples))],
+            height=self.size.height,
+            width=self.size.width,
+            feather=0,
+        )
+        self.unet.train()
+        return sheet(
+            [
+                [each.person, each.garment, greyed(each.person, each.mask), picture]
+                for each, picture in zip(samples, result.images, strict=True)
+            ]
+        )
+
+    def measure(self, samples: Sequence[TryOnSample]) -> dict[str, float]:
+        """Nothing beyond the loss."""
+        return {}
+
+    def export(self, folder: Path) -> None:
+        """The complete checkpoint, in float32; adapters are merged, and also written by themselves."""
+        policies = {name: self.pipe.config[name] for name in POLICIES}
+        with without_adapters(self.unet, folder.parent / "adapters" if self.lora.rank else None) as unet:
+            save_checkpoint(self.pipe.components | {"unet": unet} | policies, folder)

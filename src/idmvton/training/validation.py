@@ -1,0 +1,81 @@
+"""Validation on fixed samples with fixed noise."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+
+from idmvton.data.sample import TryOnSample
+from idmvton.training.batches import Batch, Ticket, collate, to_device
+from idmvton.training.options import DataOptions, ValidationOptions
+from idmvton.training.recipe import Recipe
+from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
+from idmvton.training.tasks.base import Task
+
+_BATCH = 8
+
+
+class Validation:
+    """Losses and pictures of the first samples of a split, not varied, always with the same draws.
+
+    Args:
+        recipe: with the sections ``data`` and ``validation``.
+        task: what is validated.
+        device: where it computes.
+    """
+
+    def __init__(self, recipe: Recipe, task: Task, device: torch.device) -> None:
+        self.data, self.options = recipe.section(DataOptions), recipe.section(ValidationOptions)
+        self.task, self.device = task, device
+
+    @functools.cached_property
+    def samples(self) -> Sequence[TryOnSample]:
+        """The samples, read once."""
+        wanted = max(self.options.num_samples, self.options.num_losses)
+        dataset = open_source(self.data, self.options.split, wanted)
+        return [dataset[index] for index in range(len(dataset))]
+
+    @functools.cached_property
+    def _batches(self) -> list[Batch]:
+        """What the losses need, encoded once and kept in the machine's memory."""
+        fetcher = Fetcher(Listed(self.samples), self.task, NO_CHANGE, self.options.seed)
+        tickets = [Ticket(index, index, 0) for index in range(min(self.options.num_losses, len(self.samples)))]
+        kept = []
+        for start in range(0, len(tickets), _BATCH):
+            contents = to_device(collate([fetcher(ticket) for ticket in tickets[start : start + _BATCH]]), self.device)
+            kept.append(to_device(contents | self.task.encode(contents), torch.device("cpu")))
+        return kept
+
+    @torch.no_grad()
+    def losses(self) -> dict[str, float]:
+        """The mean loss."""
+        model = self.task.model
+        model.eval()
+        losses = [self.task.loss(model, to_device(batch, self.device)).per_sample for batch in self._batches]
+        model.train()
+        return {"validation_loss": float(torch.cat(losses).mean())}
+
+    def figures(self) -> dict[str, float]:
+        """What else the task measures."""
+        return self.task.measure(self.samples)
+
+    def picture(self) -> Image.Image | None:
+        """A sheet of pictures; None where the task shows none."""
+        return self.task.pictures(self.samples[: self.options.num_samples])
+
+
+class Listed:
+    """Samples in memory as a data set."""
+
+    def __init__(self, samples: Sequence[TryOnSample]) -> None:
+        self.samples = samples
+        self.names = [sample.name for sample in samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> TryOnSample:
+        return self.samples[index]
