@@ -53,7 +53,7 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
         help=help_text,
         min=option.minimum,
         max=option.maximum,
-        rich_help_panel={"TryOnOptions": "Try-on", "ModelOptions": "Model"}.get(panel),
+        rich_help_panel={"TryOnOptions": "Try-on", "PrepareOptions": "Preparation", "ModelOptions": "Model"}.get(panel),
         show_default=option.default is not None,
     )
     return inspect.Parameter(
