@@ -198,6 +198,20 @@ class Framing:
         _check_mask(mask, self.photo)
         return _any_along(_any_along(mask, 0, self.rows), 1, self.columns)
 
+    def then(self, inner: Framing) -> Framing:
+        """Photo -> working picture of ``inner``, which frames this one's working picture; to whole photo pixels.
+
+        Raises:
+            InputError: ``inner`` does not start from this working size.
+        """
+        if inner.photo != self.size:
+            raise InputError("the framings do not follow each other", got=inner.photo, expected=self.size)
+        across, down = self.columns, self.rows
+        left, top, right, bottom = inner.box
+        x = [round(across.start + edge * across.scale) for edge in (left, right)]
+        y = [round(down.start + edge * down.scale) for edge in (top, bottom)]
+        return Framing(self.photo, (x[0], y[0], x[1], y[1]), inner.size)
+
     def invert_labels(self, labels: NDArray[AnyKind]) -> NDArray[AnyKind]:
         """A mask or label map in photo pixels, by nearest neighbour: no new values.
 

@@ -209,8 +209,8 @@ class TryOnPipeline(DiffusionPipeline):
         self,
         person: Any,
         garment: Any,
-        mask: Any,
-        densepose: Any,
+        mask: Any = None,
+        densepose: Any = None,
         caption: str | Sequence[str] | None = None,
         *,
         num_inference_steps: int = DEFAULTS.num_inference_steps,
@@ -237,10 +237,10 @@ class TryOnPipeline(DiffusionPipeline):
         The other options are described in :class:`idmvton.options.TryOnOptions`.
 
         Args:
-            person: the photo of a person, of any size.
+            person: the photo of a person, of any size, or an :class:`idmvton.prepare.Prepared`.
             garment: the picture of a garment, of any size.
-            mask: what to repaint: white (True, 255) on black, of the photo's size.
-            densepose: the body map, RGB, of the photo's size.
+            mask: what to repaint: white (True, 255) on black, of the photo's size. A prepared person needs none.
+            densepose: the body map, RGB, of the photo's size; likewise.
             caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
             seed: equal seeds give equal pictures, alone or in a batch.
             generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import typer
@@ -93,3 +94,24 @@ def reports_errors(command: Command) -> Command:
 def print_json(content: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(content, indent=2))
+
+
+@contextlib.contextmanager
+def told_what_stays() -> Iterator[None]:
+    """Ctrl-C in a command that goes on where it stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted: what was made is kept, run the same command again to go on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error that counts samples."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

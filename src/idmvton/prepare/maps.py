@@ -47,7 +47,7 @@ def frame_pose(pose: Pose, framing: Framing) -> Pose:
     outline = pose.segmentation
     if outline is not None:
         grey = Image.fromarray(np.rint(outline * 255).astype(np.uint8))
-        outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK), np.float32) / 255
+        outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK)).astype(np.float32) / np.float32(255)
     return dataclasses.replace(pose, landmarks=framing.to_working(pose.landmarks), segmentation=outline)
 
 
@@ -144,9 +144,7 @@ class GivenMaps:
         """The maps at the framing's size."""
         return GivenMaps(
             mask=None if self.mask is None else framing.apply_mask(self.mask),
-            densepose=None
-            if self.densepose is None
-            else framing.apply(self.densepose, resample="labels", fill=BLACK),
+            densepose=None if self.densepose is None else framing.apply(self.densepose, resample="labels", fill=BLACK),
             labels=None if self.labels is None else frame_labels(self.labels, framing),
             keypoints=None if self.keypoints is None else frame_keypoints(self.keypoints, framing),
             sources=self.sources,

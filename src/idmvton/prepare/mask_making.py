@@ -63,9 +63,7 @@ def auto_arm_width(keypoints: NDArray[np.floating]) -> int:
     return _ARM_WIDTH_FULL if seen else _ARM_WIDTH_HALF
 
 
-def complete_labels(
-    labels: NDArray[np.uint8], silhouette: NDArray[np.uint8], category: Category
-) -> NDArray[np.uint8]:
+def complete_labels(labels: NDArray[np.uint8], silhouette: NDArray[np.uint8], category: Category) -> NDArray[np.uint8]:
     """Gives the old garment what the parser left out.
 
     Two things are repaired. Pixels of the person without a label take the nearest label, within a short reach.

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
 from idmvton.prepare.category import CATEGORY_NAMES, choose_category
 from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
+from idmvton.prepare.interim import choose_person, frame_person
 from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask import Category
 from idmvton.prepare.mask_making import make_mask
@@ -34,6 +35,7 @@ from idmvton.types import Size
 
 DEFAULTS: Final = PrepareOptions()
 DETECTION_SIDE: Final = 2048  # pixels: people are looked for in a photo of at most this side
+GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +80,9 @@ class Preparer:
         outline: str | PersonSegmenter = DEFAULTS.outline_backend,
         parser: str | PersonParser = DEFAULTS.parser_backend,
     ) -> None:
-        for registry, chosen in ((POSE_BACKENDS, pose), (OUTLINE_BACKENDS, outline), (PARSER_BACKENDS, parser)):
-            registry.check(chosen)
+        POSE_BACKENDS.check(pose)
+        OUTLINE_BACKENDS.check(outline)
+        PARSER_BACKENDS.check(parser)
         self._pose, self._outline, self._parser = pose, outline, parser
 
     @property
@@ -100,7 +103,7 @@ class Preparer:
     def __call__(
         self,
         person: ImageInput,
-        garment: ImageInput | None = None,
+        garment: ImageInput | GarmentPicture | None = None,
         *,
         given: Given | None = None,
         options: PrepareOptions = DEFAULTS,
@@ -109,7 +112,8 @@ class Preparer:
 
         Args:
             person: the photo, of any size.
-            garment: a product picture, or a photo of somebody who wears the garment.
+            garment: a product picture, a photo of somebody who wears the garment, or what :meth:`read_garment` made
+                of one.
             given: maps of the photo that need not be found.
             options: of these, the names of the backends are not looked at.
 
@@ -122,11 +126,15 @@ class Preparer:
         maps = self.read_person(person, given=given, number=options.person_number)
         timings, notes = dict(maps.timings), list(maps.warnings)
         picture = None
-        if garment is not None:
+        if isinstance(garment, GarmentPicture):
+            picture = garment
+        elif garment is not None:
             with _timed(timings, "garment"):
-                picture = self.read_garment(garment)
-            notes += picture.warnings
-        category, about = choose_category(options.category, picture, maps.labels, maps.keypoints)
+                picture = self.read_garment(garment, category=options.category)
+        notes += picture.warnings if picture else ()
+        category, about = choose_category(
+            options.category, picture.category if picture else None, maps.labels, maps.keypoints
+        )
         notes += about
         sources = dict(maps.sources)
         with _timed(timings, "mask"):
@@ -206,22 +214,27 @@ class Preparer:
             timings=timings,
         )
 
-    def read_garment(self, garment: ImageInput) -> GarmentPicture:
+    def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
         """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
+
+        Args:
+            garment: a product picture, or a photo of somebody who wears the garment.
+            category: of a worn garment, which one is meant.
 
         Raises:
             InputError: a picture that cannot be used.
             PreparationError: no garment in it.
         """
-        return prepare_garment(load_image(garment, what="garment"), self._worn)
+        photo = _shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
+        return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
 
     def _find(self, photo: Image.Image, maps: GivenMaps, number: int) -> tuple[Pose, tuple[str, ...]]:
         """The person, in pixels of the photo, and what the caller should know."""
         if maps.keypoints is not None:
             return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"]), ()
-        small, scale = _reduced(photo)
-        pose, notes = choose_person(self.pose(small), small, number)
-        return _enlarged(pose, scale, photo.size), notes
+        small = _shrunk(photo, DETECTION_SIDE)
+        pose, notes = choose_person(self.pose(np.asarray(small)), np.asarray(small), number)
+        return _enlarged(pose, max(photo.size) / max(small.size), photo.size), notes
 
     def _outlined(
         self, pixels: Photo, pose: Pose, maps: GivenMaps, needs_parser: bool
@@ -250,13 +263,8 @@ class Preparer:
             )
         return labels, densepose
 
-    def _worn(self, photo: Image.Image) -> tuple[Pose, Parsing] | None:
-        """The wearer in a garment photo; ``None`` where nobody is."""
-        pixels = np.asarray(photo)
-        people = self.pose(pixels)
-        if not people:
-            return None
-        return people[0], self.parser(pixels, people[0], self.outline(pixels, people[0]))
+    def _parse(self, pixels: Photo, pose: Pose) -> Parsing:
+        return self.parser(pixels, pose, self.outline(pixels, pose))
 
 
 @functools.lru_cache(maxsize=4)
@@ -324,14 +332,12 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     timings[stage] = time.perf_counter() - start
 
 
-def _reduced(photo: Image.Image) -> tuple[Photo, float]:
-    """The photo at a size to look for people in, and photo pixels per pixel of that."""
-    longest = max(photo.size)
-    if longest <= DETECTION_SIDE:
-        return np.asarray(photo), 1.0
-    scale = longest / DETECTION_SIDE
-    small = photo.resize((round(photo.width / scale), round(photo.height / scale)), Image.Resampling.BOX)
-    return np.asarray(small), scale
+def _shrunk(photo: Image.Image, side: int) -> Image.Image:
+    """The photo with sides of at most ``side`` pixels."""
+    scale = max(photo.size) / side
+    if scale <= 1:
+        return photo
+    return photo.resize((round(photo.width / scale), round(photo.height / scale)), Image.Resampling.BOX)
 
 
 def _enlarged(pose: Pose, scale: float, size: tuple[int, int]) -> Pose:
