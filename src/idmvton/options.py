@@ -238,8 +238,8 @@ class PrepareOptions(Options):
         unit="pixels of a picture 512 high",
     )
     pose_backend: str = option("blazepose", "Which backend finds people and their joints.")
-    outline_backend: str = option("blazepose", "Which backend outlines the person.")
-    parser_backend: str = option("embedded", "Which backend tells clothes, skin and body parts.")
+    outline_backend: str = option("blazepose+edges", "Which backend outlines the person.")
+    parser_backend: str = option("studio-net", "Which backend tells clothes, skin and body parts.")
 
 
 @dataclass(frozen=True, slots=True)

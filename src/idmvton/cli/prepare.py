@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,10 +22,11 @@ from idmvton.cli.shared import (
     with_options,
 )
 from idmvton.errors import ConfigError
-from idmvton.options import PrepareOptions
+from idmvton.options import CategoryChoice, PrepareOptions
 
 if TYPE_CHECKING:
     from idmvton.prepare import Given, Prepared
+    from idmvton.prepare.garment import GarmentPicture
     from idmvton.prepare.many import Report
 
 MaskFile = Annotated[
@@ -96,6 +98,16 @@ def run_preparation(
         return preparer_for(options)(person, garment, given=given, options=options)
 
 
+def run_garment(garment: Path, category: CategoryChoice, options: PrepareOptions, *, quiet: bool) -> GarmentPicture:
+    """Prepares the photo of a garment; of a worn one, the clothes of ``category``."""
+    from rich.console import Console
+
+    with Console(stderr=True, quiet=quiet).status("preparing"):
+        from idmvton.prepare.preparing import preparer_for
+
+        return preparer_for(options).read_garment(garment, category=category)
+
+
 def _tell(prepared: Prepared, output: Path, seconds: float, as_json: bool) -> None:
     if as_json:
         print_json(
@@ -119,7 +131,7 @@ def _tell(prepared: Prepared, output: Path, seconds: float, as_json: bool) -> No
     )
 
 
-def tell_warnings(notes: tuple[str, ...]) -> None:
+def tell_warnings(notes: Iterable[str]) -> None:
     """Prints what the caller should know on standard error."""
     for note in notes:
         err.print("[yellow]warning:[/] " + escape(note), soft_wrap=True)

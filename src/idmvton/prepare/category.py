@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +55,10 @@ def choose_category(
     if choice != "auto":
         if choice not in CATEGORY_NAMES:
             raise ConfigError("unknown category", got=repr(choice), expected="auto, " + ", ".join(CATEGORY_NAMES))
-        return CATEGORY_NAMES[choice], ()
+        return CATEGORY_NAMES[choice], mismatch_notes(CATEGORY_NAMES[choice], garment)
     legs = shows_legs(labels, keypoints)
     if garment is None:
-        dress, upper = (np.count_nonzero(labels == ATR_LABELS.index(name)) for name in ("dress", "upper_clothes"))
+        dress, upper = (int((labels == ATR_LABELS.index(name)).sum()) for name in ("dress", "upper_clothes"))
         return ("dresses" if legs and dress > upper else "upper_body"), ()
     if garment == "dresses" and not legs:
         note = "the garment looks like a dress, but the photo ends above the legs: the upper body is exchanged"
@@ -66,12 +66,24 @@ def choose_category(
     return garment, ()
 
 
+def mismatch_notes(category: Category, garment: Category | None) -> tuple[str, ...]:
+    """A warning where trousers or skirts meet another category; tops and dresses are not told apart so surely."""
+    if garment is None or category == garment or "lower_body" not in (category, garment):
+        return ()
+    return (f"the garment looks like {word_of(garment)}, but {word_of(category)} is exchanged",)
+
+
+def word_of(category: Category) -> str:
+    """The short word for a category: upper, lower or dress."""
+    return next(word for word, name in CATEGORY_NAMES.items() if name == category)
+
+
 def shows_legs(labels: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> bool:
     """Whether the photo goes on below the waist."""
     if np.any(keypoints[_KNEES_AND_ANKLES] > 0):
         return True
     below = np.isin(labels, [ATR_LABELS.index(name) for name in _BELOW_WAIST])
-    return bool(below.sum() > _LEGS_SHARE * max(np.count_nonzero(labels), 1))
+    return bool(below.sum() > _LEGS_SHARE * max(int((labels > 0).sum()), 1))
 
 
 def category_of_labels(labels: NDArray[np.uint8]) -> Category:
@@ -81,12 +93,12 @@ def category_of_labels(labels: NDArray[np.uint8]) -> Category:
         labels: uint8 (H, W), the wearer's.
     """
     area = {name: int(np.count_nonzero(labels == number)) for number, name in enumerate(ATR_LABELS)}
-    candidates: dict[Category, int] = {
+    areas: dict[Category, int] = {
         "upper_body": area["upper_clothes"],
         "lower_body": area["pants"] + area["skirt"],
         "dresses": area["dress"],
     }
-    return max(get_args(Category), key=lambda name: candidates[name])
+    return max(areas, key=lambda name: areas[name])
 
 
 def clothes_of(category: Category) -> tuple[str, ...]:

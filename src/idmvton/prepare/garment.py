@@ -49,7 +49,7 @@ class GarmentPicture:
     Attributes:
         image: RGB, 3:4.
         mask: bool (H, W) of its size, True on the garment.
-        category: what it is.
+        category: what it looks like; of a worn garment, what was asked for.
         kind: what the photo was.
         source: how it was found, in words.
         warnings: what the caller should know.
@@ -92,8 +92,7 @@ def prepare_garment(photo: Image.Image, choice: str, find_people: FindPeople, pa
         raise _no_garment(f"only {mask.mean():.1%} of the photo differs from its background")
     kind: Kind = "plain background" if background.is_plain else "busy background"
     white = onto_white(pixels, mask, background if background.is_plain else None) if not mask.all() else pixels
-    category = category_of_outline(mask) if choice == "auto" else CATEGORY_NAMES[choice]
-    return _framed(white, mask, category, kind, "border colour + GrabCut", notes)
+    return _framed(white, mask, category_of_outline(mask), kind, "border colour + GrabCut", notes)
 
 
 def find_wearer(pixels: Photo, foreground: Mask, find_people: FindPeople) -> Pose | None:

@@ -20,7 +20,7 @@ from idmvton.errors import PreparationError
 from idmvton.framing import Framing
 from idmvton.images import ImageInput, load_image
 from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
-from idmvton.prepare.category import CATEGORY_NAMES, choose_category
+from idmvton.prepare.category import choose_category, word_of
 from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.interim import choose_person, frame_person
@@ -143,7 +143,7 @@ class Preparer:
                 mask = make_mask(maps.labels, maps.silhouette, maps.keypoints, category, options)
                 sources["mask"] = "rules of idmvton.prepare.mask"
         if not mask.any():
-            raise _nothing_to_repaint(category, maps.labels)
+            raise _nothing_to_repaint(category)
         return Prepared(
             photo=maps.photo,
             framing=maps.framing,
@@ -348,11 +348,10 @@ def _enlarged(pose: Pose, scale: float, size: tuple[int, int]) -> Pose:
     return dataclasses.replace(pose, landmarks=pose.landmarks * np.float32(scale), segmentation=outline)
 
 
-def _nothing_to_repaint(category: Category, labels: NDArray[np.uint8]) -> PreparationError:
-    words = next(word for word, name in CATEGORY_NAMES.items() if name == category)
+def _nothing_to_repaint(category: Category) -> PreparationError:
     return PreparationError(
         "there is nothing to repaint",
-        got=f"category {words}, and no such garment on the person",
+        got=f"category {word_of(category)}, and no such garment on the person",
         expected="a person who wears what is to be exchanged",
         fix="choose another --category, or draw the mask yourself (--mask)",
     )

@@ -84,6 +84,27 @@ class Registry(Generic[Backend]):
             return self._loaded[chosen]
 
 
+def _blazepose() -> PoseEstimator:
+    from idmvton.prepare.pose import BlazePose
+
+    return BlazePose()
+
+
+def _edges() -> PersonSegmenter:
+    from idmvton.prepare.silhouette import EdgeSegmenter
+
+    return EdgeSegmenter()
+
+
+def _studio_net() -> PersonParser:
+    from idmvton.prepare.parsing.studio_net import StudioNet
+
+    return StudioNet()
+
+
 POSE_BACKENDS: Registry[PoseEstimator] = Registry("pose backend")
+POSE_BACKENDS.register("blazepose", _blazepose, "BlazePose's networks on LiteRT")
 OUTLINE_BACKENDS: Registry[PersonSegmenter] = Registry("outline backend")
+OUTLINE_BACKENDS.register("blazepose+edges", _edges, "BlazePose's rough outline, moved to the photo's edges")
 PARSER_BACKENDS: Registry[PersonParser] = Registry("parser backend")
+PARSER_BACKENDS.register("studio-net", _studio_net, "a small network, trained on rendered people")

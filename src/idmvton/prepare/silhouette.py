@@ -105,9 +105,7 @@ def _trimap(soft: Floats, points: NDArray[np.floating[Any]], visibility: Floats,
     return trimap
 
 
-def _skeleton(
-    points: NDArray[np.floating[Any]], visibility: Floats, torso: float, shape: tuple[int, ...]
-) -> Mask:
+def _skeleton(points: NDArray[np.floating[Any]], visibility: Floats, torso: float, shape: tuple[int, ...]) -> Mask:
     """What surely lies inside the body: thin lines along the visible bones, and the trunk between them."""
     canvas = np.zeros(shape, np.uint8)
     places = np.clip(np.rint(points), -10_000, 10_000).astype(np.int32)
