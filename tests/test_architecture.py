@@ -14,7 +14,7 @@ LAYERS = [
     {"images", "framing", "weights", "devices", "schedulers"},
     {"clock", "garment_cache"},
     {"prepare", "models"},
-    {"data", "conditioning", "inputs", "warping"},
+    {"data", "conditioning", "inputs", "warping", "checkpoint_parts"},
     {"checkpoint", "garment_encoding"},
     {"denoising", "outputs"},
     {"pipeline", "captioning"},

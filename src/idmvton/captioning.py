@@ -18,7 +18,7 @@ import transformers
 from PIL import Image
 from torch import Tensor
 
-from idmvton.checkpoint import load_part, quiet_transformers
+from idmvton.checkpoint_parts import load_part, quiet_transformers
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import clip_pixel_values
 from idmvton.prepare.caption import (

@@ -8,40 +8,36 @@ A checkpoint folder holds ``unet`` (TryonNet with the image-prompt layers), ``un
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-import transformers
 from torch import Tensor, nn
 
+from idmvton.checkpoint_parts import (
+    LIBRARY_CLASSES,
+    UNET_STEM,
+    WARP_NET,
+    load_part,
+    quiet_transformers,
+    read_config,
+    refuse_misfits,
+)
 from idmvton.errors import WeightsError
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import build_resampler, from_published, to_published
-from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
-from idmvton.models.warp_net import WarpNet
-from idmvton.weights import check_file, find_weights, read_tensors, write_tensors
+from idmvton.weights import find_weights, read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
 
-UNET_STEM = "diffusion_pytorch_model"
 RESAMPLER = "encoder_hid_proj."
-LIBRARY_CLASSES = {
-    "vae": diffusers.AutoencoderKL,
-    "text_encoder": transformers.CLIPTextModel,
-    "text_encoder_2": transformers.CLIPTextModelWithProjection,
-    "image_encoder": transformers.CLIPVisionModelWithProjection,
-}
-WARP_NET = "warp_net"
-DIFFUSERS_PARTS = ("vae", WARP_NET)
 POLICIES = ("garment_timestep", "time_ids")
 FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "unet_encoder")
 
@@ -69,15 +65,15 @@ def load_checkpoint(
         WeightsError: something is missing, damaged or does not fit.
     """
     parts = _find_parts(Path(folder), Path(base) if base else None)
-    index = _read_config(Path(folder), "model_index.json") if (Path(folder) / "model_index.json").exists() else {}
+    index = read_config(Path(folder), "model_index.json") if (Path(folder) / "model_index.json").exists() else {}
     components: dict[str, Any] = {
         "unet": load_tryon_net(parts["unet"], dtype=dtype, variant=variant),
         "unet_encoder": load_garment_net(parts["unet_encoder"], dtype=dtype, variant=variant),
         **_load_library_parts(parts, dtype=dtype, variant=variant),
-        "image_encoder": _load_library_part(parts["image_encoder"], "image_encoder", dtype, variant),
+        "image_encoder": load_part(parts["image_encoder"], "image_encoder", dtype=dtype, variant=variant),
     }
     if (Path(folder) / WARP_NET).is_dir():
-        components[WARP_NET] = _load_library_part(Path(folder) / WARP_NET, WARP_NET, torch.float32, variant)
+        components[WARP_NET] = load_part(Path(folder) / WARP_NET, WARP_NET, variant=variant)
     return components | {name: index[name] for name in POLICIES if name in index}
 
 
@@ -112,7 +108,7 @@ def load_training_parts(
     resampler = _below("image_proj.", adapter)
     attention = _below("ip_adapter.", adapter)
 
-    net = _build_tryon_net(_read_config(inpainting / "unet"), resampler)
+    net = _build_tryon_net(read_config(inpainting / "unet"), resampler)
     names = ip_adapter_names(net)
     tensors = _read_folder(inpainting / "unet", UNET_STEM, dtype, variant)
     tensors |= {RESAMPLER + name: tensor for name, tensor in resampler.items()}
@@ -123,14 +119,14 @@ def load_training_parts(
         "unet": net.eval(),
         "unet_encoder": load_garment_net(garment / "unet", dtype=dtype, variant=variant),
         **_load_library_parts({name: inpainting / name for name in FOLDERS}, dtype=dtype, variant=variant),
-        "image_encoder": _load_library_part(image_encoder, "image_encoder", dtype, None),
+        "image_encoder": load_part(image_encoder, "image_encoder", dtype=dtype),
     }
 
 
 def load_tryon_net(folder: Path, *, dtype: torch.dtype = torch.float32, variant: str | None = None) -> TryonNet:
     """Loads TryonNet with its image-prompt layers from a ``unet`` folder."""
     tensors = _read_folder(folder, UNET_STEM, dtype, variant)
-    net = _build_tryon_net(_read_config(folder), _below(RESAMPLER, tensors))
+    net = _build_tryon_net(read_config(folder), _below(RESAMPLER, tensors))
     _load_strict(net, _rename_resampler(tensors, from_published), f"TryonNet in {folder}")
     return net.eval()
 
@@ -146,7 +142,7 @@ def load_garment_net(folder: Path, *, dtype: torch.dtype = torch.float32, varian
         del tensors[name]
     if unused:
         logger.info("%s: %d unused add_embedding tensors left out", folder, len(unused))
-    net = _build_garment_net(_read_config(folder))
+    net = _build_garment_net(read_config(folder))
     _load_strict(net, tensors, f"GarmentNet in {folder}")
     return net.eval()
 
@@ -249,7 +245,7 @@ def _load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) ->
         for name in expected
         if name in both and tensors[name].shape != expected[name].shape
     ]
-    _report(
+    refuse_misfits(
         what,
         {
             "missing": [name for name in expected if name not in both],
@@ -260,24 +256,6 @@ def _load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) ->
     module.load_state_dict(tensors, strict=True, assign=True)
 
 
-def _report(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
-    """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
-    lines = []
-    for kind, names in faults.items():
-        names = sorted(names)
-        if names:
-            lines.append(f"{len(names)} tensors {kind}:")
-            lines += [f"  {name}" for name in names[: limit - 1]]
-            lines += [f"  ... and {len(names) - limit + 1} more"] if len(names) >= limit else []
-    if lines:
-        raise WeightsError(
-            f"the weights do not fit {what}",
-            got="\n    ".join(lines),
-            expected="exactly the tensors of this architecture",
-            fix="check that config.json and the weights come from the same model",
-        )
-
-
 def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | None) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for path in find_weights(folder, stem, variant):
@@ -285,81 +263,10 @@ def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | Non
     return tensors
 
 
-def load_part(
-    folder: Path, name: str, *, dtype: torch.dtype = torch.float32, variant: str | None = None
-) -> Any:
-    """Loads one part that diffusers or transformers has: a network of :data:`LIBRARY_CLASSES`, tokenizer, scheduler.
-
-    Raises:
-        WeightsError: it is missing, damaged or does not fit.
-    """
-    if name == "scheduler":
-        return _load_scheduler(folder)
-    if name in LIBRARY_CLASSES or name == WARP_NET:
-        return _load_library_part(folder, name, dtype, variant)
-    try:
-        return transformers.CLIPTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read the tokenizer in {folder}", got=error) from error
-
-
 def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, variant: str | None) -> dict[str, Any]:
     """VAE, text encoders, tokenizers and scheduler."""
     names = ("vae", "text_encoder", "text_encoder_2", "scheduler", "tokenizer", "tokenizer_2")
     return {name: load_part(folders[name], name, dtype=dtype, variant=variant) for name in names}
-
-
-def _load_scheduler(folder: Path) -> Any:
-    name = _read_config(folder, "scheduler_config.json").get("_class_name")
-    scheduler_class: Any = getattr(diffusers, str(name), None)
-    is_scheduler = isinstance(scheduler_class, type) and issubclass(scheduler_class, diffusers.SchedulerMixin)
-    if not is_scheduler:
-        raise WeightsError(f"unknown scheduler in {folder}", got=repr(name), expected="a scheduler of diffusers")
-    return scheduler_class.from_pretrained(folder)
-
-
-def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:
-    """A network that diffusers or transformers loads, strictly."""
-    config = _read_config(folder)
-    if name == "vae":
-        dtype = vae_dtype(config, dtype)
-    stem = UNET_STEM if name in DIFFUSERS_PARTS else "model"
-    for path in find_weights(folder, stem, variant):
-        check_file(path)
-    dtype_keyword = "torch_dtype" if name in DIFFUSERS_PARTS else "dtype"
-    part_class: Any = WarpNet if name == WARP_NET else LIBRARY_CLASSES[name]
-    try:
-        with quiet_transformers():
-            module, info = part_class.from_pretrained(
-                folder,
-                output_loading_info=True,
-                variant=variant,
-                local_files_only=True,
-                **{dtype_keyword: dtype},
-            )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"cannot load {name} from {folder}", got=str(error)[:1000]) from error
-    _report(
-        f"{name} in {folder}",
-        {
-            "missing": info["missing_keys"],
-            "not known": [key for key in info["unexpected_keys"] if not key.endswith("position_ids")],
-            "of the wrong shape": map(str, info["mismatched_keys"]),
-        },
-    )
-    return module.eval()
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Without the progress bars that transformers prints while it loads and saves."""
-    bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if bars:
-            transformers.utils.logging.enable_progress_bar()
 
 
 def _find_parts(folder: Path, base: Path | None) -> dict[str, Path]:
@@ -376,17 +283,6 @@ def _find_parts(folder: Path, base: Path | None) -> dict[str, Path]:
             fix="`idmvton weights list` names the checkpoints that can be downloaded",
         )
     return parts
-
-
-def _read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    path = folder / name
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read {path}", got=error, expected="a JSON file") from error
-    if not isinstance(config, dict):
-        raise WeightsError(f"cannot use {path}", got=type(config).__name__, expected="a JSON object")
-    return config
 
 
 def _save_unet(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Resample: TypeAlias = Literal["photo", "labels"]
 Fill: TypeAlias = Literal["edge"] | tuple[int, int, int]
 
+AnyKind = TypeVar("AnyKind", bound=np.generic)
 WHITE: Final = (255, 255, 255)
 BLACK: Final = (0, 0, 0)
 
@@ -196,6 +197,55 @@ class Framing:
         """
         _check_mask(mask, self.photo)
         return _any_along(_any_along(mask, 0, self.rows), 1, self.columns)
+
+    def then(self, inner: Framing) -> Framing:
+        """Photo -> working picture of ``inner``, which frames this one's working picture; to whole photo pixels.
+
+        Raises:
+            InputError: ``inner`` does not start from this working size.
+        """
+        if inner.photo != self.size:
+            raise InputError("the framings do not follow each other", got=inner.photo, expected=self.size)
+        across, down = self.columns, self.rows
+        left, top, right, bottom = inner.box
+        x = [round(across.start + edge * across.scale) for edge in (left, right)]
+        y = [round(down.start + edge * down.scale) for edge in (top, bottom)]
+        return Framing(self.photo, (x[0], y[0], x[1], y[1]), inner.size)
+
+    def invert_labels(self, labels: NDArray[AnyKind]) -> NDArray[AnyKind]:
+        """A mask or label map in photo pixels, by nearest neighbour: no new values.
+
+        Args:
+            labels: (h, w) of the working size, of any dtype.
+
+        Returns:
+            (H, W) of the photo's size; 0 (False) where the box does not show the photo.
+
+        Raises:
+            InputError: the map does not have the working size.
+        """
+        if labels.shape != tuple(self.size):
+            raise InputError("the map does not have the working size", got=Size(*labels.shape), expected=self.size)
+        places = []
+        for axis in (self.rows, self.columns):
+            first, last = axis.covered()
+            centres = np.arange(first, last) + 0.5
+            nearest = np.floor((centres - axis.start) / axis.scale).astype(np.intp).clip(0, axis.size - 1)
+            places.append((slice(first, last), nearest))
+        (rows, from_rows), (columns, from_columns) = places
+        restored = np.zeros(tuple(self.photo), labels.dtype)
+        restored[rows, columns] = labels[np.ix_(from_rows, from_columns)]
+        return restored
+
+    def to_working(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Points x, y in photo pixels as float32 (N, 2) in working pixels; they may lie outside the picture."""
+        axes = (self.columns, self.rows)
+        return np.stack([(points[:, n] - axis.start) / axis.scale for n, axis in enumerate(axes)], 1).astype(np.float32)
+
+    def to_photo(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Points x, y in working pixels as float32 (N, 2) in photo pixels."""
+        axes = (self.columns, self.rows)
+        return np.stack([points[:, n] * axis.scale + axis.start for n, axis in enumerate(axes)], 1).astype(np.float32)
 
     def invert(self, image: Image.Image) -> Image.Image:
         """The working picture back in photo pixels; padding is dropped and does not shine in.

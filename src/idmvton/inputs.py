@@ -17,6 +17,7 @@ from idmvton.framing import Framing
 from idmvton.images import load_image, load_mask
 from idmvton.options import TryOnOptions, describe
 from idmvton.prepare.caption import DEFAULT_CAPTION
+from idmvton.prepare.prepared import Prepared
 from idmvton.types import Size
 
 _SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")
@@ -80,7 +81,8 @@ def gather_pairs(
     """Checks and frames what a caller handed in; one of a kind is broadcast to all of the other.
 
     Args:
-        person, mask, densepose: one or a list of each; a mask and a body map for each person, or one for all.
+        person, mask, densepose: one or a list of each; a mask and a body map for each person, or one for all. A
+            prepared person brings its own.
         garment, caption: one or a list of each; a caption for each garment, or one for all.
         seed: one for all pairs, or a list; None draws one.
         size: the working size.
@@ -90,9 +92,9 @@ def gather_pairs(
         InputError: counts that do not match, or a picture that cannot be used.
         ConfigError: a seed out of range.
     """
-    persons = _columns(
-        {"person": person, "mask": mask, "densepose": densepose}, required=("person", "mask", "densepose")
-    )
+    is_prepared = all(isinstance(each, Prepared) for each in _as_list(person))
+    needed = ("person",) if is_prepared else ("person", "mask", "densepose")
+    persons = _columns({"person": person, "mask": mask, "densepose": densepose}, required=needed)
     garments = _columns({"garment": garment, "caption": caption or DEFAULT_CAPTION}, required=("garment",))
     drawn = random.SystemRandom().getrandbits(32)
     seeds = [_SEED.checked(each) for each in _as_list(drawn if seed is None else seed)]
@@ -105,7 +107,11 @@ def gather_pairs(
                 expected="equal numbers, or one for all",
             )
     people = [
-        _frame_person(photo, photo_mask, body_map, size, options.mask_threshold, _numbered("", index, len(persons)))
+        _frame_prepared(photo, photo_mask, body_map, size, options.mask_threshold)
+        if isinstance(photo, Prepared)
+        else _frame_person(
+            photo, photo_mask, body_map, size, options.mask_threshold, _numbered("", index, len(persons))
+        )
         for index, (photo, photo_mask, body_map) in enumerate(persons)
     ]
     dressed = [
@@ -146,6 +152,23 @@ def _frame_person(
         image=framing.apply(photo, resample="photo", fill="edge"),
         mask=framing.apply_mask(photo_mask),
         densepose=framing.apply(body_map, resample="labels", fill=(0, 0, 0)),
+    )
+
+
+def _frame_prepared(prepared: Prepared, mask: Any, densepose: Any, size: Size, mask_threshold: int | None) -> Person:
+    """A prepared person; a mask or body map given beside it, of the framed picture's size, goes before its own."""
+    own = prepared.mask
+    if mask is not None:
+        own = load_mask(mask, size=prepared.size, threshold=mask_threshold)
+    body_map = prepared.densepose if densepose is None else load_image(densepose, background=(0, 0, 0))
+    inner = Framing.fit(prepared.size, size)
+    return Person(
+        photo=prepared.photo,
+        photo_mask=prepared.framing.invert_labels(own),
+        framing=prepared.framing.then(inner),
+        image=inner.apply(prepared.person, resample="photo", fill="edge"),
+        mask=inner.apply_mask(own),
+        densepose=inner.apply(body_map, resample="labels", fill=(0, 0, 0)),
     )
 
 

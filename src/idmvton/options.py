@@ -20,6 +20,8 @@ from idmvton.errors import ConfigError
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 OutputType = Literal["pil", "np", "pt", "latent"]
+CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
+MaskShape = Literal["outline", "box"]
 
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
@@ -212,6 +214,45 @@ class TryOnOptions(Options):
         minimum=0,
         maximum=999,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions(Options):
+    """How a photo is prepared for a try-on."""
+
+    category: CategoryChoice = option(
+        "auto", "What is exchanged; auto: told from the garment's shape, and upper where no legs are in the photo."
+    )
+    person_number: int = option(
+        1, "Which person of the photo, counted from the largest.", flag="person", minimum=1, maximum=99
+    )
+    mask_grow: int = option(
+        0, "Grow the mask by this, or shrink it if negative.", minimum=-256, maximum=256, unit="pixels of person.png"
+    )
+    mask_feather: int = option(
+        0,
+        "Width of the soft edge of mask.png, centred on the outline. Models read it from half on.",
+        minimum=0,
+        maximum=256,
+        unit="pixels of person.png",
+    )
+    mask_shape: MaskShape = option(
+        "outline", "outline: follows body and clothes; box: the rectangle around that, for garments of another cut."
+    )
+    keep_hands: bool = option(True, "Leave the hands out of the mask.")
+    cover_old_garment: bool = option(
+        True, "Also cover what the parser left out beside the old garment: hems of long shirts, wide sleeves."
+    )
+    arm_width: int | None = option(
+        None,
+        "Width of the arm strokes in the mask; 45 for people seen to the feet, else 60, when not given.",
+        minimum=1,
+        maximum=256,
+        unit="pixels of a picture 512 high",
+    )
+    pose_backend: str = option("blazepose", "Which backend finds people and their joints.")
+    outline_backend: str = option("blazepose+edges", "Which backend outlines the person.")
+    parser_backend: str = option("studio-net", "Which backend tells clothes, skin and body parts.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
-from idmvton.models.latents import decode_latents, vae_dtype
+from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
 from idmvton.models.text import unread_text
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.models.warp_net import WarpNet
@@ -216,8 +216,8 @@ class TryOnPipeline(DiffusionPipeline):
         self,
         person: Any,
         garment: Any,
-        mask: Any,
-        densepose: Any,
+        mask: Any = None,
+        densepose: Any = None,
         caption: str | Sequence[str] | None = None,
         *,
         num_inference_steps: int = DEFAULTS.num_inference_steps,
@@ -244,10 +244,10 @@ class TryOnPipeline(DiffusionPipeline):
         The other options are described in :class:`idmvton.options.TryOnOptions`.
 
         Args:
-            person: the photo of a person, of any size.
+            person: the photo of a person, of any size, or an :class:`idmvton.prepare.Prepared`.
             garment: the picture of a garment, of any size.
-            mask: what to repaint: white (True, 255) on black, of the photo's size.
-            densepose: the body map, RGB, of the photo's size.
+            mask: what to repaint: white (True, 255) on black, of the photo's size. A prepared person needs none.
+            densepose: the body map, RGB, of the photo's size; likewise.
             caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
             seed: equal seeds give equal pictures, alone or in a batch.
             generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import caption, data, doctor, try_on, weights
+from idmvton.cli import caption, data, doctor, prepare, try_on, weights
 from idmvton.data.synthetic import commands as studio
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("try-on")(try_on.try_on)
 app.command("caption")(caption.caption)
+app.command("prepare")(prepare.prepare)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from idmvton.cli.shared import EXIT_FAILED, EXIT_INTERRUPTED, err, out, print_json, reports_errors
+from idmvton.cli.shared import EXIT_FAILED, bar, err, out, print_json, reports_errors, told_what_stays
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
@@ -57,7 +55,7 @@ def check(
         check_output_path(sheet)
     reports = {}
     for each in [split] if split else splits_of(folder):
-        with _bar(f"checking {each}", quiet=as_json) as progress:
+        with bar(f"checking {each}", quiet=as_json) as progress:
             reports[each] = check_dataset(
                 folder, split=each, order=order, mask_threshold=mask_threshold, workers=workers, progress=progress
             )
@@ -135,7 +133,7 @@ def pack(
     )
     if dataset.missing_captions:
         err.print(f"{len(dataset.missing_captions)} garments have no caption; their category describes them")
-    with _bar("packing") as progress, _told_what_stays():
+    with bar("packing") as progress, told_what_stays():
         index = write_shards(
             dataset,
             output,
@@ -160,27 +158,6 @@ def prepare(
     from idmvton.data.prepare import prepare_dataset
 
     for each in [split] if split else splits_of(folder):
-        with _bar(f"masks of {each}") as progress, _told_what_stays():
+        with bar(f"masks of {each}") as progress, told_what_stays():
             done = prepare_dataset(folder, split=each, order=order, workers=workers, progress=progress)
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new")
-
-
-@contextlib.contextmanager
-def _told_what_stays() -> Iterator[None]:
-    """Ctrl-C in a command that goes on where it stopped."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("interrupted: what was made is kept, run the same command again to go on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-@contextlib.contextmanager
-def _bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error that counts samples."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import typer
 from rich.console import Console
 
-from idmvton.errors import IdmVtonError
+from idmvton.errors import ConfigError, IdmVtonError
 from idmvton.options import Option, Options, describe
 
 EXIT_FAILED = 1
@@ -53,7 +54,7 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
         help=help_text,
         min=option.minimum,
         max=option.maximum,
-        rich_help_panel={"TryOnOptions": "Try-on", "ModelOptions": "Model"}.get(panel),
+        rich_help_panel={"TryOnOptions": "Try-on", "PrepareOptions": "Preparation", "ModelOptions": "Model"}.get(panel),
         show_default=option.default is not None,
     )
     return inspect.Parameter(
@@ -67,6 +68,26 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
 def pick(declaration: type[Options], values: dict[str, Any]) -> dict[str, Any]:
     """The values that belong to a declaration."""
     return {option.name: values[option.name] for option in describe(declaration)}
+
+
+def refuse_options(options: Options, why: str, names: tuple[str, ...] | None = None) -> None:
+    """Makes sure that options which would do nothing are at their defaults.
+
+    Args:
+        options: as the user set them.
+        why: what makes them useless.
+        names: only these are looked at.
+
+    Raises:
+        ConfigError: an option is set.
+    """
+    changed = [
+        f"--{each.flag}"
+        for each in describe(type(options))
+        if getattr(options, each.name) != each.default and (names is None or each.name in names)
+    ]
+    if changed:
+        raise ConfigError("options are set that would do nothing", got=", ".join(changed), fix=f"leave them out: {why}")
 
 
 def reports_errors(command: Command) -> Command:
@@ -93,3 +114,24 @@ def reports_errors(command: Command) -> Command:
 def print_json(content: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(content, indent=2))
+
+
+@contextlib.contextmanager
+def told_what_stays() -> Iterator[None]:
+    """Ctrl-C in a command that goes on where it stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted: what was made is kept, run the same command again to go on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error that counts samples."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.sample import TryOnSample, frame_garment, frame_keypoints, frame_labels
+from idmvton.data.sample import TryOnSample, frame_garment
 from idmvton.errors import InputError
 from idmvton.framing import BLACK, Framing, check_size
+from idmvton.prepare.maps import frame_keypoints, frame_labels
 from idmvton.prepare.mask import Category
 from idmvton.prepare.reading import Classes, read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.types import Size

@@ -12,6 +12,7 @@ from PIL import Image
 
 from idmvton.errors import InputError
 from idmvton.framing import BLACK, WHITE, Framing
+from idmvton.prepare.maps import frame_keypoints, frame_labels
 from idmvton.prepare.mask import Category
 from idmvton.types import Size
 
@@ -106,20 +107,6 @@ def frame_garment(picture: Image.Image, size: Size) -> Image.Image:
     """A whole garment picture, centred on white, at ``size``."""
     framing = Framing.fit(Size(picture.height, picture.width), size)
     return framing.apply(picture, resample="photo", fill=WHITE)
-
-
-def frame_labels(labels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
-    """A label map (H, W) at the framing's size, without new values; background beyond the photo."""
-    return np.asarray(framing.apply(Image.fromarray(labels), resample="labels", fill=BLACK))
-
-
-def frame_keypoints(points: NDArray[np.floating], framing: Framing) -> NDArray[np.float32]:
-    """Keypoints (18, 2) in working pixels; points that fall outside the picture count as missing."""
-    axes = (framing.columns, framing.rows)
-    moved = np.stack([(points[:, n] - axis.start) / axis.scale for n, axis in enumerate(axes)], 1)
-    limits = np.array([axis.size for axis in axes])
-    gone = (points == 0).all(1) | (moved < 0).any(1) | (moved > limits).any(1)
-    return np.where(gone[:, None], 0, moved).astype(np.float32)
 
 
 class TryOnDataset(Protocol):

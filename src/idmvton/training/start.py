@@ -7,7 +7,8 @@ from typing import Any
 
 import diffusers
 
-from idmvton.checkpoint import load_checkpoint, load_garment_net, load_part, load_training_parts
+from idmvton.checkpoint import load_checkpoint, load_garment_net, load_training_parts
+from idmvton.checkpoint_parts import load_part
 from idmvton.errors import ConfigError
 from idmvton.training.initialise import new_components, new_resampler, tryon_net_from
 from idmvton.training.options import (
@@ -45,9 +46,7 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
             captions=dataset.captions(),
             height=recipe.section(DataOptions).height,
         )
-    inpainting, garment, image_encoder = (
-        _named(options, name) for name in ("inpainting", "garment", "image_encoder")
-    )
+    inpainting, garment, image_encoder = (_named(options, name) for name in ("inpainting", "garment", "image_encoder"))
     if options.ip_adapter:
         adapter = _named(options, "ip_adapter")
         return load_training_parts(inpainting, garment, adapter, image_encoder, variant=options.variant)

@@ -157,8 +157,11 @@ class Trainer:
         fetcher = Fetcher(self.dataset, self.task, augment, self.options.seed)
         if data.cache is None:
             return fetcher
-        settings = {name: self.recipe.sections[name].to_dict() for name in ("data", "augment", "masks", self.recipe.task)
-                    if name in self.recipe.sections}
+        settings = {
+            name: self.recipe.sections[name].to_dict()
+            for name in ("data", "augment", "masks", self.recipe.task)
+            if name in self.recipe.sections
+        }
         key = fingerprint(self.task.encoders, settings, list(self.dataset.names), self.options.seed)
         cache = EncodedCache(self.folder / data.cache, key, len(self.dataset), data.cache_variants)
         cache.fill(

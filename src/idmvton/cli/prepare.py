@@ -1,0 +1,168 @@
+"""``idmvton prepare``: one photo, or a folder of photos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from idmvton.cli.shared import (
+    EXIT_FAILED,
+    bar,
+    err,
+    out,
+    pick,
+    print_json,
+    reports_errors,
+    told_what_stays,
+    with_options,
+)
+from idmvton.errors import ConfigError
+from idmvton.options import CategoryChoice, PrepareOptions
+
+if TYPE_CHECKING:
+    from idmvton.prepare import Given, Prepared
+    from idmvton.prepare.garment import GarmentPicture
+    from idmvton.prepare.many import Report
+
+MaskFile = Annotated[
+    Path | None, typer.Option("--mask", help="Use this mask: white = repaint, of the photo's size.", show_default=False)
+]
+DenseposeFile = Annotated[
+    Path | None, typer.Option("--densepose", help="Use this body map, of the photo's size.", show_default=False)
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Use this label map (ATR classes), of the photo's size.", show_default=False),
+]
+KeypointsFile = Annotated[
+    Path | None, typer.Option("--keypoints", help="Use these keypoints (OpenPose JSON).", show_default=False)
+]
+
+
+@with_options(PrepareOptions)
+@reports_errors
+def prepare(
+    person: Annotated[Path, typer.Argument(help="The photo of a person, or a folder of photos.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
+    garment: Annotated[
+        Path | None, typer.Argument(help="The photo of a garment, alone or worn.", show_default=False)
+    ] = None,
+    mask: MaskFile = None,
+    densepose: DenseposeFile = None,
+    labels: LabelsFile = None,
+    keypoints: KeypointsFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+    **values: Any,
+) -> None:
+    """Make everything that a try-on needs of a photo; look at overlay.png, change mask.png if need be.
+
+    Of a folder, every photo gets a folder of its own; what is done is skipped, report.json says what failed, and the
+    exit status is then 1.
+    """
+    from idmvton.prepare import Given
+    from idmvton.prepare.prepared_files import check_target
+
+    options = PrepareOptions.from_mapping(pick(PrepareOptions, values))
+    given = Given(mask=mask, densepose=densepose, labels=labels, keypoints=keypoints)
+    if person.is_dir():
+        if given != Given():
+            raise ConfigError(
+                "maps are given for a folder of photos",
+                got=", ".join(str(path) for path in (mask, densepose, labels, keypoints) if path),
+                expected="one photo",
+                fix="prepare the photos that have maps one by one",
+            )
+        _prepare_folder(person, output, garment, options, as_json)
+        return
+    check_target(output)
+    start = time.perf_counter()
+    prepared = run_preparation(person, garment, given, options, quiet=as_json)
+    prepared.save(output)
+    _tell(prepared, output, time.perf_counter() - start, as_json)
+
+
+def run_preparation(
+    person: Path, garment: Path | None, given: Given, options: PrepareOptions, *, quiet: bool
+) -> Prepared:
+    """Prepares one photo under a line that says so, on standard error."""
+    from rich.console import Console
+
+    with Console(stderr=True, quiet=quiet).status("preparing"):
+        from idmvton.prepare.preparing import preparer_for
+
+        return preparer_for(options)(person, garment, given=given, options=options)
+
+
+def run_garment(garment: Path, category: CategoryChoice, options: PrepareOptions, *, quiet: bool) -> GarmentPicture:
+    """Prepares the photo of a garment; of a worn one, the clothes of ``category``."""
+    from rich.console import Console
+
+    with Console(stderr=True, quiet=quiet).status("preparing"):
+        from idmvton.prepare.preparing import preparer_for
+
+        return preparer_for(options).read_garment(garment, category=category)
+
+
+def _tell(prepared: Prepared, output: Path, seconds: float, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "output": str(output),
+                "category": prepared.category,
+                "size": {"height": prepared.size.height, "width": prepared.size.width},
+                "seconds": round(seconds, 3),
+                "timings": {stage: round(value, 4) for stage, value in prepared.timings.items()},
+                "sources": dict(prepared.sources),
+                "warnings": list(prepared.warnings),
+            }
+        )
+        return
+    tell_warnings(prepared.warnings)
+    out.print(
+        f"Prepared [bold]{escape(str(output))}[/] ({prepared.category}, "
+        f"{prepared.size.height}x{prepared.size.width} height x width, {seconds:.1f} s): "
+        "overlay.png shows it, mask.png may be changed",
+        soft_wrap=True,
+    )
+
+
+def tell_warnings(notes: Iterable[str]) -> None:
+    """Prints what the caller should know on standard error."""
+    for note in notes:
+        err.print("[yellow]warning:[/] " + escape(note), soft_wrap=True)
+
+
+def _prepare_folder(folder: Path, output: Path, garment: Path | None, options: PrepareOptions, as_json: bool) -> None:
+    from idmvton.prepare.many import REPORT, prepare_folder
+    from idmvton.prepare.preparing import preparer_for
+
+    with bar("preparing", quiet=as_json) as progress, told_what_stays():
+        report = prepare_folder(folder, output, preparer_for(options), options, garment=garment, progress=progress)
+    if as_json:
+        print_json({"output": str(output), **report.to_dict()})
+    else:
+        _tell_report(report, output / REPORT)
+    if report.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _tell_report(report: Report, path: Path) -> None:
+    from rich.table import Table
+
+    for photo, notes in report.warnings.items():
+        tell_warnings(tuple(f"{photo.name}: {note}" for note in notes))
+    if report.failed:
+        table = Table("failed", "why", box=None, header_style="bold red")
+        for each in report.failed:
+            table.add_row(escape(each.photo.name), escape(each.what))
+        err.print(table)
+    out.print(
+        f"{len(report.made)} prepared, {len(report.skipped)} done before, {len(report.failed)} failed; "
+        f"{escape(str(path))} tells more",
+        soft_wrap=True,
+    )

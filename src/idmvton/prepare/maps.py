@@ -1,0 +1,184 @@
+"""Maps of a photo that are there already, and every map seen through a framing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from idmvton.errors import InputError
+from idmvton.framing import BLACK, Framing
+from idmvton.images import ImageInput, load_image, load_mask
+from idmvton.prepare.mask import NECK
+from idmvton.prepare.reading import read_keypoints, read_labels
+from idmvton.prepare.signals import NUM_LANDMARKS, Pose
+from idmvton.types import Size
+
+PathOrArray: TypeAlias = "str | os.PathLike[str] | NDArray[Any]"
+
+LANDMARK_OF_OPENPOSE: Final[Mapping[int, int]] = {
+    0: 0, 2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15, 8: 24, 9: 26, 10: 28, 11: 23, 12: 25, 13: 27,
+    14: 5, 15: 2, 16: 8, 17: 7,
+}  # fmt: skip
+"""OpenPose point -> BlazePose landmark; the neck (1) has none, it lies midway between the shoulders."""
+
+
+def frame_labels(labels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
+    """A label map (H, W) at the framing's size, without new values; background beyond the photo."""
+    return np.asarray(framing.apply(Image.fromarray(labels), resample="labels", fill=BLACK))
+
+
+def frame_keypoints(points: NDArray[np.floating], framing: Framing) -> NDArray[np.float32]:
+    """Keypoints (18, 2) in working pixels; points that fall outside the picture count as missing."""
+    moved = framing.to_working(points)
+    limits = np.array([framing.size.width, framing.size.height])
+    gone = (points == 0).all(1) | (moved < 0).any(1) | (moved > limits).any(1)
+    return np.where(gone[:, None], 0, moved).astype(np.float32)
+
+
+def frame_pose(pose: Pose, framing: Framing) -> Pose:
+    """A pose found in the photo, in working pixels."""
+    outline = pose.segmentation
+    if outline is not None:
+        grey = Image.fromarray(np.rint(outline * 255).astype(np.uint8))
+        outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK)).astype(np.float32) / np.float32(255)
+    return dataclasses.replace(pose, landmarks=framing.to_working(pose.landmarks), segmentation=outline)
+
+
+def pose_of_keypoints(points: NDArray[np.floating], source: str) -> Pose:
+    """A pose of which only the OpenPose points are known.
+
+    Args:
+        points: float (18, 2), pixels; (0, 0) is missing.
+        source: where they come from.
+
+    Raises:
+        InputError: no point at all.
+    """
+    landmarks, visibility = np.zeros((NUM_LANDMARKS, 2), np.float32), np.zeros(NUM_LANDMARKS, np.float32)
+    for point, landmark in LANDMARK_OF_OPENPOSE.items():
+        landmarks[landmark] = points[point]
+        visibility[landmark] = float(np.any(points[point] != 0))
+    if not visibility.any():
+        raise InputError("the keypoints hold no person", got=source, expected="at least the shoulders of one person")
+    return Pose(landmarks, visibility, None, source)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Given:
+    """Maps of the photo that need not be found: drawn by hand, of a data set, or made before.
+
+    Each is a file or an array of the upright photo's own size, and is framed with it.
+
+    Attributes:
+        mask: what to repaint, white = repaint.
+        densepose: the body map in the published colours; a file or uint8 (H, W, 3).
+        labels: ATR classes, 18 for bare neck and trunk; a file or uint8 (H, W).
+        keypoints: OpenPose JSON, or float (18, 2) in pixels of the photo.
+    """
+
+    mask: PathOrArray | None = None
+    densepose: ImageInput | None = None
+    labels: PathOrArray | None = None
+    keypoints: PathOrArray | None = None
+
+    def read(self, photo: Size) -> GivenMaps:
+        """Reads and checks what is given.
+
+        Args:
+            photo: the photo's size.
+
+        Raises:
+            InputError: a map that cannot be read or has another size.
+        """
+        mask = None if self.mask is None else load_mask(self.mask, threshold=128)
+        body_map = None if self.densepose is None else load_image(self.densepose, what="densepose", background=BLACK)
+        labels = None if self.labels is None else _labels(self.labels)
+        points = None if self.keypoints is None else _keypoints(self.keypoints)
+        _check_size("mask", None if mask is None else mask.shape, photo)
+        _check_size("densepose", None if body_map is None else (body_map.height, body_map.width), photo)
+        _check_size("labels", None if labels is None else labels.shape, photo)
+        if points is not None and (points > np.array([photo.width, photo.height])).any():
+            raise InputError(
+                "keypoints lie outside the photo",
+                got=f"{points.max(0).round()} (x, y) at most; the photo is {photo}",
+                expected="pixels of the upright photo",
+                fix="scale them to the photo's size",
+            )
+        return GivenMaps(mask, body_map, labels, points, self._names())
+
+    def _names(self) -> dict[str, str]:
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {
+            name: f"given: {Path(value).name}" if isinstance(value, str | os.PathLike) else "given"
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class GivenMaps:
+    """:class:`Given`, read: everything of the photo's size, or of the framed picture's after :meth:`framed`.
+
+    Attributes:
+        mask: bool (H, W).
+        densepose: RGB.
+        labels: uint8 (H, W).
+        keypoints: float32 (18, 2).
+        sources: the maps that are there -> where they come from.
+    """
+
+    mask: NDArray[np.bool_] | None
+    densepose: Image.Image | None
+    labels: NDArray[np.uint8] | None
+    keypoints: NDArray[np.float32] | None
+    sources: Mapping[str, str]
+
+    def framed(self, framing: Framing) -> GivenMaps:
+        """The maps at the framing's size."""
+        return GivenMaps(
+            mask=None if self.mask is None else framing.apply_mask(self.mask),
+            densepose=None if self.densepose is None else framing.apply(self.densepose, resample="labels", fill=BLACK),
+            labels=None if self.labels is None else frame_labels(self.labels, framing),
+            keypoints=None if self.keypoints is None else frame_keypoints(self.keypoints, framing),
+            sources=self.sources,
+        )
+
+
+def _labels(source: PathOrArray) -> NDArray[np.uint8]:
+    if isinstance(source, str | os.PathLike):
+        return read_labels(Path(source), "atr")
+    array = np.asarray(source)
+    if array.ndim != 2 or array.dtype != np.uint8 or (array.size and int(array.max()) > NECK):
+        raise InputError(
+            "the label map cannot be used",
+            got=f"{array.dtype} {array.shape}",
+            expected=f"uint8 (height, width), classes 0 to {NECK}",
+        )
+    return array
+
+
+def _keypoints(source: PathOrArray) -> NDArray[np.float32]:
+    if isinstance(source, str | os.PathLike):
+        return read_keypoints(Path(source))
+    array = np.asarray(source, np.float32)
+    if array.shape != (18, 2) or not np.isfinite(array).all():
+        raise InputError("the keypoints cannot be used", got=f"shape {array.shape}", expected="(18, 2), finite")
+    return array
+
+
+def _check_size(what: str, shape: tuple[int, ...] | None, photo: Size) -> None:
+    if shape is not None and tuple(shape[:2]) != tuple(photo):
+        raise InputError(
+            f"the {what} file and the photo differ in size",
+            got=f"{what} {Size(shape[0], shape[1])}, photo {photo}",
+            expected="a map of the upright photo, pixel on pixel",
+            fix=f"make it from this photo, or resize it to width {photo.width}, height {photo.height} "
+            "with a nearest filter",
+        )

@@ -1,0 +1,168 @@
+"""The agnostic mask with what a user can change about it; every step is a pure function."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.options import MaskShape, PrepareOptions
+from idmvton.prepare.mask import ALWAYS_KEPT, ATR_LABELS, REFERENCE_HEIGHT, RULES, Category, agnostic_mask
+
+Mask = NDArray[np.bool_]
+_KNEES_AND_ANKLES: Final = (9, 10, 12, 13)
+_ARM_WIDTH_HALF, _ARM_WIDTH_FULL = 60, 45  # the published values for half-body and full-body photos
+_REACH: Final = 24  # pixels of a picture 512 high: how far from labelled clothes the outline's rest is still theirs
+_SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
+_CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
+_ARMS: Final = ("left_arm", "right_arm")
+
+
+def make_mask(
+    labels: NDArray[np.uint8],
+    silhouette: NDArray[np.uint8],
+    keypoints: NDArray[np.float32],
+    category: Category,
+    options: PrepareOptions,
+) -> Mask:
+    """The mask of a prepared photo.
+
+    Args:
+        labels: uint8 (H, W), see :func:`idmvton.prepare.mask.agnostic_mask`.
+        silhouette: uint8 (H, W), how much of each pixel is the person, 255 is all.
+        keypoints: float (18, 2), pixels, (0, 0) missing.
+        category: what is to be exchanged.
+        options: those of the mask.
+
+    Returns:
+        bool (H, W), True = repaint.
+
+    Raises:
+        InputError: maps that cannot be used.
+    """
+    if options.cover_old_garment:
+        labels = complete_labels(labels, silhouette, category)
+    width = options.arm_width or auto_arm_width(keypoints)
+    mask = agnostic_mask(labels, keypoints, category, width) > 0
+    hands = hands_beyond(labels, mask)
+    if not options.keep_hands and RULES[category].arms:
+        mask = mask | hands
+    if options.mask_shape == "box":
+        mask = in_shape(mask, "box")
+    mask = grow(mask, options.mask_grow)
+    kept = ALWAYS_KEPT if options.mask_grow > 0 else (*ALWAYS_KEPT, *RULES[category].keep)
+    mask = mask & ~where(labels, kept)
+    return mask & ~hands if options.keep_hands else mask
+
+
+def auto_arm_width(keypoints: NDArray[np.floating]) -> int:
+    """45 where knees or ankles are seen (a full-body photo), else 60; pixels of a picture 512 high."""
+    seen = np.any(keypoints[list(_KNEES_AND_ANKLES)] > 0)
+    return _ARM_WIDTH_FULL if seen else _ARM_WIDTH_HALF
+
+
+def complete_labels(labels: NDArray[np.uint8], silhouette: NDArray[np.uint8], category: Category) -> NDArray[np.uint8]:
+    """Gives the old garment what the parser left out.
+
+    Two things are repaired. Pixels of the person without a label take the nearest label, within a short reach.
+    Small pieces of other clothes whose neighbours are mostly the garment are parts of it.
+
+    Args:
+        labels: uint8 (H, W).
+        silhouette: uint8 (H, W), from 128 on the person.
+        category: its rule says which clothes are the old garment.
+
+    Returns:
+        uint8 (H, W), a new map.
+    """
+    result = _without_specks(labels, category)
+    unknown = (silhouette >= 128) & (result == 0)
+    if not unknown.any() or not result.any():
+        return result
+    distance, nearest = cv2.distanceTransformWithLabels(
+        (result == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    numbers = np.zeros(int(nearest.max()) + 1, np.uint8)
+    known = result > 0
+    numbers[nearest[known]] = result[known]
+    fill = unknown & (distance <= _REACH * labels.shape[0] / REFERENCE_HEIGHT)
+    result[fill] = numbers[nearest[fill]]
+    return result
+
+
+def _without_specks(labels: NDArray[np.uint8], category: Category) -> NDArray[np.uint8]:
+    """Small pieces of other clothes become the garment, where it is most of what surrounds them."""
+    result = labels.copy()
+    own = [name for name in RULES[category].repaint if name in _CLOTHES]
+    garment = where(labels, own)
+    for name in (each for each in _CLOTHES if each not in own):
+        pieces = where(labels, (name,)).astype(np.uint8)
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(pieces, connectivity=8)
+        for part in range(1, count):
+            left, top, width, height, area = stats[part]
+            if area > _SPECK * labels.size:
+                continue
+            window = np.s_[max(top - 2, 0) : top + height + 2, max(left - 2, 0) : left + width + 2]
+            piece = parts[window] == part
+            around = (cv2.dilate(piece.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~piece
+            if garment[window][around].mean() > 0.5:
+                result[window][piece] = _commonest(labels[window][around & garment[window]])
+    return result
+
+
+def _commonest(values: NDArray[np.uint8]) -> int:
+    return int(np.bincount(values).argmax())
+
+
+def hands_beyond(labels: NDArray[np.uint8], mask: Mask) -> Mask:
+    """The skin of the arms that the rules leave out of the mask: the hands."""
+    return where(labels, _ARMS) & ~mask
+
+
+def grow(mask: Mask, pixels: int) -> Mask:
+    """Grows a mask by a round brush; shrinks it with a negative number. Nothing shrinks from the border inward."""
+    if pixels == 0:
+        return mask
+    radius = abs(pixels)
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    operation = cv2.dilate if pixels > 0 else cv2.erode
+    return operation(mask.astype(np.uint8), brush) > 0
+
+
+def in_shape(mask: Mask, shape: MaskShape) -> Mask:
+    """``outline`` leaves the mask, ``box`` fills the rectangle around it."""
+    if shape == "outline" or not mask.any():
+        return mask
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = np.zeros_like(mask)
+    box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return box
+
+
+def feather(mask: Mask, pixels: int) -> NDArray[np.uint8]:
+    """The mask as a grey picture with a soft edge; from 128 on it is the mask itself.
+
+    Args:
+        mask: bool (H, W).
+        pixels: width of the edge from black to white; half of it lies inside.
+
+    Returns:
+        uint8 (H, W), 0 to 255.
+    """
+    hard = np.where(mask, np.uint8(255), np.uint8(0))
+    if pixels == 0 or mask.all() or not mask.any():
+        return hard
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5
+    ramp = 0.5 + (inside * mask - outside * ~mask) / pixels
+    soft = np.rint(np.clip(ramp, 0, 1) * 255)
+    return np.where(mask, np.maximum(soft, 128), np.minimum(soft, 127)).astype(np.uint8)
+
+
+def where(labels: NDArray[np.uint8], names: tuple[str, ...] | list[str]) -> Mask:
+    """Where a label map holds one of the named classes: bool (H, W)."""
+    table = np.zeros(256, bool)
+    table[[ATR_LABELS.index(name) for name in names]] = True
+    return table[labels]

@@ -1,0 +1,357 @@
+"""From two photos to everything that a try-on reads: the stages, in order.
+
+read -> find people -> choose one -> frame -> outline -> tell clothes and body parts -> garment -> category -> mask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from idmvton.errors import PreparationError
+from idmvton.framing import Framing
+from idmvton.images import ImageInput, load_image
+from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
+from idmvton.prepare.category import choose_category, word_of
+from idmvton.prepare.densepose import colour_parts
+from idmvton.prepare.garment import GarmentPicture, prepare_garment
+from idmvton.prepare.interim import choose_person, frame_person
+from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, frame_pose, pose_of_keypoints
+from idmvton.prepare.mask import Category
+from idmvton.prepare.mask_making import make_mask
+from idmvton.prepare.pose.landmarks import openpose_from_landmarks
+from idmvton.prepare.prepared import Prepared
+from idmvton.prepare.registry import OUTLINE_BACKENDS, PARSER_BACKENDS, POSE_BACKENDS
+from idmvton.prepare.signals import Parsing, PersonParser, PersonSegmenter, Photo, Pose, PoseEstimator
+from idmvton.types import Size
+
+DEFAULTS: Final = PrepareOptions()
+DETECTION_SIDE: Final = 2048  # pixels: people are looked for in a photo of at most this side
+GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class PersonMaps:
+    """What is known of a person before a garment is chosen; everything of the framed picture's size (H, W).
+
+    Attributes:
+        photo, framing, person, labels, silhouette, keypoints, densepose: as in
+            :class:`idmvton.prepare.prepared.Prepared`.
+        mask: bool (H, W), where the caller gave one.
+        pose: the whole skeleton, in pixels of the framed picture.
+        warnings, sources, timings: likewise.
+    """
+
+    photo: Image.Image
+    framing: Framing
+    person: Image.Image
+    labels: NDArray[np.uint8]
+    silhouette: NDArray[np.uint8]
+    keypoints: NDArray[np.float32]
+    densepose: Image.Image
+    mask: NDArray[np.bool_] | None
+    pose: Pose
+    warnings: tuple[str, ...]
+    sources: Mapping[str, str]
+    timings: Mapping[str, float]
+
+
+class Preparer:
+    """Prepares photos with one set of backends, which are loaded once, when they are first needed.
+
+    Args:
+        pose, outline, parser: names of registered backends, or backends.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+
+    def __init__(
+        self,
+        pose: str | PoseEstimator = DEFAULTS.pose_backend,
+        outline: str | PersonSegmenter = DEFAULTS.outline_backend,
+        parser: str | PersonParser = DEFAULTS.parser_backend,
+    ) -> None:
+        POSE_BACKENDS.check(pose)
+        OUTLINE_BACKENDS.check(outline)
+        PARSER_BACKENDS.check(parser)
+        self._pose, self._outline, self._parser = pose, outline, parser
+
+    @property
+    def pose(self) -> PoseEstimator:
+        """The backend that finds people."""
+        return POSE_BACKENDS.get(self._pose)
+
+    @property
+    def outline(self) -> PersonSegmenter:
+        """The backend that outlines a person."""
+        return OUTLINE_BACKENDS.get(self._outline)
+
+    @property
+    def parser(self) -> PersonParser:
+        """The backend that tells clothes and body parts."""
+        return PARSER_BACKENDS.get(self._parser)
+
+    def __call__(
+        self,
+        person: ImageInput,
+        garment: ImageInput | GarmentPicture | None = None,
+        *,
+        given: Given | None = None,
+        options: PrepareOptions = DEFAULTS,
+    ) -> Prepared:
+        """Prepares a person photo, and a garment photo if there is one.
+
+        Args:
+            person: the photo, of any size.
+            garment: a product picture, a photo of somebody who wears the garment, or what :meth:`read_garment` made
+                of one.
+            given: maps of the photo that need not be found.
+            options: of these, the names of the backends are not looked at.
+
+        Raises:
+            InputError: a picture or map that cannot be used.
+            PreparationError: nobody, or nobody usable, in the photo; no garment in the garment photo; nothing to
+                repaint.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        maps = self.read_person(person, given=given, number=options.person_number)
+        timings, notes = dict(maps.timings), list(maps.warnings)
+        picture = None
+        if isinstance(garment, GarmentPicture):
+            picture = garment
+        elif garment is not None:
+            with _timed(timings, "garment"):
+                picture = self.read_garment(garment, category=options.category)
+        notes += picture.warnings if picture else ()
+        category, about = choose_category(
+            options.category, picture.category if picture else None, maps.labels, maps.keypoints
+        )
+        notes += about
+        sources = dict(maps.sources)
+        with _timed(timings, "mask"):
+            mask = maps.mask
+            if mask is None:
+                mask = make_mask(maps.labels, maps.silhouette, maps.keypoints, category, options)
+                sources["mask"] = "rules of idmvton.prepare.mask"
+        if not mask.any():
+            raise _nothing_to_repaint(category)
+        return Prepared(
+            photo=maps.photo,
+            framing=maps.framing,
+            person=maps.person,
+            mask=mask,
+            densepose=maps.densepose,
+            labels=maps.labels,
+            keypoints=maps.keypoints,
+            silhouette=maps.silhouette,
+            category=category,
+            options=options,
+            garment=picture.image if picture else None,
+            garment_mask=picture.mask if picture else None,
+            warnings=tuple(notes),
+            sources=sources | ({"garment": picture.source} if picture else {}),
+            timings=timings,
+        )
+
+    def read_person(self, person: ImageInput, *, given: Given | None = None, number: int = 1) -> PersonMaps:
+        """Everything about a person that no garment is needed for.
+
+        Args:
+            person: the photo, of any size.
+            given: maps that need not be found.
+            number: which person, counted from the largest.
+
+        Raises:
+            InputError: a picture or map that cannot be used.
+            PreparationError: nobody, or nobody usable, in the photo; a map that no backend makes.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        timings: dict[str, float] = {}
+        with _timed(timings, "reading"):
+            photo = load_image(person, what="person")
+            size = Size(photo.height, photo.width)
+            maps = (given or Given()).read(size)
+        with _timed(timings, "pose"):
+            found, notes = self._find(photo, maps, number)
+        with _timed(timings, "framing"):
+            framing = frame_person(found, size)
+            picture = framing.apply(photo, resample="photo", fill="edge")
+            pose, maps = frame_pose(found, framing), maps.framed(framing)
+        pixels = np.asarray(picture)
+        points = maps.keypoints
+        if points is None:
+            points = openpose_from_landmarks(pose, framing.size)
+        sources = {"keypoints": pose.source} | dict(maps.sources)
+        needs_parser = maps.labels is None or maps.densepose is None
+        with _timed(timings, "outline"):
+            silhouette, sources["silhouette"] = self._outlined(pixels, pose, maps, needs_parser)
+        parsing = Parsing()
+        if needs_parser:
+            with _timed(timings, "parsing"):
+                parsing = self.parser(pixels, pose, silhouette)
+        labels, densepose = self._complete(maps, parsing, sources)
+        return PersonMaps(
+            photo=photo,
+            framing=framing,
+            person=picture,
+            labels=labels,
+            silhouette=np.rint(silhouette * 255).astype(np.uint8),
+            keypoints=points,
+            densepose=densepose,
+            mask=maps.mask,
+            pose=pose,
+            warnings=notes,
+            sources=sources,
+            timings=timings,
+        )
+
+    def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
+        """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
+
+        Args:
+            garment: a product picture, or a photo of somebody who wears the garment.
+            category: of a worn garment, which one is meant.
+
+        Raises:
+            InputError: a picture that cannot be used.
+            PreparationError: no garment in it.
+        """
+        photo = _shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
+        return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
+
+    def _find(self, photo: Image.Image, maps: GivenMaps, number: int) -> tuple[Pose, tuple[str, ...]]:
+        """The person, in pixels of the photo, and what the caller should know."""
+        if maps.keypoints is not None:
+            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"]), ()
+        small = _shrunk(photo, DETECTION_SIDE)
+        pose, notes = choose_person(self.pose(np.asarray(small)), np.asarray(small), number)
+        return _enlarged(pose, max(photo.size) / max(small.size), photo.size), notes
+
+    def _outlined(
+        self, pixels: Photo, pose: Pose, maps: GivenMaps, needs_parser: bool
+    ) -> tuple[NDArray[np.float32], str]:
+        if maps.labels is not None and not needs_parser:
+            return (maps.labels > 0).astype(np.float32), maps.sources["labels"]
+        backend = self.outline
+        return backend(pixels, pose), backend.name
+
+    def _complete(
+        self, maps: GivenMaps, parsing: Parsing, sources: dict[str, str]
+    ) -> tuple[NDArray[np.uint8], Image.Image]:
+        labels, densepose = maps.labels, maps.densepose
+        if labels is None:
+            labels = parsing.labels
+            sources["labels"] = self.parser.name
+        if densepose is None and parsing.parts is not None:
+            densepose = colour_parts(parsing.parts)
+            sources["densepose"] = self.parser.name
+        if labels is None or densepose is None:
+            raise PreparationError(
+                "the parser does not make every map",
+                got=f"{self.parser.name}: no {'label map' if labels is None else 'body parts'}",
+                expected="labels and body parts",
+                fix="choose another parser backend, or give the map that is missing",
+            )
+        return labels, densepose
+
+    def _parse(self, pixels: Photo, pose: Pose) -> Parsing:
+        return self.parser(pixels, pose, self.outline(pixels, pose))
+
+
+@functools.lru_cache(maxsize=4)
+def _shared(pose: str, outline: str, parser: str) -> Preparer:
+    return Preparer(pose, outline, parser)
+
+
+def prepare(
+    person: ImageInput,
+    garment: ImageInput | None = None,
+    category: CategoryChoice = DEFAULTS.category,
+    *,
+    mask: PathOrArray | None = None,
+    densepose: ImageInput | None = None,
+    labels: PathOrArray | None = None,
+    keypoints: PathOrArray | None = None,
+    person_number: int = DEFAULTS.person_number,
+    mask_grow: int = DEFAULTS.mask_grow,
+    mask_feather: int = DEFAULTS.mask_feather,
+    mask_shape: MaskShape = DEFAULTS.mask_shape,
+    keep_hands: bool = DEFAULTS.keep_hands,
+    cover_old_garment: bool = DEFAULTS.cover_old_garment,
+    arm_width: int | None = DEFAULTS.arm_width,
+    pose_backend: str = DEFAULTS.pose_backend,
+    outline_backend: str = DEFAULTS.outline_backend,
+    parser_backend: str = DEFAULTS.parser_backend,
+) -> Prepared:
+    """Prepares a person photo, and a garment photo if there is one, for a try-on.
+
+    Backends are loaded at the first call and kept. The options are described in
+    :class:`idmvton.options.PrepareOptions`.
+
+    Args:
+        person: the photo, of any size.
+        garment: a product picture, or a photo of somebody who wears the garment.
+        category: what is exchanged.
+        mask, densepose, labels, keypoints: maps of the photo that need not be found; see
+            :class:`idmvton.prepare.maps.Given`.
+
+    Raises:
+        ConfigError: an option out of range, or an unknown backend.
+        InputError: a picture or map that cannot be used.
+        PreparationError: nobody usable in the photo; no garment in the garment photo; nothing to repaint.
+        WeightsError: a backend's weights are not on the disk.
+    """
+    values = locals()
+    options = PrepareOptions.from_mapping({name: values[name] for name in DEFAULTS.to_dict()})
+    given = Given(mask=mask, densepose=densepose, labels=labels, keypoints=keypoints)
+    return preparer_for(options)(person, garment, given=given, options=options)
+
+
+def preparer_for(options: PrepareOptions) -> Preparer:
+    """The preparer with the backends that the options name; the same one for the same names.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    return _shared(options.pose_backend, options.outline_backend, options.parser_backend)
+
+
+@contextlib.contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start
+
+
+def _shrunk(photo: Image.Image, side: int) -> Image.Image:
+    """The photo with sides of at most ``side`` pixels."""
+    scale = max(photo.size) / side
+    if scale <= 1:
+        return photo
+    return photo.resize((round(photo.width / scale), round(photo.height / scale)), Image.Resampling.BOX)
+
+
+def _enlarged(pose: Pose, scale: float, size: tuple[int, int]) -> Pose:
+    """A pose found in the reduced photo, in pixels of the photo of this width and height."""
+    outline = pose.segmentation
+    if outline is not None and scale != 1.0:
+        outline = np.clip(np.asarray(Image.fromarray(outline).resize(size, Image.Resampling.BILINEAR)), 0, 1)
+    return dataclasses.replace(pose, landmarks=pose.landmarks * np.float32(scale), segmentation=outline)
+
+
+def _nothing_to_repaint(category: Category) -> PreparationError:
+    return PreparationError(
+        "there is nothing to repaint",
+        got=f"category {word_of(category)}, and no such garment on the person",
+        expected="a person who wears what is to be exchanged",
+        fix="choose another --category, or draw the mask yourself (--mask)",
+    )
