@@ -1,0 +1,179 @@
+"""How good a checkpoint's try-ons are on rendered people, against two baselines and with parts of it switched off.
+
+Everything is scored inside the mask: paired (the person's own garment again) and unpaired, against the exact picture of
+the same person in the other garment.
+
+    idmvton studio make renders --pairs 200 --split test --size 256x192 --seed 1
+    idmvton studio make renders --pairs 100 --split wild --size 256x192 --seed 1
+    python -m benchmarks.mini_quality renders --model mini --samples test=200 wild=100
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from benchmarks.baselines import colour_fill, thin_plate_warp
+from idmvton import TryOnPipeline
+from idmvton.data import TryOnSample, open_dataset
+from idmvton.types import GarmentFeatures
+
+Bytes = NDArray[np.uint8]
+Method = Callable[[Sequence[TryOnSample]], list[Bytes]]
+SCORES = ("SSIM", "PSNR", "colour")
+BATCH = 4
+
+
+def scores(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
+    """Figures inside the mask: mean SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
+    pictures = [torch.from_numpy(each).permute(2, 0, 1)[None] / 255 for each in (result, truth)]
+    similarity = structural_similarity_index_measure(*pictures, data_range=1.0, return_full_image=True)[1]
+    error = ((result[mask].astype(float) - truth[mask]) / 255) ** 2
+    lab = [cv2.cvtColor(each.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[mask].mean(0) for each in (result, truth)]
+    return {
+        "SSIM": float(similarity[0].mean(0).numpy()[mask].mean()),
+        "PSNR": float(-10 * np.log10(max(error.mean(), 1e-10))),
+        "colour": float(np.linalg.norm(lab[0] - lab[1])),
+    }
+
+
+@dataclass
+class TryOn:
+    """A way to call the pipeline; ``off`` names what is switched off."""
+
+    pipe: TryOnPipeline
+    off: str = ""
+    naive: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, samples: Sequence[TryOnSample]) -> list[Bytes]:
+        """The pictures of one batch, with seeds 0, 1, ..."""
+        self.pipe.garment_cache.clear()
+        self.pipe.feature_cache.clear()
+        with switched_off(self.pipe, self.off):
+            result = self.pipe(
+                person=[each.person for each in samples],
+                garment=[each.garment for each in samples],
+                mask=[each.mask for each in samples],
+                densepose=[each.densepose for each in samples],
+                caption=[self.naive.get(each.name, each.caption) for each in samples],
+                seed=list(range(len(samples))),
+                **self.options,
+            )
+        return [np.asarray(picture) for picture in result.images]
+
+
+@contextlib.contextmanager
+def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
+    """Without GarmentNet's features, or without the warped garment: both become zeros."""
+
+    def no_features(_module: Any, _inputs: Any, features: GarmentFeatures) -> GarmentFeatures:
+        return GarmentFeatures({name: torch.zeros_like(tokens) for name, tokens in features.tokens.items()})
+
+    def no_outline(_module: Any, _inputs: Any, warp: Any) -> Any:
+        return warp._replace(outline=torch.full_like(warp.outline, -1e4))
+
+    hooks = {"GarmentNet": (pipe.unet_encoder, no_features), "WarpNet": (pipe.warp_net, no_outline)}
+    if part not in hooks:
+        yield
+        return
+    module, hook = hooks[part]
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def methods(pipe: TryOnPipeline, naive: dict[str, str]) -> dict[str, Method]:
+    """Everything that is compared, by name."""
+    ours = partial(TryOn, pipe)
+    found: dict[str, Method] = {
+        "colour fill": lambda samples: [
+            colour_fill(np.asarray(each.person), np.asarray(each.garment), each.mask) for each in samples
+        ],
+        "thin-plate warp": lambda samples: [_bent(each) for each in samples],
+        "model": ours(),
+        "without GarmentNet's features": ours(off="GarmentNet"),
+        "without the image prompt": ours(options={"image_prompt_scale": 0.0}),
+        "naive captions": ours(naive=naive),
+    }
+    if pipe.warp_net is not None:
+        found["without WarpNet"] = ours(off="WarpNet")
+    found |= {f"guidance {scale}": ours(options={"guidance_scale": scale}) for scale in (1.0, 1.5, 3.0)}
+    found |= {f"{steps} steps": ours(options={"num_inference_steps": steps}) for steps in (10, 20)}
+    return found
+
+
+def _bent(sample: TryOnSample) -> Bytes:
+    assert sample.keypoints is not None
+    person, garment = np.asarray(sample.person), np.asarray(sample.garment)
+    return thin_plate_warp(person, garment, sample.mask, sample.keypoints, sample.category)
+
+
+def naive_captions(folder: Path, split: str, order: str) -> dict[str, str]:
+    """Sample name -> the item alone, from the studio's records."""
+    word = "naive_caption" if order == "paired" else "other_naive_caption"
+    records = {path.stem: json.loads(path.read_text()) for path in (folder / split / "meta").glob("*.json")}
+    return {name: record[word] for name, record in records.items()}
+
+
+def measure(
+    folder: Path, split: str, order: Any, count: int, pipe: TryOnPipeline, wanted: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Mean scores of each method on the first ``count`` samples."""
+    dataset = open_dataset(folder, pipe.default_size, split=split, order=order)
+    compared = methods(pipe, naive_captions(folder, split, order))
+    table: dict[str, list[dict[str, float]]] = {name: [] for name in compared if not wanted or name in wanted}
+    count = min(count, len(dataset))
+    batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
+    for numbers in track(batches, f"{split}, {order}", console=Console(stderr=True)):
+        samples = [dataset[number] for number in numbers]
+        for name, rows in table.items():
+            for sample, picture in zip(samples, compared[name](samples), strict=True):
+                truth = sample.person if order == "paired" else sample.unpaired_target
+                assert truth is not None
+                rows.append(scores(picture, np.asarray(truth), sample.mask))
+    return {name: {key: float(np.mean([row[key] for row in rows])) for key in SCORES} for name, rows in table.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a folder that `idmvton studio make` made")
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--samples", nargs="+", default=["test=200", "wild=100"], metavar="SPLIT=COUNT")
+    parser.add_argument("--methods", nargs="*", default=[], help="only these; all by default")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    pipe = TryOnPipeline.from_pretrained(arguments.model, device="cpu")
+    pipe.set_progress_bar_config(disable=True)
+    results = {}
+    for split, count in (each.split("=") for each in arguments.samples):
+        for order in ("paired", "unpaired"):
+            found = measure(arguments.folder, split, order, int(count), pipe, arguments.methods)
+            results[f"{split}, {order}, {count} samples"] = found
+            table = Table("method", *SCORES, title=f"{split}, {order}, {count} samples")
+            for name, row in found.items():
+                table.add_row(name, f"{row['SSIM']:.3f}", f"{row['PSNR']:.2f}", f"{row['colour']:.2f}")
+            Console().print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
