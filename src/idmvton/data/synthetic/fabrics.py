@@ -58,9 +58,9 @@ class Fabric:
     Attributes:
         name: the word for it in captions.
         colour: the word for its main colour.
-        tile: uint8 (256, 256, 4), one period.
-        period: its size in metres.
-        print_: uint8 (h, w, 4), a placed print, or ``None``; ``print_size`` its width and height in metres.
+        weaving: key of :data:`FABRICS`, how the tile is drawn; ``seed``: from which random state.
+        period: size of the tile in metres.
+        print_seed: random state of a placed print, or ``None``.
         main, accent: the colours used.
         sheen, shine, gloss: how it takes the light.
         weave: strength of the fine structure.
@@ -68,16 +68,31 @@ class Fabric:
 
     name: str
     colour: str
-    tile: Bytes
+    weaving: str
+    seed: int
     period: float
-    print_: Bytes | None
-    print_size: tuple[float, float]
+    print_seed: int | None
     main: Colour
     accent: Colour
     sheen: float = 0.05
     shine: float = 0.02
     gloss: float = 12.0
     weave: float = 0.6
+
+    @property
+    def tile(self) -> Bytes:
+        """One period: uint8 (256, 256, 4), read-only; drawn when it is first asked for."""
+        return _draw_tile(self.weaving, self.seed, self.main, self.accent)
+
+    @property
+    def print_(self) -> Bytes | None:
+        """The placed print: uint8 (128, 256, 4), read-only, or ``None``."""
+        return None if self.print_seed is None else _draw_print(self.print_seed, self.accent)[0]
+
+    @property
+    def print_size(self) -> tuple[float, float]:
+        """Width and height of the placed print, metres."""
+        return (0.0, 0.0) if self.print_seed is None else _draw_print(self.print_seed, self.accent)[1]
 
 
 @functools.lru_cache(maxsize=1)
@@ -104,14 +119,28 @@ def pick_colour(rng: np.random.Generator, avoid: str | None = None) -> tuple[str
 
 
 def _flat(colour: Colour, alpha: float = 0.5) -> Floats:
-    tile = np.empty((SIZE, SIZE, 4), np.float32)
-    tile[..., :3], tile[..., 3] = colour, alpha
+    """A tile as planes: red, green, blue, thread; float32 (4, 256, 256)."""
+    tile = np.empty((4, SIZE, SIZE), np.float32)
+    for plane, value in zip(tile, (*colour, alpha), strict=True):
+        plane.fill(value)
     return tile
 
 
 def _paint(tile: Floats, where: Floats, colour: Colour) -> Floats:
-    share = np.clip(where, 0, 1)[..., None]
-    tile[..., :3] = tile[..., :3] * (1 - share) + np.array(colour, np.float32) * share
+    share = np.asarray(np.clip(where, 0, 1), np.float32)
+    for plane, value in zip(tile[:3], colour, strict=True):
+        plane += share * (np.float32(value) - plane)
+    return tile
+
+
+def _canvas(colour: Colour) -> Bytes:
+    """A picture (256, 256, 3) to draw shapes on."""
+    return np.full((SIZE, SIZE, 3), (np.array(colour) * 255).astype(np.uint8))
+
+
+def _from_canvas(canvas: Bytes) -> Floats:
+    tile = _flat((0.0, 0.0, 0.0))
+    tile[:3] = canvas.transpose(2, 0, 1) * np.float32(1 / 255)
     return tile
 
 
@@ -179,7 +208,7 @@ def _scatter(rng: np.random.Generator, canvas: Bytes, draw: Callable[[float, flo
 
 
 def _floral(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
-    canvas = (np.array(_flat(main)[..., :3]) * 255).astype(np.uint8)
+    canvas = _canvas(main)
     _, leaf = pick_colour(rng)
     leaf = (leaf[0] * 0.4, 0.25 + leaf[1] * 0.3, leaf[2] * 0.35)
     hearts = [accent, pick_colour(rng)[1]]
@@ -211,9 +240,7 @@ def _floral(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
 
     _scatter(rng, canvas, blade, 16)
     _scatter(rng, canvas, flower, 11)
-    tile = _flat(main)
-    tile[..., :3] = canvas / np.float32(255)
-    return tile
+    return _from_canvas(canvas)
 
 
 def _camouflage(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
@@ -227,7 +254,7 @@ def _camouflage(rng: np.random.Generator, main: Colour, accent: Colour) -> Float
 
 
 def _shapes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
-    canvas = (np.array(_flat(main)[..., :3]) * 255).astype(np.uint8)
+    canvas = _canvas(main)
     palette = [accent, pick_colour(rng)[1], pick_colour(rng)[1]]
 
     def shape(x: float, y: float, turn: float) -> None:
@@ -247,9 +274,7 @@ def _shapes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
             cv2.fillPoly(canvas, [np.array(points, np.int32)], colour, cv2.LINE_AA)
 
     _scatter(rng, canvas, shape, 12)
-    tile = _flat(main)
-    tile[..., :3] = canvas / np.float32(255)
-    return tile
+    return _from_canvas(canvas)
 
 
 def _lace(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
@@ -261,7 +286,7 @@ def _lace(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
     thread = np.clip(flower + net, 0, 1)
     dark = tuple(0.55 * c for c in main)
     tile = _paint(_flat((dark[0], dark[1], dark[2])), thread, main)
-    tile[..., 3] = thread
+    tile[3] = thread
     return tile
 
 
@@ -272,7 +297,7 @@ def _knit(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
     raised = (1 - wale**2) * (0.35 + 0.65 * stitch)
     dark = tuple(0.55 * c for c in main)
     tile = _paint(_flat((dark[0], dark[1], dark[2])), 0.25 + 0.75 * raised, main)
-    tile[..., 3] = raised
+    tile[3] = raised
     return tile
 
 
@@ -283,8 +308,8 @@ def _denim(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
     twill = ((x + y) * 64) % 1
     mottled = noise_texture()[..., 2] / 255 - 0.5
     tile = _flat((float(shade[0]), float(shade[1]), float(shade[2])))
-    tile[..., :3] *= (0.88 + 0.2 * _soft(twill - 0.5, 0.4) + 0.35 * mottled)[..., None]
-    return np.clip(tile, 0, 1)
+    tile[:3] *= 0.88 + 0.2 * _soft(twill - 0.5, 0.4) + 0.35 * mottled
+    return tile
 
 
 Maker = Callable[[np.random.Generator, Colour, Colour], Floats]
@@ -306,7 +331,7 @@ FABRICS: Final[dict[str, tuple[Maker, tuple[float, float], float]]] = {
 
 
 def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, printed: float = 0.0) -> Fabric:
-    """Draws a fabric.
+    """Chooses a fabric; what it looks like is drawn when it is needed.
 
     Args:
         rng: the random state.
@@ -316,24 +341,21 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
     names = list(kinds or FABRICS)
     odds = np.array([FABRICS[name][2] for name in names])
     name = str(rng.choice(names, p=odds / odds.sum()))
-    maker, (shortest, longest), _ = FABRICS[name]
+    _, (shortest, longest), _ = FABRICS[name]
     colour, main = pick_colour(rng)
     _, accent = pick_colour(rng, avoid=colour)
     while abs(sum(accent) - sum(main)) < 0.35:
         _, accent = pick_colour(rng, avoid=colour)
-    tile = maker(rng, main, accent)
-    pixels = (np.clip(tile, 0, 1) * 255).round().astype(np.uint8)
-    stamp, size = None, (0.0, 0.0)
-    if name in ("plain", "heather") and rng.random() < printed:
-        stamp, size = make_print(rng, accent)
+    seed, print_seed = (int(number) for number in rng.integers(2**62, size=2))
+    stamped = name in ("plain", "heather") and rng.random() < printed
     satin = name in ("plain", "floral") and rng.random() < 0.2
     return Fabric(
         name="satin" if satin and name == "plain" else name,
         colour="blue" if name == "denim" else colour,
-        tile=pixels,
+        weaving=name,
+        seed=seed,
         period=float(rng.uniform(shortest, longest)),
-        print_=stamp,
-        print_size=size,
+        print_seed=print_seed if stamped else None,
         main=main,
         accent=accent,
         sheen=0.12 if name in ("knit", "heather") else 0.05,
@@ -341,6 +363,23 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
         gloss=18.0 if satin else 10.0,
         weave=0.15 if satin else float(rng.uniform(0.4, 1.0)),
     )
+
+
+@functools.lru_cache(maxsize=32)
+def _draw_tile(weaving: str, seed: int, main: Colour, accent: Colour) -> Bytes:
+    planes = FABRICS[weaving][0](np.random.default_rng(seed), main, accent)
+    pixels = (np.clip(planes, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
+    tile = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    tile.flags.writeable = False
+    return tile
+
+
+@functools.lru_cache(maxsize=32)
+def _draw_print(seed: int, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
+    stamp, size = make_print(np.random.default_rng(seed), ink)
+    stamp = np.asarray(cv2.resize(stamp, (256, 128), interpolation=cv2.INTER_AREA), np.uint8)
+    stamp.flags.writeable = False
+    return stamp, size
 
 
 def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[float, float]]:

@@ -27,7 +27,7 @@ CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
-SUPERSAMPLING: Final = 1.5
+SMALL: Final = 320  # pictures up to this height are supersampled less and have coarser meshes
 NUM_PARTS: Final = 24
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
 _OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
@@ -221,11 +221,17 @@ def _photograph(
 
 def _shoot(items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0) -> Frame:
     """Renders supersampled and reduces: colours by area, labels by the middle sample."""
-    large = (round(size[0] * SUPERSAMPLING), round(size[1] * SUPERSAMPLING))
+    scale = supersampling(size)
+    large = (round(size[0] * scale), round(size[1] * scale))
     frame = renderer().render(items, view, large, backdrop, mode=mode)
-    picture = cv2.resize(frame.picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    row, column = (((np.arange(count) + 0.5) * SUPERSAMPLING).astype(int) for count in size)
-    return Frame(picture, frame.truth[row[:, None], column[None]])
+    picture = cv2.resize(frame.picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+    truth = cv2.resize(frame.truth, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return Frame(np.asarray(picture[..., :3], np.uint8), np.asarray(truth, np.uint8))
+
+
+def supersampling(size: tuple[int, int]) -> float:
+    """How many rendered pixels make one pixel of the picture, in each direction."""
+    return 1.25 if size[0] <= SMALL else 1.5
 
 
 def _another(
@@ -272,7 +278,7 @@ def _body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> By
 
 def _cell(place: scene.Scene, size: tuple[int, int]) -> float:
     """Details that a rendering of this size cannot show, in metres."""
-    pixel = place.height / (size[0] * SUPERSAMPLING)
+    pixel = place.view.height / (size[0] * supersampling(size))
     return next((cell for cell in (0.006, 0.004, 0.0025) if 1.6 * pixel >= cell), 0.0)
 
 
@@ -328,6 +334,7 @@ def product_view(posed: PosedBody, items: list[Item]) -> View:
         orthographic(eye, target, half * 0.75, half),
         orthographic(target + key * 3, target, span, span),
         uniforms,
+        2 * half,
     )
 
 
@@ -347,7 +354,7 @@ def _visible(item: Item) -> NDArray[np.bool_]:
 def _product(garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator) -> tuple[Bytes, Bytes]:
     """The garment alone on white or light grey with a soft shadow, and its mask."""
     posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
-    items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= 320 else 0.0)
+    items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= SMALL else 0.0)
     shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
     frame = _shoot(items, product_view(posed, items), size, np.full((2, 2, 3), shade, np.uint8))
     inside = frame.truth[..., 0] > 0

@@ -6,15 +6,12 @@ in vec4 in_where1; // arm_along, arm_around, torso_around, torso_front
 in vec4 in_where2; // leg_along, leg_around, leg_front, arm_front
 in vec4 in_paint;  // skin: lips, eyelids, nails, kind; others: free
 uniform mat4 view_projection;
-uniform mat4 light_projection;
-invariant gl_Position;
 out vec3 position;
 out vec3 normal;
 out vec4 where0;
 out vec4 where1;
 out vec4 where2;
 out vec4 paint;
-out vec4 light_position;
 
 void main() {
     position = in_position;
@@ -23,6 +20,5 @@ void main() {
     where1 = in_where1;
     where2 = in_where2;
     paint = in_paint;
-    light_position = light_projection * vec4(in_position, 1.0);
     gl_Position = view_projection * vec4(in_position, 1.0);
 }
