@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from idmvton.data.synthetic import dressing, people, poses, sampling, shells, wardrobe
-from idmvton.data.synthetic.bodies import sample_body
+from idmvton.data.synthetic.bodies import load_anatomy, sample_body
 
 SIZE = (512, 384)
 WHITE = np.full((2, 2, 3), 255, np.uint8)
@@ -33,8 +33,8 @@ def test_textures_agree(item, seed):
     body = sample_body(rng)
     posed = shells.pose_body(body, poses.solve(body, poses.Pose("plain")))
     look = people.sample_look(rng, body)
-    product = dressing.garment_alone(sampling.mannequin(True), garment)
-    view = sampling.product_view(sampling.mannequin(True), product)
+    product = dressing.garment_alone(sampling.mannequin(True, load_anatomy()), garment)
+    view = sampling.product_view(sampling.mannequin(True, load_anatomy()), product)
     if garment.category == "upper_body":
         outfit = dressing.Outfit(garment, wardrobe.make_garment(rng, "jeans", calm=True), None, garment)
     else:

@@ -76,7 +76,7 @@ def collar_mesh(posed: PosedBody, style: str, width: float, offset: float, openi
 
 def _neck_ring(posed: PosedBody, angle: Floats, width: float, style: str) -> Floats:
     """Points of the neckline at rest, by angle from the front; a tilted ellipse around the neck's root."""
-    anatomy_ = load_anatomy()
+    anatomy_ = posed.body.anatomy
     rest, place = posed.body.vertices, anatomy_.coordinates.place
     start = anatomy_.shell_start
     low, high = (0.722, 0.748) if style != "turtle" else (0.770, 0.792)

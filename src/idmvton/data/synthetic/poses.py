@@ -131,7 +131,7 @@ def solve(body: Body, pose: Pose) -> Floats:
 
 
 def _sole_height(body: Body, transforms: Floats, foot: int) -> float:
-    anatomy = load_anatomy()
+    anatomy = body.anatomy
     part = anatomy.skin_weights[:, foot] > 0.9
     part[anatomy.shell_start :] = False
     return float((body.vertices[part] @ transforms[foot, 2, :3] + transforms[foot, 2, 3]).min())
@@ -211,7 +211,7 @@ def _reach(trunk: Floats, body: Body, arm: Arm, side: str, sign: float) -> tuple
 
 def trunk_size(body: Body) -> Vector:
     """Half width at the hips, half depth at the waist, height from pelvis to neck; metres."""
-    anatomy = load_anatomy()
+    anatomy = body.anatomy
     shell = body.vertices[anatomy.shell_start :]
     place = anatomy.coordinates.place[anatomy.shell_start :]
     hips = shell[(np.abs(place[:, 2] - 0.16) < 0.03)]

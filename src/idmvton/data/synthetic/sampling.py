@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import dressing, scene, wardrobe
-from idmvton.data.synthetic.bodies import Body, load_anatomy, sample_body, shape_body
+from idmvton.data.synthetic.bodies import Anatomy, Body, load_anatomy, sample_body, shape_body
 from idmvton.data.synthetic.people import Look, sample_look
 from idmvton.data.synthetic.poses import PRODUCT_POSE, sample_pose, solve
 from idmvton.data.synthetic.renderer import Frame, Item, Renderer, View, orthographic
@@ -28,6 +28,8 @@ CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
 SMALL: Final = 320  # pictures up to this height are supersampled less and have coarser meshes
+CELLS: Final = (0.009, 0.006, 0.004, 0.0025)  # levels of detail of the body, metres
+CROP_HEIGHTS: Final = {"half": 0.95, "three-quarter": 1.4, "full": 1.95, "product": 0.95}  # rough, metres
 NUM_PARTS: Final = 24
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
 _OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
@@ -129,8 +131,9 @@ def sample(
     check_request(index, split, category, size)
     rng = _stream(seed, split, index, "person")
     kind = CATEGORIES[index % 3] if category == "mixed" else category
-    body, posed, look = _person(rng, kind, wild=split == "wild")
-    place = scene.sample_scene(rng, posed, kind, wild=split == "wild")
+    crop = scene.sample_crop(rng, kind)
+    body, posed, look = _person(rng, kind, crop, size, wild=split == "wild")
+    place = scene.sample_scene(rng, posed, crop, wild=split == "wild")
     target = wardrobe.sample_garment(_stream(seed, split, index, "garment"), kind, female=body.female)
     companion = _companion(rng, kind, body.female)
     outfit = _outfit(target, companion, rng)
@@ -184,10 +187,10 @@ def _stream(seed: int, split: str, index: int, purpose: str) -> np.random.Genera
     return np.random.default_rng([*words, *purpose.encode()])
 
 
-def _person(rng: np.random.Generator, category: Category, *, wild: bool) -> tuple[Body, PosedBody, Look]:
-    body = sample_body(rng)
-    while category == "dresses" and not body.female:
-        body = sample_body(rng)
+def _person(
+    rng: np.random.Generator, category: Category, crop: str, size: tuple[int, int], *, wild: bool
+) -> tuple[Body, PosedBody, Look]:
+    body = sample_body(rng, detail(crop, size), women=category == "dresses")
     pose = sample_pose(rng, wild=wild)
     return body, pose_body(body, solve(body, pose)), sample_look(rng, body)
 
@@ -214,7 +217,7 @@ def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: n
 def _photograph(
     posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene, size: tuple[int, int]
 ) -> Frame:
-    items = dressing.dress(posed, look, outfit, _cell(place, size))
+    items = dressing.dress(posed, look, outfit)
     items += [scene.ground_item()] if place.ground else []
     return _shoot(items, place.view, size, place.backdrop)
 
@@ -272,14 +275,14 @@ def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
 
 
 def _body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> Bytes:
-    mesh = dressing.skin_mesh(posed, [], _cell(place, size))
+    mesh = dressing.skin_mesh(posed, [])
     return np.ascontiguousarray(renderer().body_map(mesh, place.view, size)[..., :3])
 
 
-def _cell(place: scene.Scene, size: tuple[int, int]) -> float:
-    """Details that a rendering of this size cannot show, in metres."""
-    pixel = place.view.height / (size[0] * supersampling(size))
-    return next((cell for cell in (0.006, 0.004, 0.0025) if 1.6 * pixel >= cell), 0.0)
+def detail(crop: str, size: tuple[int, int]) -> Anatomy:
+    """The body without the details that a picture of this size cannot show."""
+    pixel = CROP_HEIGHTS[crop] / (size[0] * supersampling(size))
+    return load_anatomy(next((cell for cell in CELLS if 1.6 * pixel >= cell), 0.0))
 
 
 @functools.lru_cache(maxsize=1)
@@ -295,13 +298,12 @@ def colour_parts(parts: Bytes) -> Bytes:
     return _part_colours()[parts]
 
 
-@functools.lru_cache(maxsize=2)
-def mannequin(female: bool) -> PosedBody:
+@functools.lru_cache(maxsize=16)
+def mannequin(female: bool, anatomy: Anatomy) -> PosedBody:
     """The body that product pictures are worn by and do not show."""
-    anatomy = load_anatomy()
     same = (anatomy.gender > 0.5) == female
     coefficients = anatomy.cast[same].mean(0)
-    body = shape_body(coefficients, female=female, age=0.7, weight=0.5)
+    body = shape_body(anatomy, coefficients, female=female, age=0.7, weight=0.5)
     return pose_body(body, solve(body, PRODUCT_POSE))
 
 
@@ -353,8 +355,8 @@ def _visible(item: Item) -> NDArray[np.bool_]:
 
 def _product(garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator) -> tuple[Bytes, Bytes]:
     """The garment alone on white or light grey with a soft shadow, and its mask."""
-    posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
-    items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= SMALL else 0.0)
+    posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5, detail("product", size))
+    items = dressing.garment_alone(posed, garment)
     shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
     frame = _shoot(items, product_view(posed, items), size, np.full((2, 2, 3), shade, np.uint8))
     inside = frame.truth[..., 0] > 0
@@ -371,8 +373,9 @@ def _worn(
     size: tuple[int, int], *, wild: bool,
 ) -> Bytes:  # fmt: skip
     """The garment on somebody else, somewhere else."""
-    body, posed, look = _person(rng, category if garment.kind != "skirt" else "dresses", wild=wild)
-    place = scene.sample_scene(rng, posed, category, wild=wild)
+    crop = scene.sample_crop(rng, category)
+    body, posed, look = _person(rng, category if garment.kind != "skirt" else "dresses", crop, size, wild=wild)
+    place = scene.sample_scene(rng, posed, crop, wild=wild)
     other = _companion(rng, category, body.female) if companion is not None else None
     frame = _photograph(posed, look, _outfit(garment, other, rng), place, size)
     return place.lens.apply(frame.picture)

@@ -98,9 +98,8 @@ def sample_lens(rng: np.random.Generator, *, wild: bool) -> Lens:
     )
 
 
-def sample_scene(rng: np.random.Generator, posed: PosedBody, category: str, *, wild: bool) -> Scene:
+def sample_scene(rng: np.random.Generator, posed: PosedBody, crop: str, *, wild: bool) -> Scene:
     """Draws camera, light, backdrop and lens around a posed person."""
-    crop = _sample_crop(rng, category)
     low, high = _vertical_range(posed, crop)
     height = (high - low) * float(rng.uniform(1.06, 1.22))
     middle = (high + low) / 2 + float(rng.normal(0, 0.012)) * height
@@ -130,7 +129,8 @@ def sample_scene(rng: np.random.Generator, posed: PosedBody, category: str, *, w
     )
 
 
-def _sample_crop(rng: np.random.Generator, category: str) -> str:
+def sample_crop(rng: np.random.Generator, category: str) -> str:
+    """Draws how much of a person is seen: ``half``, ``three-quarter`` or ``full``."""
     odds = {
         "upper_body": (0.55, 0.30, 0.15),
         "lower_body": (0.0, 0.30, 0.70),
@@ -140,7 +140,7 @@ def _sample_crop(rng: np.random.Generator, category: str) -> str:
 
 
 def _vertical_range(posed: PosedBody, crop: str) -> tuple[float, float]:
-    anatomy = load_anatomy()
+    anatomy = posed.body.anatomy
     along, place = anatomy.coordinates.leg_along, anatomy.coordinates.place
     top = float(posed.vertices[: anatomy.shell_start, 2].max()) + 0.05
     if crop == "full":

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import anatomy
-from idmvton.data.synthetic.bodies import Body, Corners, apply_blend, load_anatomy, sort_corners, vertex_normals
+from idmvton.data.synthetic.bodies import Anatomy, Body, Corners, apply_blend, sort_corners, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 
 Floats = NDArray[np.floating[Any]]
@@ -53,7 +53,7 @@ class PosedBody:
     Attributes:
         body: the rest shape.
         transforms: float (B, 3, 4).
-        vertices, normals: float (V, 3), posed.
+        vertices: float (V, 3), posed; ``normals``: of those that are not the shell.
         rest_normals: float (S, 3), of the shell at rest.
         shell_blend: float (S, 3, 4), the blended transforms of the shell.
     """
@@ -66,10 +66,10 @@ class PosedBody:
     shell_blend: Floats
 
 
-@functools.lru_cache(maxsize=1)
-def packed_coordinates() -> Floats:
-    """The packed coordinates of all vertices, and (read-only, so that the renderer keeps them) of the shell."""
-    packed = load_anatomy().coordinates.pack()
+@functools.lru_cache(maxsize=8)
+def skin_coordinates(anatomy_: Anatomy) -> Floats:
+    """The packed coordinates of skin, eyes and lashes; read-only, so that the renderer keeps them."""
+    packed = np.ascontiguousarray(anatomy_.coordinates.pack()[: anatomy_.shell_start])
     packed.flags.writeable = False
     return packed
 
@@ -85,15 +85,11 @@ class ShellPart:
     paint: Floats
 
 
-@functools.lru_cache(maxsize=8)
-def shell_part(part: str, coarse: bool = False) -> ShellPart:
+@functools.lru_cache(maxsize=24)
+def shell_part(anatomy_: Anatomy, part: str) -> ShellPart:
     """``top``, ``bottom`` or ``feet``; arrays are read-only, so that the renderer keeps them."""
-    anatomy_ = load_anatomy()
     where = anatomy_.coordinates
     faces = anatomy_.faces["shell"]
-    if coarse:  # quads were split in four; the first corners of the parts are the original's
-        corners = faces[: len(faces) // 2, 0].reshape(-1, 4)
-        faces = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
     height, along = where.place[faces, 2], where.leg_along[faces]
     arm = where.arm_seam[faces].min(1) > -0.02
     keep = {
@@ -102,7 +98,7 @@ def shell_part(part: str, coarse: bool = False) -> ShellPart:
         "feet": along.max(1) > 1.5,
     }[part]
     used, local = np.unique(faces[keep], return_inverse=True)
-    packed = packed_coordinates()[used].copy()
+    packed = anatomy_.coordinates.pack()[used]
     paint = np.zeros((len(used), 4), np.float32)
     packed.flags.writeable = paint.flags.writeable = False
     numbers = (used - anatomy_.shell_start).astype(np.int32)
@@ -110,9 +106,8 @@ def shell_part(part: str, coarse: bool = False) -> ShellPart:
     return ShellPart(numbers, local, sort_corners(local), packed, paint)
 
 
-@functools.lru_cache(maxsize=1)
-def _all_faces() -> tuple[Ints, Corners, Ints, Corners]:
-    anatomy_ = load_anatomy()
+@functools.lru_cache(maxsize=8)
+def _all_faces(anatomy_: Anatomy) -> tuple[Ints, Corners, Ints, Corners]:
     skin = np.concatenate([anatomy_.faces[part] for part in ("skin", "eyes", "lashes")])
     shell = anatomy_.faces["shell"] - anatomy_.shell_start
     return skin, sort_corners(skin), shell, sort_corners(shell)
@@ -120,18 +115,17 @@ def _all_faces() -> tuple[Ints, Corners, Ints, Corners]:
 
 def pose_body(body: Body, transforms: Floats) -> PosedBody:
     """Skins a body and computes its normals."""
-    anatomy_ = load_anatomy()
+    anatomy_ = body.anatomy
     blend = (anatomy_.skin_weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
     vertices = apply_blend(blend, body.vertices)
     start = anatomy_.shell_start
-    skin_faces, skin_corners, shell_faces, shell_corners = _all_faces()
-    normals = np.zeros_like(vertices)
-    normals[:start] = vertex_normals(vertices[:start], skin_faces, skin_corners)
+    skin_faces, skin_corners, shell_faces, shell_corners = _all_faces(anatomy_)
+    normals = vertex_normals(vertices[:start], skin_faces, skin_corners)
     rest_normals = vertex_normals(body.vertices[start:], shell_faces, shell_corners)
     return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
-def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None, coarse: bool = False) -> Mesh:
+def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None) -> Mesh:
     """The shell, loosened at rest and then posed.
 
     Args:
@@ -139,11 +133,11 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
         part: which triangles, see :func:`shell_part`.
         fit: how loose.
         wobble: float (4,), phases of soft waves in a loose garment.
-        coarse: take the shell without its subdivision, for small pictures.
     """
-    chosen = shell_part(part, coarse)
+    anatomy_ = posed.body.anatomy
+    chosen = shell_part(anatomy_, part)
     numbers, where = chosen.vertices, chosen.where
-    rest = posed.body.vertices[load_anatomy().shell_start :][numbers]
+    rest = posed.body.vertices[anatomy_.shell_start :][numbers]
     seam, height, along = where[:, 3], where[:, 2], where[:, 4]
     leg_along, around = where[:, 8], where[:, 6]
     offset = np.full(len(rest), fit.offset, np.float32)
@@ -242,8 +236,9 @@ class Skirt:
 
 def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     """Rings around the posed hips and legs, never inside them."""
-    anatomy_ = load_anatomy()
+    anatomy_ = posed.body.anatomy
     start = anatomy_.shell_start
+    rows = rows // 2 if anatomy_.coarse else rows
     where = anatomy_.coordinates
     place, seam = where.place[start:], where.arm_seam[start:]
     shell = posed.vertices[start:]
@@ -252,7 +247,8 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     heading = np.arctan2(yaw[1, 0], yaw[0, 0])
     turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
     lower = (seam < -0.02) & (place[:, 2] < skirt.top + 0.03)
-    lower[::2] = False  # every other point is enough for an outline
+    if not anatomy_.coarse:
+        lower[::2] = False  # every other point is enough for an outline
     points = shell[lower]
     centre = points[place[lower][:, 2] > skirt.top - 0.1][:, :2].mean(0)
     flat = (points[:, :2] - centre) @ turn.T
@@ -324,7 +320,7 @@ def grid_faces(rows: int, columns: int) -> Ints:
     """Triangles of a (rows, columns) grid of vertices, facing outward when rows run down and columns leftward."""
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]))
-    return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
+    return np.stack([a, b, c, a, c, d], 1).reshape(-1, 3).astype(np.int32)
 
 
 def _smooth(low: float, high: float, value: Floats) -> Floats:
