@@ -256,30 +256,26 @@ def apply_blend(blended: Floats, vertices: Floats) -> Floats:
     return np.asarray(moved, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Corners:
-    """Triangle corners sorted by vertex, to sum over them quickly; for triangles that are used again."""
-
-    order: Ints
-    starts: Ints
-    vertices: Ints
-
-
-def sort_corners(faces: Ints) -> Corners:
-    """Prepares triangles (F, 3) for :func:`vertex_normals`."""
+def corner_table(faces: Ints, count: int) -> Ints:
+    """Which triangles (F, 3) meet at each of ``count`` vertices: int (K, count), F where there are no more."""
     flat = faces.ravel()
     order = np.argsort(flat, kind="stable")
-    vertices, starts = np.unique(flat[order], return_index=True)
-    return Corners((order // 3).astype(np.int32), starts.astype(np.int32), vertices.astype(np.int32))
+    number = np.bincount(flat, minlength=count)
+    rank = np.arange(len(flat)) - np.repeat(np.cumsum(number) - number, number)
+    table = np.full((int(number.max(initial=1)), count), len(faces), np.int32)
+    table[rank, flat[order]] = order // 3
+    return table
 
 
-def vertex_normals(vertices: Floats, faces: Ints, corners: Corners | None = None) -> Floats:
-    """Unit normals, area weighted; float (V, 3)."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    (ax, ay, az), (bx, by, bz) = (b - a).T, (c - a).T
-    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
-    corners = corners or sort_corners(faces)
-    summed = np.zeros((len(vertices), 3), np.float32)
-    summed[corners.vertices] = np.add.reduceat(normals[corners.order], corners.starts, axis=0)
-    length = np.sqrt(np.einsum("vi,vi->v", summed, summed))
-    return np.asarray(summed / np.maximum(length, 1e-12)[:, None], np.float32)
+def vertex_normals(vertices: Floats, faces: Ints, table: Ints | None = None) -> Floats:
+    """Unit normals, area weighted; float (V, 3). ``table``: of :func:`corner_table`, for triangles used again."""
+    planes = np.ascontiguousarray(vertices.T, np.float32)
+    a, b, c = np.ascontiguousarray(faces.T)
+    ax, ay, az = planes.take(b, 1) - planes.take(a, 1)
+    bx, by, bz = planes.take(c, 1) - planes.take(a, 1)
+    normals = np.zeros((3, len(faces) + 1), np.float32)
+    normals[:, :-1] = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    table = corner_table(faces, len(vertices)) if table is None else table
+    summed = np.stack([plane.take(table).sum(0) for plane in normals])
+    summed /= np.sqrt(np.maximum((summed * summed).sum(0), 1e-20))
+    return np.ascontiguousarray(summed.T)

@@ -106,17 +106,26 @@ def _clothes(posed: PosedBody, outfit: Outfit) -> list[Item]:
     top, bottom, inner = outfit.top, outfit.bottom, outfit.inner
     items: list[Item] = []
     tucked = top.tucked or (inner is not None and top.opening > 0)
-    outer: list[Cover] = []
     if bottom is not None:
-        worn_over = [_cover(top, 0.035)] if not top.tucked else []
-        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.007 if tucked else 0.0)
+        worn_over = [] if top.tucked else [_cover(top, 0.020)]
+        closer = min(0.0, top.fit_shape.offset - bottom.fit_shape.offset - 0.003)  # stays under the top's hem
+        lift = 0.009 if tucked else closer
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, lift)
         if top.tucked:
-            outer = [_cover(bottom, 0.018)]
+            top = _tucked_into(top, bottom)
     if inner is not None:
         under = [_cover(top, 0.030)] + ([_cover(bottom, 0.014)] if bottom is not None else [])
         items += _garment_items(posed, inner, False, under, -0.002)
-    items += _garment_items(posed, top, top is outfit.target, outer, 0.006 if inner is not None else 0.0)
+    items += _garment_items(posed, top, outfit.top is outfit.target, [], 0.006 if inner is not None else 0.0)
     return items
+
+
+def _tucked_into(top: Garment, bottom: Garment) -> Garment:
+    """The top, ending just below the waistband."""
+    waist = bottom.skirt.top if bottom.skirt is not None else float(bottom.cut[0][1])
+    cut = top.cut.copy()
+    cut[0][0] = max(float(cut[0][0]), waist - 0.018)
+    return replace(top, cut=cut)
 
 
 def _garment_items(
@@ -124,13 +133,13 @@ def _garment_items(
 ) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
     fit = garment.fit_shape
-    loose = 0.25 if garment.tucked else 1.0
+    loose = 0.08 if garment.tucked else 1.0
     fit = Fit(fit.offset + lift, fit.drape * loose, fit.fall * loose, fit.sleeve, fit.leg)
     items: list[Item] = []
     wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
         mesh = shell_mesh(posed, "top", fit, wobble)
-        items.append(_shell_item(mesh, garment.cut, uniforms, covers, tucked=garment.tucked))
+        items.append(_shell_item(mesh, garment.cut, uniforms, covers))
     if garment.kind == "bottom":
         items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble), garment.cut, uniforms, covers))
     if garment.skirt is not None:
@@ -149,14 +158,13 @@ def _garment_items(
 
 
 def _shell_item(
-    mesh: Mesh, cut: Floats, uniforms: dict[str, Any], covers: list[Cover], *, closed: bool = False,
-    tucked: bool = False,
+    mesh: Mesh, cut: Floats, uniforms: dict[str, Any], covers: list[Cover], *, closed: bool = False
 ) -> Item:  # fmt: skip
     """Leaves out triangles that the cut removes or that other clothes hide; the shadow has the whole ones."""
     inside = cuts.distance(cut, mesh.where)
     kept = mesh.faces[(inside > -0.03)[mesh.faces].any(1)]
     under = hidden(mesh.where, covers)[kept]
-    kept = kept[~(under.any(1) if tucked else under.all(1))]
+    kept = kept[~under.all(1)]
     whole = kept[(inside > 0.0)[kept].all(1)]
     return Item(replace(mesh, faces=kept), "cloth", uniforms, closed=closed, shadow_faces=whole)
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import load_anatomy, vertex_normals
+from idmvton.data.synthetic.bodies import load_anatomy
 from idmvton.data.synthetic.fabrics import noise_texture
 from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
-from idmvton.data.synthetic.shells import PosedBody, grid_faces
+from idmvton.data.synthetic.shells import PosedBody, grid_faces, grid_normals
 
 Floats = NDArray[np.floating[Any]]
 
@@ -166,7 +166,7 @@ def _mesh(vertices: Floats, azimuth: Floats, inside: Floats, strand: Floats) -> 
     paint = np.zeros((rows, columns, 4), np.float32)
     paint[..., 1] = strand
     vertices = np.asarray(vertices, np.float32)
-    return Mesh(vertices, vertex_normals(vertices, faces), where.reshape(-1, 12), paint.reshape(-1, 4), faces)
+    return Mesh(vertices, grid_normals(vertices, rows, columns), where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _round(centre: Floats, radii: Floats, frame: Floats, rows: int = 16, columns: int = 33) -> Mesh:

@@ -343,18 +343,17 @@ def _features(item: Item, mode: int, pixel: float) -> tuple[str, ...]:
 
 def _facing(item: Item, camera: Floats) -> Ints:
     """Triangles that the picture may show: those that face the camera first, the others only of open things."""
-    mesh = item.mesh
-    clip = mesh.vertices @ np.asarray(camera[[0, 1, 3]], np.float32)[:, :3].T + np.asarray(camera[[0, 1, 3], 3])
-    x, y, w = (np.ascontiguousarray(column, np.float32) for column in clip.T)
-    outside = (x < -w) | (x > w) * np.uint8(2) | (y < -w) * np.uint8(4) | (y > w) * np.uint8(8)
-    corners = mesh.faces.T
-    a, b, c = corners
-    faces = mesh.faces[(outside[a] & outside[b] & outside[c]) == 0]
-    a, b, c = faces.T
-    x, y = x / w, y / w
-    front = (x[b] - x[a]) * (y[c] - y[a]) > (x[c] - x[a]) * (y[b] - y[a])
-    shown = faces[front] if item.closed else np.concatenate([faces[front], faces[~front]])
-    return np.ascontiguousarray(shown, np.int32)
+    faces = item.mesh.faces
+    rows = np.asarray(camera[[0, 1, 3]], np.float32)
+    x, y, w = (item.mesh.vertices @ rows[:, :3].T + rows[:, 3]).T
+    outside = ((x < -w) | (x > w) * np.uint8(2) | (y < -w) * np.uint8(4) | (y > w) * np.uint8(8)).take(faces.T)
+    place = ((x + 1j * y) / w).take(faces.T)
+    first, second = place[1] - place[0], place[2] - place[0]
+    front = first.real * second.imag > first.imag * second.real
+    seen = (outside[0] & outside[1] & outside[2]) == 0
+    if item.closed:
+        return np.ascontiguousarray(faces[seen & front], np.int32)
+    return np.concatenate([faces[seen & front], faces[seen & ~front]]).astype(np.int32, copy=False)
 
 
 def _bind_garment(program: Any, members: frozenset[str], cut: Floats) -> None:

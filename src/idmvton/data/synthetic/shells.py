@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import anatomy
-from idmvton.data.synthetic.bodies import Anatomy, Body, Corners, apply_blend, sort_corners, vertex_normals
+from idmvton.data.synthetic.bodies import Anatomy, Body, apply_blend, corner_table, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 
 Floats = NDArray[np.floating[Any]]
@@ -76,11 +76,11 @@ def skin_coordinates(anatomy_: Anatomy) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class ShellPart:
-    """A part of the shell: ``vertices`` are numbers within the shell, ``faces`` count those."""
+    """A part of the shell: ``vertices`` are numbers within the shell, ``faces`` count those; see ``corner_table``."""
 
     vertices: Ints
     faces: Ints
-    corners: Corners
+    corners: Ints
     where: Floats
     paint: Floats
 
@@ -103,14 +103,15 @@ def shell_part(anatomy_: Anatomy, part: str) -> ShellPart:
     packed.flags.writeable = paint.flags.writeable = False
     numbers = (used - anatomy_.shell_start).astype(np.int32)
     local = local.reshape(-1, 3).astype(np.int32)
-    return ShellPart(numbers, local, sort_corners(local), packed, paint)
+    return ShellPart(numbers, local, corner_table(local, len(used)), packed, paint)
 
 
 @functools.lru_cache(maxsize=8)
-def _all_faces(anatomy_: Anatomy) -> tuple[Ints, Corners, Ints, Corners]:
+def _all_faces(anatomy_: Anatomy) -> tuple[Ints, Ints, Ints, Ints]:
     skin = np.concatenate([anatomy_.faces[part] for part in ("skin", "eyes", "lashes")])
     shell = anatomy_.faces["shell"] - anatomy_.shell_start
-    return skin, sort_corners(skin), shell, sort_corners(shell)
+    start = anatomy_.shell_start
+    return skin, corner_table(skin, start), shell, corner_table(shell, len(anatomy_.mean) - start)
 
 
 def pose_body(body: Body, transforms: Floats) -> PosedBody:
@@ -148,7 +149,8 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
     if wobble is not None:
         wave = np.sin(around * 21 + wobble[0] + height * 5 * np.sin(wobble[1]))
         wave += 0.6 * np.sin(around * 37 + wobble[2] + height * 9)
-        looseness = fit.fall * _smooth(0.5, 0.1, height) * 0.006 + fit.sleeve * 0.12 * _smooth(0, 0.05, seam)
+        below = (0.5, 0.1) if part == "top" else (0.1, -0.1)  # trousers stay under a top's hem
+        looseness = fit.fall * _smooth(*below, height) * 0.006 + fit.sleeve * 0.12 * _smooth(0, 0.05, seam)
         offset += wave * looseness
     moved = rest + posed.rest_normals[numbers] * offset[:, None]
     if part == "top" and (fit.drape > 0 or fit.fall > 0):
@@ -303,8 +305,8 @@ def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: S
     where[..., 8] = skirt.end
     paint = np.zeros((rows, columns + 1, 4), np.float32)
     paint[..., 0], paint[..., 1] = angle, share
-    normals = vertex_normals(np.asarray(vertices, np.float32), faces)
-    return Mesh(np.asarray(vertices, np.float32), normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces)
+    vertices = np.asarray(vertices, np.float32)
+    return Mesh(vertices, grid_normals(vertices, rows, columns + 1), where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _fabric_around(angle: Floats) -> Floats:
@@ -321,6 +323,16 @@ def grid_faces(rows: int, columns: int) -> Ints:
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]))
     return np.stack([a, b, c, a, c, d], 1).reshape(-1, 3).astype(np.int32)
+
+
+@functools.lru_cache(maxsize=32)
+def _grid_corners(rows: int, columns: int) -> Ints:
+    return corner_table(grid_faces(rows, columns), rows * columns)
+
+
+def grid_normals(vertices: Floats, rows: int, columns: int) -> Floats:
+    """Normals of a grid's vertices (rows * columns, 3)."""
+    return vertex_normals(vertices, grid_faces(rows, columns), _grid_corners(rows, columns))
 
 
 def _smooth(low: float, high: float, value: Floats) -> Floats:
