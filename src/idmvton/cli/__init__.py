@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import data, doctor, try_on, weights
-from idmvton.data.synthetic import commands as studio
+from idmvton.cli import data, doctor, studio, try_on, weights
 
 app = typer.Typer(
     name="idmvton",
@@ -22,7 +21,7 @@ app.command("try-on")(try_on.try_on)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
-studio.register(app)
+app.add_typer(studio.app, name="studio")
 
 
 def _print_version(wanted: bool) -> None:

@@ -70,6 +70,25 @@ def garment_alone(posed: PosedBody, garment: Garment) -> list[Item]:
     return _garment_items(posed, garment, target=True, covers=[], lift=0.0)
 
 
+def with_flow(worn: list[Item], alone: list[Item], camera: Floats) -> list[Item]:
+    """The items that a person wears, each vertex of the garment with its place in the product picture.
+
+    Args:
+        worn: from :func:`dress`.
+        alone: from :func:`garment_alone`, on a body of the same level of detail: the same vertices in another pose.
+        camera: view-projection matrix (4, 4) of the product picture, without perspective.
+    """
+    twins = iter(alone)
+    items = []
+    for item in worn:
+        if item.material == "cloth" and item.uniforms["label_and_target"][2] > 0:
+            places = next(twins).mesh.vertices @ camera[:3, :3].T + camera[:3, 3]
+            items.append(replace(item, flow=places))
+        else:
+            items.append(item)
+    return items
+
+
 @functools.lru_cache(maxsize=8)
 def _skin_parts(anatomy: Anatomy) -> tuple[Floats, NDArray[np.int32]]:
     """Paint and faces of skin, eyes and lashes; read-only."""
@@ -128,9 +147,7 @@ def _tucked_into(top: Garment, bottom: Garment) -> Garment:
     return replace(top, cut=cut)
 
 
-def _garment_items(
-    posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float
-) -> list[Item]:
+def _garment_items(posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
     fit = garment.fit_shape
     loose = 0.08 if garment.tucked else 1.0

@@ -1,4 +1,4 @@
-"""Fabrics and prints, drawn as small pictures: one period of a pattern, or a placed print with alpha.
+"""Fabrics, drawn as small pictures: one period of a pattern.
 
 A fabric's alpha channel says how raised the thread is (knit, lace); it shapes the light, not the colour.
 """
@@ -13,42 +13,14 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+
+from idmvton.data.synthetic.colours import Colour, pick_colour
+from idmvton.data.synthetic.prints import draw_print
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
-Colour = tuple[float, float, float]
 
 SIZE: Final = 256
-COLOURS: Final[dict[str, Colour]] = {
-    "white": (0.93, 0.93, 0.92),
-    "black": (0.06, 0.06, 0.07),
-    "grey": (0.52, 0.53, 0.54),
-    "charcoal": (0.23, 0.24, 0.26),
-    "navy": (0.10, 0.14, 0.30),
-    "blue": (0.17, 0.35, 0.70),
-    "light blue": (0.58, 0.74, 0.90),
-    "teal": (0.09, 0.45, 0.46),
-    "green": (0.16, 0.46, 0.24),
-    "olive": (0.40, 0.41, 0.22),
-    "mint": (0.65, 0.87, 0.76),
-    "yellow": (0.95, 0.80, 0.25),
-    "mustard": (0.78, 0.58, 0.16),
-    "orange": (0.91, 0.47, 0.15),
-    "red": (0.75, 0.11, 0.13),
-    "burgundy": (0.40, 0.08, 0.15),
-    "pink": (0.93, 0.62, 0.70),
-    "magenta": (0.78, 0.18, 0.48),
-    "lilac": (0.71, 0.62, 0.86),
-    "purple": (0.37, 0.18, 0.50),
-    "brown": (0.36, 0.23, 0.15),
-    "tan": (0.75, 0.61, 0.44),
-    "beige": (0.87, 0.81, 0.70),
-}
-WORDS: Final = (
-    "STUDIO", "Sunday", "1984", "NORTH", "hello", "ocean", "WILD", "coffee", "No. 7", "club", "Paris", "mini",
-    "LOVE", "west 21", "ATLAS", "bloom", "today", "RIVER", "echo", "42",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +59,12 @@ class Fabric:
     @property
     def print_(self) -> Bytes | None:
         """The placed print: uint8 (128, 256, 4), read-only, or ``None``."""
-        return None if self.print_seed is None else _draw_print(self.print_seed, self.accent)[0]
+        return None if self.print_seed is None else draw_print(self.print_seed, self.accent)[0]
 
     @property
     def print_size(self) -> tuple[float, float]:
         """Width and height of the placed print, metres."""
-        return (0.0, 0.0) if self.print_seed is None else _draw_print(self.print_seed, self.accent)[1]
+        return (0.0, 0.0) if self.print_seed is None else draw_print(self.print_seed, self.accent)[1]
 
 
 @functools.lru_cache(maxsize=1)
@@ -108,14 +80,6 @@ def noise_texture() -> Bytes:
     texture = np.stack(layers, 2).astype(np.uint8)
     texture.flags.writeable = False
     return texture
-
-
-def pick_colour(rng: np.random.Generator, avoid: str | None = None) -> tuple[str, Colour]:
-    """A named colour, a little off."""
-    names = [name for name in COLOURS if name != avoid]
-    name = str(rng.choice(names))
-    shifted = np.clip(np.array(COLOURS[name]) * rng.uniform(0.9, 1.08) + rng.normal(0, 0.02, 3), 0.02, 0.97)
-    return name, (float(shifted[0]), float(shifted[1]), float(shifted[2]))
 
 
 def _flat(colour: Colour, alpha: float = 0.5) -> Floats:
@@ -372,59 +336,3 @@ def _draw_tile(weaving: str, seed: int, main: Colour, accent: Colour) -> Bytes:
     tile = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     tile.flags.writeable = False
     return tile
-
-
-@functools.lru_cache(maxsize=32)
-def _draw_print(seed: int, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
-    stamp, size = make_print(np.random.default_rng(seed), ink)
-    stamp = np.asarray(cv2.resize(stamp, (256, 128), interpolation=cv2.INTER_AREA), np.uint8)
-    stamp.flags.writeable = False
-    return stamp, size
-
-
-def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
-    """A print with alpha, and its width and height in metres: words, a badge, or a large shape."""
-    style = str(rng.choice(["words", "badge", "shape", "words"]))
-    canvas = Image.new("RGBA", (256, 256 if style != "words" else 128))
-    draw = ImageDraw.Draw(canvas)
-    fill = tuple(int(c * 255) for c in ink)
-    if style == "words":
-        return _words(rng, fill)
-    if style == "badge":
-        second = tuple(int(c * 255) for c in pick_colour(rng)[1])
-        draw.ellipse((8, 8, 248, 248), fill=fill)
-        draw.ellipse((28, 28, 228, 228), fill=second)
-        reach = [88 if k % 2 == 0 else 38 for k in range(10)]
-        points = [(128 + r * np.sin(np.pi * k / 5), 128 - r * np.cos(np.pi * k / 5)) for k, r in enumerate(reach)]
-        draw.polygon(points, fill=fill)
-        size = float(rng.choice([0.07, 0.16, 0.20]))
-        return np.array(canvas), (size, size)
-    for _ in range(int(rng.integers(2, 5))):
-        colour = tuple(int(c * 255) for c in pick_colour(rng)[1])
-        x, y, r = rng.uniform(60, 196), rng.uniform(60, 196), rng.uniform(25, 60)
-        if rng.random() < 0.5:
-            draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-        else:
-            draw.regular_polygon((x, y, r), int(rng.integers(3, 7)), rotation=int(rng.integers(360)), fill=colour)
-    size = float(rng.uniform(0.17, 0.24))
-    return np.array(canvas), (size, size)
-
-
-def _words(rng: np.random.Generator, fill: tuple[int, ...]) -> tuple[Bytes, tuple[float, float]]:
-    word = str(rng.choice(WORDS))
-    font = int(rng.choice([-1, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-                           cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_PLAIN]))  # fmt: skip
-    mask = np.zeros((200, 620), np.uint8)
-    if font < 0:
-        picture = Image.new("L", (620, 200))
-        ImageDraw.Draw(picture).text((40, 40), word, fill=255, font=ImageFont.load_default(110))
-        mask = np.array(picture)
-    else:
-        scale = 8.0 if font == cv2.FONT_HERSHEY_PLAIN else 4.0
-        cv2.putText(mask, word, (40, 140), font, scale, 255, int(rng.integers(8, 14)), cv2.LINE_AA)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    stamp = np.zeros((*mask.shape, 4), np.uint8)
-    stamp[..., :3], stamp[..., 3] = np.array(fill[:3], np.uint8), mask
-    width = float(rng.uniform(0.14, 0.25))
-    return stamp, (width, min(width * mask.shape[0] / mask.shape[1], 0.14))

@@ -65,6 +65,7 @@ class Item:
         closed: whether its inside is never seen.
         over: whether its colour multiplies what is there.
         shadow_faces: triangles for the shadow, which is drawn without cuts.
+        flow: float (V, 3), for mode 3: each vertex in the clip space of the product picture.
     """
 
     mesh: Mesh
@@ -74,6 +75,7 @@ class Item:
     closed: bool = False
     over: bool = False
     shadow_faces: Ints | None = None
+    flow: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class Renderer:
             view: camera and light.
             size: (height, width) of the rendering, before any supersampling is reduced.
             backdrop: uint8 (h, w, 3), stretched over the picture.
-            mode: 0 picture, 1 bare colours without light, 2 fabric coordinates.
+            mode: 0 picture, 1 bare colours without light, 2 fabric coordinates, 3 :attr:`Item.flow` in 16 bits.
         """
         context = self.context
         context.enable(self.gl.DEPTH_TEST)
@@ -170,6 +172,11 @@ class Renderer:
         for draw in draws:
             draw.run()
         return Frame(self._read(target, size, 0), self._read(target, size, 1))
+
+    def depth(self, size: tuple[int, int]) -> Floats:
+        """Depth of what was last rendered at a size: float32 (H, W) in [0, 1]."""
+        data = np.frombuffer(self._target(size).read(components=1, attachment=-1, dtype="f4"), np.float32)
+        return data.reshape(size)[::-1]
 
     def body_map(self, mesh: Mesh, view: View, size: tuple[int, int]) -> Bytes:
         """Renders part, U, V and coverage of a bare body: uint8 (H, W, 4)."""
@@ -302,6 +309,10 @@ class _Draw:
                     buffer, once = owner.buffer(getattr(mesh, field_), slice(start, start + width))
                     made += [buffer] if once else []
                     content.append((buffer, f"{width}f", name))
+            if "in_flow" in members:
+                flow = context.buffer(np.ascontiguousarray(self.item.flow, np.float32))
+                made.append(flow)
+                content.append((flow, "3f", "in_flow"))
             index = context.buffer(self.faces)
             array = context.vertex_array(program, content, index)
             values = {**self.view.uniforms, **self.item.uniforms, "light_projection": self.view.light_projection}
@@ -335,6 +346,7 @@ def _features(item: Item, mode: int, pixel: float) -> tuple[str, ...]:
     if item.material == "cloth":
         features.append(f"KIND {int(item.uniforms['garment'][2][0])}")
         features += ["FINE"] if fine else []
+        features += ["FLOW"] if mode == 3 and item.flow is not None else []
         features += ["PRINTED"] if item.uniforms["print_place"][2] > 0 else []
     else:
         features.append("KIND 0")

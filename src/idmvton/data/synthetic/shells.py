@@ -254,11 +254,8 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     points = shell[lower]
     centre = points[place[lower][:, 2] > skirt.top - 0.1][:, :2].mean(0)
     flat = (points[:, :2] - centre) @ turn.T
-    leg = posed.body.joints
-    length = float(leg[anatomy_.bone("upperleg02.L"), 2] - leg[anatomy_.bone("foot.L"), 2])
-    hip_drop = float(np.interp(skirt.top, [0.0, 0.4], [0.0, 0.4]))
     top = float(np.median(points[np.abs(place[lower][:, 2] - skirt.top) < 0.02][:, 2]))
-    drop = hip_drop - 0.05 + skirt.end * length / 2
+    drop = _skirt_drop(anatomy_, posed.body.joints, skirt)
     levels = top - drop * np.linspace(0, 1, rows)
     support = np.full((rows, NUM_DIRECTIONS), np.nan)
     dots = flat @ _NORMALS.T
@@ -275,11 +272,21 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     smooth = np.array([0.25, 0.5, 0.25])
     for _ in range(2):
         radius = sum(w * np.roll(radius, s, 1) for w, s in zip(smooth, (-1, 0, 1), strict=True))
-    return _tube(radius, levels, centre, turn, skirt, drop)
+    return _tube(radius, levels, centre, turn, skirt, _skirt_drop(anatomy_, anatomy_.joints, skirt))
+
+
+def _skirt_drop(anatomy_: Anatomy, joints: Floats, skirt: Skirt) -> float:
+    """Length of a skirt on a body with these joints, metres."""
+    leg = joints[anatomy_.bone("upperleg02.L"), 2] - joints[anatomy_.bone("foot.L"), 2]
+    return float(skirt.top - 0.05 + skirt.end * leg / 2)
 
 
 def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: Skirt, drop: float) -> Mesh:
-    """Doubles the directions for fine pleats and closes the ring."""
+    """Doubles the directions for fine pleats and closes the ring.
+
+    The fabric's coordinates depend on the skirt alone (``drop`` is its length on the mean body): whoever wears it,
+    the same vertex is the same spot of fabric.
+    """
     rows, columns = len(radius), 2 * NUM_DIRECTIONS
     fine = np.empty((rows, columns))
     fine[:, ::2], fine[:, 1::2] = radius, (radius + np.roll(radius, -1, 1)) / 2
@@ -299,8 +306,8 @@ def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: S
     where[..., 1] = -np.cos(angle) * anatomy.TORSO_DEPTH
     where[..., 2] = skirt.top - drop * share
     where[..., 3] = -1.0
-    widening = ring.mean(1, keepdims=True) / ring[:2].mean()
-    where[..., 6] = _fabric_around(angle) * np.maximum(widening, 1.0)
+    wider = skirt.flare * drop * share + 0.8 * skirt.depth * share**1.3 + 0.015 * _smooth(0.0, 0.15, drop * share)
+    where[..., 6] = _fabric_around(angle) * (1 + wider / 0.155)
     where[..., 7] = np.cos(angle) * 0.1
     where[..., 8] = skirt.end
     paint = np.zeros((rows, columns + 1, 4), np.float32)

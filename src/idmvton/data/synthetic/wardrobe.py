@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.fabrics import Colour, Fabric, make_fabric, pick_colour
+from idmvton.data.synthetic.colours import Colour, pick_colour
+from idmvton.data.synthetic.fabrics import Fabric, make_fabric
 from idmvton.data.synthetic.shells import Fit, Skirt
 
 Floats = NDArray[np.floating[Any]]

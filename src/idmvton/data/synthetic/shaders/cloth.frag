@@ -5,6 +5,9 @@ in vec4 where0;
 in vec4 where1;
 in vec4 where2;
 in vec4 paint; // tubes: x runs along the hem (radians), y from top 0 to hem 1
+#ifdef FLOW
+in vec3 flow;
+#endif
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
 uniform Garment garment;
@@ -176,7 +179,7 @@ void main() {
     picture = vec4(display_colour(result), 1.0);
 #elif OUTPUT == 1
     picture = vec4(pow(bare, vec3(1.0 / 2.2)), 1.0);
-#else // 12 bits each over two metres
+#elif OUTPUT == 2 // 12 bits each over two metres
     vec2 fine = floor(fract(uv * 0.5 + 0.5) * 4096.0);
     vec2 high = floor(fine / vec2(16.0, 256.0));
     vec2 low = fine - high * vec2(16.0, 256.0);
@@ -185,4 +188,14 @@ void main() {
     float label = p.x > 0.0 ? label_and_target.x : label_and_target.y;
     float chart = gl_FrontFacing ? (sleeve ? 0.4 : (where1.w > 0.0 ? 0.2 : 0.6)) : 0.0; // front, sleeve, back, inside
     truth = vec4(label / 255.0, label_and_target.z, chart, 1.0);
+#if OUTPUT == 3 // where the product picture shows this spot: x and y, then depth and a flag, 16 bits each
+    picture = vec4(0.0);
+    truth = vec4(0.0);
+#ifdef FLOW
+    vec3 fixed_point = floor(clamp(flow * 0.5 + 0.5, 0.0, 1.0) * 65535.0 + 0.5);
+    vec3 high = floor(fixed_point / 256.0), low = fixed_point - high * 256.0;
+    picture = vec4(high.x, low.x, high.y, low.y) / 255.0;
+    truth = vec4(high.z, low.z, 255.0, 0.0) / 255.0;
+#endif
+#endif
 }
