@@ -265,8 +265,8 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
             support[index] = dots[slab].max(0) + skirt.offset
     for index in range(1, rows):
         step = skirt.flare * (levels[index - 1] - levels[index])
-        ease = min(1.0, 0.25 + index / 8)
-        hang = support[index - 1] + step * ease - 0.012 * max(0.0, 0.25 - skirt.flare)
+        ease = min(1.0, 0.25 + 4.5 * index / rows)
+        hang = support[index - 1] + step * ease - 0.432 / rows * max(0.0, 0.25 - skirt.flare)
         support[index] = np.fmax(support[index], hang)
     radius = outline_radius(np.asarray(support, np.float64))
     smooth = np.array([0.25, 0.5, 0.25])
