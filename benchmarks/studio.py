@@ -15,7 +15,8 @@ import tempfile
 import time
 
 from idmvton.data.synthetic.dataset import make_dataset
-from idmvton.data.synthetic.sampling import Split, renderer
+from idmvton.data.synthetic.sampling import Split
+from idmvton.data.synthetic.shots import renderer
 
 SIZES = ((256, 192), (512, 384))
 

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import caption, data, doctor, prepare, try_on, weights
-from idmvton.data.synthetic import commands as studio
+from idmvton.cli import caption, data, doctor, prepare, studio, train, try_on, weights
 
 app = typer.Typer(
     name="idmvton",
@@ -19,12 +18,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("try-on")(try_on.try_on)
-app.command("caption")(caption.caption)
 app.command("prepare")(prepare.prepare)
+app.command("caption")(caption.caption)
+app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
-studio.register(app)
+app.add_typer(studio.app, name="studio")
 
 
 def _print_version(wanted: bool) -> None:

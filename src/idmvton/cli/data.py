@@ -119,9 +119,9 @@ def pack(
     workers: WorkersOption = 2,
 ) -> None:
     """Write tar shards that training streams, also by WebDataset; run again to resume."""
+    from idmvton.cli.studio import parse_size
     from idmvton.data.opening import open_dataset
     from idmvton.data.shards import write_shards
-    from idmvton.data.synthetic.commands import parse_size
 
     dataset = open_dataset(
         folder,

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from idmvton.cli.studio import app as studio_app
+from idmvton.cli.studio import parse_size
 from idmvton.data.synthetic import StudioStream, contact_sheet, dataset, make_dataset, renderer, sampling
-from idmvton.data.synthetic.commands import parse_size, studio_app
 from idmvton.errors import ConfigError, InputError
 
 SIZE = (64, 48)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import dressing, people, poses, sampling, shells, wardrobe
-from idmvton.data.synthetic.bodies import sample_body
+from idmvton.data.synthetic import dressing, people, poses, products, shells, shots, wardrobe
+from idmvton.data.synthetic.bodies import load_anatomy, sample_body
 
 SIZE = (512, 384)
 WHITE = np.full((2, 2, 3), 255, np.uint8)
@@ -15,7 +15,7 @@ TOLERANCE = 14 / 255  # median of the absolute difference, worst channel; what i
 
 def unshaded(items, view):
     """Bare colours, fabric coordinates in units of 1/4096 of two metres, and chart of each pixel."""
-    renderer = sampling.renderer()
+    renderer = shots.renderer()
     colours = renderer.render(items, view, SIZE, WHITE, mode=1).picture
     frame = renderer.render(items, view, SIZE, WHITE, mode=2)
     packed = frame.picture.astype(int)
@@ -33,14 +33,14 @@ def test_textures_agree(item, seed):
     body = sample_body(rng)
     posed = shells.pose_body(body, poses.solve(body, poses.Pose("plain")))
     look = people.sample_look(rng, body)
-    product = dressing.garment_alone(sampling.mannequin(True), garment)
-    view = sampling.product_view(sampling.mannequin(True), product)
+    product = dressing.garment_alone(products.mannequin(True, load_anatomy()), garment)
+    view = products.product_view(products.mannequin(True, load_anatomy()), product)
     if garment.category == "upper_body":
         outfit = dressing.Outfit(garment, wardrobe.make_garment(rng, "jeans", calm=True), None, garment)
     else:
         outfit = dressing.Outfit(wardrobe.make_garment(rng, "crop top", calm=True), garment, None, garment)
     worn = dressing.dress(posed, look, outfit)
-    worn_view = sampling.product_view(posed, dressing.garment_alone(posed, garment))
+    worn_view = products.product_view(posed, dressing.garment_alone(posed, garment))
     colours, u, v, chart = unshaded(product, view)
     table = {}
     for y, x in zip(*np.nonzero(chart), strict=True):

@@ -100,7 +100,7 @@ def test_noses_and_eyes_lie_on_the_head(samples):
 
 @pytest.mark.parametrize("item", [name for name, model in wardrobe.MODELS.items() if model.kind in ("top", "dress")])
 def test_captions_state_the_measured_geometry(item):
-    where = shell_part("top").where
+    where = shell_part(load_anatomy(), "top").where
     for seed in range(6):
         garment = wardrobe.make_garment(np.random.default_rng(seed), item)
         cloth = cuts.distance(garment.cut, where) > 0

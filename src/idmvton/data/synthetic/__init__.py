@@ -12,17 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idmvton.data.synthetic.dataset import StudioStream, contact_sheet, make_dataset
+    from idmvton.data.synthetic.dataset import StudioStream, make_dataset, read_flow
     from idmvton.data.synthetic.sampling import StudioSample, sample
+    from idmvton.data.synthetic.sheet import contact_sheet
 
 _HOMES = {
     "StudioSample": "sampling",
     "StudioStream": "dataset",
-    "contact_sheet": "dataset",
+    "contact_sheet": "sheet",
     "make_dataset": "dataset",
+    "read_flow": "dataset",
     "sample": "sampling",
 }
-__all__ = ["StudioSample", "StudioStream", "contact_sheet", "make_dataset", "sample"]
+__all__ = ["StudioSample", "StudioStream", "contact_sheet", "make_dataset", "read_flow", "sample"]
 
 
 def __getattr__(name: str) -> Any:

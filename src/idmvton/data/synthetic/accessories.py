@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import load_anatomy, vertex_normals
+from idmvton.data.synthetic.bodies import load_anatomy
 from idmvton.data.synthetic.fabrics import noise_texture
 from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
-from idmvton.data.synthetic.shells import PosedBody, grid_faces
+from idmvton.data.synthetic.shells import PosedBody, grid_faces, grid_normals
 
 Floats = NDArray[np.floating[Any]]
 
@@ -45,7 +45,7 @@ def _grid_mesh(points: Floats) -> Mesh:
     where[..., 1] = np.linspace(0, 1, rows)[:, None]
     return Mesh(
         vertices,
-        vertex_normals(vertices, faces),
+        grid_normals(vertices, rows, columns),
         where.reshape(-1, 12),
         np.zeros((rows * columns, 4), np.float32),
         faces,

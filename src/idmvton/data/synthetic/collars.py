@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import load_anatomy, skin, vertex_normals
+from idmvton.data.synthetic.bodies import load_anatomy, skin
 from idmvton.data.synthetic.renderer import Mesh
-from idmvton.data.synthetic.shells import PosedBody, grid_faces
+from idmvton.data.synthetic.shells import PosedBody, grid_faces, grid_normals
 
 Floats = NDArray[np.floating[Any]]
 
@@ -70,13 +70,13 @@ def collar_mesh(posed: PosedBody, style: str, width: float, offset: float, openi
     where[..., 7] = 0.05
     paint = np.zeros((rows, columns, 4), np.float32)
     paint[..., 1] = along / 0.09 * 0.97
-    normals = vertex_normals(vertices, faces)
+    normals = grid_normals(vertices, rows, columns)
     return Mesh(vertices, normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _neck_ring(posed: PosedBody, angle: Floats, width: float, style: str) -> Floats:
     """Points of the neckline at rest, by angle from the front; a tilted ellipse around the neck's root."""
-    anatomy_ = load_anatomy()
+    anatomy_ = posed.body.anatomy
     rest, place = posed.body.vertices, anatomy_.coordinates.place
     start = anatomy_.shell_start
     low, high = (0.722, 0.748) if style != "turtle" else (0.770, 0.792)

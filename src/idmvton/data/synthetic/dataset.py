@@ -21,10 +21,11 @@ from idmvton.data.synthetic.sampling import CategoryChoice, Split, StudioSample,
 from idmvton.errors import InputError
 
 Bytes = NDArray[np.uint8]
+Floats = NDArray[np.floating[Any]]
 Progress = Callable[[int, int], None]
 
 SETTINGS: Final = "studio.json"
-FORMAT: Final = 1
+FORMAT: Final = 2  # grows when the same seed and index give another sample
 # folder -> (field of the sample, suffix of the file)
 PICTURES: Final[dict[str, tuple[str, str]]] = {
     "image": ("person", ".jpg"),
@@ -38,6 +39,9 @@ PICTURES: Final[dict[str, tuple[str, str]]] = {
     "image-parse-unpaired": ("unpaired_labels", ".png"),
     "image-unpaired": ("unpaired", ".jpg"),
 }
+FLOWS: Final = {"garment-flow": "flow", "garment-flow-unpaired": "unpaired_flow"}
+FLOW_STEPS: Final = 64  # of a pixel, in the files of a flow; these hold pictures up to 1016 pixels
+_LARGEST_FLOW: Final = 65535 // FLOW_STEPS - 7
 _PUBLISHED_CATEGORY: Final = {"upper_body": "TOPS", "lower_body": "BOTTOMS", "dresses": "DRESSES"}
 
 
@@ -50,6 +54,7 @@ class StudioSettings:
     category: CategoryChoice
     height: int
     width: int
+    flow: bool = False
     format: int = FORMAT
 
 
@@ -67,7 +72,7 @@ class StudioStream:
 
     Args:
         num_samples: how many there are.
-        seed, split, category, size: see :func:`sampling.sample`.
+        seed, split, category, size, flow: see :func:`sampling.sample`.
         transform: applied to each sample in the worker that made it.
     """
 
@@ -79,11 +84,12 @@ class StudioStream:
         split: Split = "train",
         category: CategoryChoice = "mixed",
         size: tuple[int, int] = (512, 384),
+        flow: bool = False,
         transform: Callable[[StudioSample], Any] | None = None,
     ) -> None:
         check_request(0, split, category, size)
         self.num_samples, self.seed, self.split, self.category = num_samples, seed, split, category
-        self.size, self.transform = size, transform
+        self.size, self.flow, self.transform = size, flow, transform
 
     def __len__(self) -> int:
         return self.num_samples
@@ -91,7 +97,7 @@ class StudioStream:
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < self.num_samples:
             raise IndexError(index)
-        made = sample(self.seed, index, self.split, self.category, self.size)
+        made = sample(self.seed, index, self.split, self.category, self.size, flow=self.flow)
         return made if self.transform is None else self.transform(made)
 
     def __iter__(self) -> Iterator[Any]:
@@ -107,6 +113,7 @@ def make_dataset(
     category: CategoryChoice = "mixed",
     seed: int = 0,
     workers: int = 2,
+    flow: bool = False,
     progress: Progress | None = None,
 ) -> MadeDataset:
     """Makes samples in VITON-HD's folder layout; samples that are there already are kept.
@@ -117,6 +124,7 @@ def make_dataset(
         size: (height, width), divisible by 8.
         split, category, seed: see :func:`sampling.sample`.
         workers: processes; 0 works in this one.
+        flow: also write `garment-flow` and `garment-flow-unpaired`, see :func:`read_flow`.
         progress: called with (done, total) after each sample.
 
     Raises:
@@ -127,8 +135,15 @@ def make_dataset(
     check_request(0, split, category, size)
     if pairs < 1 or workers < 0:
         raise InputError("nothing to make", got=f"pairs={pairs}, workers={workers}", expected="pairs >= 1")
+    if flow and max(size) > _LARGEST_FLOW:
+        raise InputError(
+            "the flow of so large a picture does not fit its file",
+            got=f"{size[0]}x{size[1]}",
+            expected=f"at most {_LARGEST_FLOW} pixels",
+            fix="make a smaller size, or leave the flow out",
+        )
     root = Path(folder)
-    settings = StudioSettings(seed, split, category, *size)
+    settings = StudioSettings(seed, split, category, *size, flow=flow)
     target = _open_folder(root / split, settings)
     missing = [index for index in range(pairs) if not (target / "meta" / f"{stem(index)}.json").exists()]
     done = pairs - len(missing)
@@ -147,11 +162,11 @@ def stem(index: int, garment: int = 0) -> str:
 
 def _open_folder(target: Path, settings: StudioSettings) -> Path:
     try:
-        for name in (*PICTURES, "openpose_json", "meta"):
+        for name in (*PICTURES, *(FLOWS if settings.flow else ()), "openpose_json", "meta"):
             (target / name).mkdir(parents=True, exist_ok=True)
         file = target / SETTINGS
         if not file.exists():
-            _write(file, json.dumps(asdict(settings), indent=1).encode())
+            write_whole(file, json.dumps(asdict(settings), indent=1).encode())
         known = json.loads(file.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(
@@ -199,7 +214,8 @@ def _work(target: Path, settings: StudioSettings, missing: list[int], workers: i
 
 
 def _make_one(target: Path, settings: StudioSettings, index: int) -> int:
-    made = sample(settings.seed, index, settings.split, settings.category, (settings.height, settings.width))
+    size = (settings.height, settings.width)
+    made = sample(settings.seed, index, settings.split, settings.category, size, flow=settings.flow)
     try:
         write_sample(target, made)
     except OSError as error:
@@ -219,19 +235,42 @@ def write_sample(target: Path, made: StudioSample) -> None:
     """
     name = stem(made.index)
     for folder, (field, suffix) in PICTURES.items():
-        _write(target / folder / f"{name}{suffix}", _encode(getattr(made, field), suffix))
+        write_whole(target / folder / f"{name}{suffix}", encode(getattr(made, field), suffix))
+    for folder, field in FLOWS.items():
+        if (flow := getattr(made, field)) is not None:
+            write_whole(target / folder / f"{name}.png", encode(_pack_flow(flow), ".png"))
     other = stem(made.index, 1)
-    _write(target / "cloth" / f"{other}.jpg", _encode(made.other_garment, ".jpg"))
-    _write(target / "cloth-mask" / f"{other}.jpg", _encode(made.other_garment_mask, ".jpg"))
+    write_whole(target / "cloth" / f"{other}.jpg", encode(made.other_garment, ".jpg"))
+    write_whole(target / "cloth-mask" / f"{other}.jpg", encode(made.other_garment_mask, ".jpg"))
     points = [[float(x), float(y), float(x > 0 or y > 0)] for x, y in made.keypoints]
     people = {"version": 1.3, "people": [{"pose_keypoints_2d": [number for point in points for number in point]}]}
-    _write(target / "openpose_json" / f"{name}_keypoints.json", json.dumps(people).encode())
+    write_whole(target / "openpose_json" / f"{name}_keypoints.json", json.dumps(people).encode())
     plain = (str, int, dict)
     meta = {field: value for field in made.__dataclass_fields__ if isinstance(value := getattr(made, field), plain)}
-    _write(target / "meta" / f"{name}.json", json.dumps(meta).encode())
+    write_whole(target / "meta" / f"{name}.json", json.dumps(meta).encode())
 
 
-def _encode(picture: Bytes, suffix: str, quality: int = 97) -> bytes:
+def _pack_flow(flow: Floats) -> NDArray[np.uint16]:
+    places = np.nan_to_num(np.round(flow * FLOW_STEPS) + 1, nan=0.0).astype(np.uint16)
+    return np.concatenate([places, np.zeros_like(places[..., :1])], 2)
+
+
+def read_flow(path: Path) -> Floats:
+    """Reads a flow: float32 (H, W, 2), (x, y) in pixels of the product picture, NaN where unknown.
+
+    The file is a 16-bit RGB PNG: red is x and green is y in 64ths of a pixel plus 1, 0 is unknown.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    packed = _decode(path, cv2.IMREAD_UNCHANGED)
+    if packed.dtype != np.uint16 or packed.ndim != 3:
+        raise InputError("not the file of a flow", got=path, expected="a 16-bit RGB PNG")
+    places = packed[..., 2:0:-1].astype(np.float32)
+    return np.where(places > 0, (places - 1) / FLOW_STEPS, np.float32(np.nan))
+
+
+def encode(picture: NDArray[np.uint8 | np.uint16], suffix: str, quality: int = 97) -> bytes:
     flat = picture[..., ::-1] if picture.ndim == 3 else picture
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     done, data = cv2.imencode(suffix[-4:], np.ascontiguousarray(flat), options)
@@ -240,7 +279,7 @@ def _encode(picture: Bytes, suffix: str, quality: int = 97) -> bytes:
     return bytes(data.tobytes())
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Writes to a temporary name and renames: a file is whole or not there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -264,13 +303,13 @@ def _write_lists(root: Path, target: Path, settings: StudioSettings) -> None:
         }
         for name, rows in lists.items():
             text = "".join(f"{person}.jpg {garment}.jpg\n" for person, garment in rows)
-            _write(root / name, text.encode())
+            write_whole(root / name, text.encode())
         tagged = [
             entry
             for meta in metas
             for entry in (_tagged(meta, 0, meta["attributes"]), _tagged(meta, 1, meta["other_attributes"]))
         ]
-        _write(target / f"vitonhd_{settings.split}_tagged.json", json.dumps({"data": tagged}).encode())
+        write_whole(target / f"vitonhd_{settings.split}_tagged.json", json.dumps({"data": tagged}).encode())
         captions = {
             f"{stem(meta['index'], number)}.jpg": {
                 "detailed": meta[f"{prefix}caption"],
@@ -279,7 +318,7 @@ def _write_lists(root: Path, target: Path, settings: StudioSettings) -> None:
             for meta in metas
             for number, prefix in ((0, ""), (1, "other_"))
         }
-        _write(target / "captions.json", json.dumps(captions, indent=0).encode())
+        write_whole(target / "captions.json", json.dumps(captions, indent=0).encode())
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             "the lists of the samples could not be written",
@@ -303,73 +342,20 @@ def _tagged(meta: dict[str, Any], number: int, attributes: dict[str, Any]) -> di
     }
 
 
-def contact_sheet(
-    folder: Path | str, output: Path | str, *, rows: int = 8, height: int = 192, quality: int = 92
-) -> Path:
-    """Draws samples of a split's folder side by side: person, garment, mask, maps, unpaired, worn.
-
-    Args:
-        folder: a split's folder, or the root of one.
-        output: PNG or JPEG to write.
-        rows: how many samples at most, spread over the folder.
-        height: height of each picture in pixels.
-        quality: of a JPEG.
-
-    Raises:
-        InputError: no samples, or a picture that cannot be read.
-    """
-    target = _find_split(Path(folder))
-    names = sorted(path.stem for path in (target / "meta").glob("*.json"))
-    if not names:
-        raise InputError("no studio samples found", got=target, fix="make some with `idmvton studio make`")
-    chosen = [names[int(i)] for i in np.linspace(0, len(names) - 1, min(rows, len(names)))]
-    sheet = np.concatenate([_strip(target, name, height) for name in chosen])
-    suffix = Path(output).suffix.lower()
-    if suffix not in (".png", ".jpg", ".jpeg"):
-        raise InputError("the sheet's format is unknown", got=str(output), expected="a name ending in .png or .jpg")
-    try:
-        _write(Path(output), _encode(sheet, ".png" if suffix == ".png" else ".jpg", quality))
-    except OSError as error:
-        raise InputError("the sheet cannot be written", got=f"{output}: {error}") from error
-    return Path(output)
-
-
-def _find_split(folder: Path) -> Path:
-    if (folder / SETTINGS).exists():
-        return folder
-    found = sorted(path.parent for path in folder.glob(f"*/{SETTINGS}"))
-    return found[0] if found else folder
-
-
-def _strip(target: Path, name: str, height: int) -> Bytes:
-    other = f"{name[:-2]}01"
-    person = read_picture(target / "image" / f"{name}.jpg")
-    mask = read_picture(target / "agnostic-mask" / f"{name}_mask.png")
-    parse = read_picture(target / "image-parse-v3" / f"{name}.png", colour=False)
-    pictures = [
-        person,
-        read_picture(target / "cloth" / f"{name}.jpg"),
-        read_picture(target / "image-unpaired" / f"{name}.jpg"),
-        read_picture(target / "cloth" / f"{other}.jpg"),
-        read_picture(target / "cloth-worn" / f"{name}.jpg"),
-        np.where(mask > 127, np.uint8(128), person),
-        cv2.applyColorMap((parse * 13).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1],
-        read_picture(target / "image-densepose" / f"{name}.jpg"),
-    ]
-    width = round(height * person.shape[1] / person.shape[0])
-    resized = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures]
-    return np.concatenate(resized, 1)
-
-
 def read_picture(path: Path, *, colour: bool = True) -> Bytes:
     """Reads a picture as uint8 RGB (H, W, 3), or grey (H, W).
 
     Raises:
         InputError: it is missing or damaged.
     """
+    picture = _decode(path, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+    return np.ascontiguousarray(picture[..., ::-1] if colour else picture, np.uint8)
+
+
+def _decode(path: Path, mode: int) -> NDArray[Any]:
     data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.zeros(0, np.uint8)
     try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE) if data.size else None
+        picture = cv2.imdecode(data, mode) if data.size else None
     except cv2.error:
         picture = None
     if picture is None:
@@ -378,15 +364,15 @@ def read_picture(path: Path, *, colour: bool = True) -> Bytes:
             got=path,
             fix="delete the sample's file in meta/ and run `idmvton studio make` again",
         )
-    return np.ascontiguousarray(picture[..., ::-1] if colour else picture)
+    return picture
 
 
 __all__ = [
     "MadeDataset",
     "StudioSettings",
     "StudioStream",
-    "contact_sheet",
     "make_dataset",
+    "read_flow",
     "read_picture",
     "write_sample",
 ]

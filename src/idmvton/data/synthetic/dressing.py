@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import accessories, collars, cuts, hair
-from idmvton.data.synthetic.bodies import load_anatomy, vertex_normals
+from idmvton.data.synthetic.bodies import Anatomy
 from idmvton.data.synthetic.fabrics import Fabric, noise_texture
 from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
 from idmvton.data.synthetic.shells import (
     Fit,
     PosedBody,
-    packed_coordinates,
     shell_mesh,
+    skin_coordinates,
     skirt_mesh,
 )
 from idmvton.data.synthetic.wardrobe import Garment
@@ -28,7 +28,6 @@ Floats = NDArray[np.floating[Any]]
 Cover = tuple[Floats, float]
 
 LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
-COARSE: Final = 0.0055  # details of this size in metres allow the shell without its subdivision
 _NO_PRINT: Final = np.zeros((4, 4, 4), np.uint8)
 _NO_PRINT.flags.writeable = False
 
@@ -49,64 +48,65 @@ class Outfit:
     target: Garment
 
 
-def dress(posed: PosedBody, look: Look, outfit: Outfit, cell: float = 0.0) -> list[Item]:
-    """Everything that a person shows: skin, clothes, shoes, hair, accessories.
-
-    ``cell``: details of the skin smaller than this many metres are merged.
-    """
-    coarse = cell >= COARSE
-    items = _clothes(posed, outfit, coarse)
+def dress(posed: PosedBody, look: Look, outfit: Outfit) -> list[Item]:
+    """Everything that a person shows: clothes, shoes, hair, skin, accessories; what covers comes first."""
+    items = _clothes(posed, outfit)
     covers = [*_skin_covers(outfit), (look.shoe_cut, 0.012)]
     uniforms = {**look.skin_uniforms(), "noise": noise_texture()}
     uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
     uniforms["hairline"] = hair.hairline(look)
-    items.insert(0, Item(skin_mesh(posed, covers, cell), "skin", uniforms, closed=True))
-    items.append(_shoes(posed, look, coarse))
-    items += hair.hair_items(posed, look, step=2 if coarse else 1)
+    items.append(_shoes(posed, look))
+    items += hair.hair_items(posed, look)
+    mesh = skin_mesh(posed, covers)
+    dark = posed.body.anatomy.faces["dark"]
+    dark = dark[~hidden(mesh.where, covers)[dark].all(1)]
+    items.append(Item(mesh, "skin", uniforms, closed=True, shadow_faces=dark))
     items += accessories.accessory_items(posed, look)
     return items
 
 
-def garment_alone(posed: PosedBody, garment: Garment, cell: float = 0.0) -> list[Item]:
+def garment_alone(posed: PosedBody, garment: Garment) -> list[Item]:
     """A garment as a ghost mannequin wears it."""
-    return _garment_items(posed, garment, target=True, covers=[], lift=0.0, coarse=cell >= COARSE)
+    return _garment_items(posed, garment, target=True, covers=[], lift=0.0)
+
+
+def with_flow(worn: list[Item], alone: list[Item], camera: Floats) -> list[Item]:
+    """The items that a person wears, each vertex of the garment with its place in the product picture.
+
+    Args:
+        worn: from :func:`dress`.
+        alone: from :func:`garment_alone`, on a body of the same level of detail: the same vertices in another pose.
+        camera: view-projection matrix (4, 4) of the product picture, without perspective.
+    """
+    twins = iter(alone)
+    items = []
+    for item in worn:
+        if item.material == "cloth" and item.uniforms["label_and_target"][2] > 0:
+            places = next(twins).mesh.vertices @ camera[:3, :3].T + camera[:3, 3]
+            items.append(replace(item, flow=places))
+        else:
+            items.append(item)
+    return items
 
 
 @functools.lru_cache(maxsize=8)
-def simplified_skin(cell: float) -> NDArray[np.int32]:
-    """Skin triangles after merging vertices that lie within ``cell`` metres and face the same way."""
-    anatomy = load_anatomy()
-    faces = anatomy.faces["skin"]
-    if cell <= 0:
-        return faces
-    normals = vertex_normals(anatomy.mean, faces)
-    place = np.floor(anatomy.mean / cell).astype(np.int64) + 2048
-    octant = ((normals > 0) @ np.array([1, 2, 4])).astype(np.int64)
-    key = ((place[:, 0] * 4096 + place[:, 1]) * 4096 + place[:, 2]) * 8 + octant
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    merged = first[inverse.ravel()][faces].astype(np.int32)
-    a, b, c = merged.T
-    return merged[(a != b) & (b != c) & (a != c)]
-
-
-@functools.lru_cache(maxsize=8)
-def _skin_parts(cell: float) -> tuple[Floats, NDArray[np.int32]]:
+def _skin_parts(anatomy: Anatomy) -> tuple[Floats, NDArray[np.int32]]:
     """Paint and faces of skin, eyes and lashes; read-only."""
-    anatomy = load_anatomy()
-    paint = np.zeros((len(anatomy.mean), 4), np.float32)
-    paint[:, :3] = anatomy.masks[:, [0, 1, 3]]
+    paint = np.zeros((anatomy.shell_start, 4), np.float32)
+    paint[:, :3] = anatomy.masks[: anatomy.shell_start, [0, 1, 3]]
     paint[np.unique(anatomy.faces["eyes"]), 3] = 1
     paint[np.unique(anatomy.faces["lashes"]), 3] = 2
     paint.flags.writeable = False
-    faces = np.concatenate([simplified_skin(cell), anatomy.faces["eyes"], anatomy.faces["lashes"]])
-    return paint, faces
+    return paint, np.concatenate([anatomy.faces[part] for part in ("skin", "eyes", "lashes")])
 
 
-def skin_mesh(posed: PosedBody, covers: list[Cover], cell: float = 0.0) -> Mesh:
+def skin_mesh(posed: PosedBody, covers: list[Cover]) -> Mesh:
     """The bare body, eyes and lashes; triangles that clothes hide entirely are left out."""
-    paint, faces = _skin_parts(cell)
-    faces = faces[~hidden(packed_coordinates(), covers)[faces].all(1)]
-    return Mesh(posed.vertices, posed.normals, packed_coordinates(), paint, faces)
+    anatomy = posed.body.anatomy
+    where = skin_coordinates(anatomy)
+    paint, faces = _skin_parts(anatomy)
+    faces = faces[~hidden(where, covers)[faces].all(1)]
+    return Mesh(posed.vertices[: anatomy.shell_start], posed.normals, where, paint, faces)
 
 
 def _cover(garment: Garment, margin: float) -> Cover:
@@ -121,37 +121,44 @@ def _skin_covers(outfit: Outfit) -> list[Cover]:
     return [(garment.cut, 0.010 + 1.2 * garment.fit_shape.offset) for garment in worn if garment.kind != "skirt"]
 
 
-def _clothes(posed: PosedBody, outfit: Outfit, coarse: bool) -> list[Item]:
+def _clothes(posed: PosedBody, outfit: Outfit) -> list[Item]:
     top, bottom, inner = outfit.top, outfit.bottom, outfit.inner
     items: list[Item] = []
     tucked = top.tucked or (inner is not None and top.opening > 0)
-    outer: list[Cover] = []
     if bottom is not None:
-        worn_over = [_cover(top, 0.035)] if not top.tucked else []
-        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.007 if tucked else 0.0, coarse)
+        worn_over = [] if top.tucked else [_cover(top, 0.020)]
+        closer = min(0.0, top.fit_shape.offset - bottom.fit_shape.offset - 0.003)  # stays under the top's hem
+        lift = 0.009 if tucked else closer
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, lift)
         if top.tucked:
-            outer = [_cover(bottom, 0.018)]
+            top = _tucked_into(top, bottom)
     if inner is not None:
         under = [_cover(top, 0.030)] + ([_cover(bottom, 0.014)] if bottom is not None else [])
-        items += _garment_items(posed, inner, False, under, -0.002, coarse)
-    items += _garment_items(posed, top, top is outfit.target, outer, 0.006 if inner is not None else 0.0, coarse)
+        items += _garment_items(posed, inner, False, under, -0.002)
+    items += _garment_items(posed, top, outfit.top is outfit.target, [], 0.006 if inner is not None else 0.0)
     return items
 
 
-def _garment_items(
-    posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float, coarse: bool
-) -> list[Item]:
+def _tucked_into(top: Garment, bottom: Garment) -> Garment:
+    """The top, ending just below the waistband."""
+    waist = bottom.skirt.top if bottom.skirt is not None else float(bottom.cut[0][1])
+    cut = top.cut.copy()
+    cut[0][0] = max(float(cut[0][0]), waist - 0.018)
+    return replace(top, cut=cut)
+
+
+def _garment_items(posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
     fit = garment.fit_shape
-    loose = 0.25 if garment.tucked else 1.0
+    loose = 0.08 if garment.tucked else 1.0
     fit = Fit(fit.offset + lift, fit.drape * loose, fit.fall * loose, fit.sleeve, fit.leg)
     items: list[Item] = []
     wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
-        mesh = shell_mesh(posed, "top", fit, wobble, coarse)
-        items.append(_shell_item(mesh, garment.cut, uniforms, covers, tucked=garment.tucked))
+        mesh = shell_mesh(posed, "top", fit, wobble)
+        items.append(_shell_item(mesh, garment.cut, uniforms, covers))
     if garment.kind == "bottom":
-        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble, coarse), garment.cut, uniforms, covers))
+        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble), garment.cut, uniforms, covers))
     if garment.skirt is not None:
         tube = {**uniforms, "garment": _tube_cut(garment)}
         mesh = skirt_mesh(posed, garment.skirt)
@@ -168,14 +175,13 @@ def _garment_items(
 
 
 def _shell_item(
-    mesh: Mesh, cut: Floats, uniforms: dict[str, Any], covers: list[Cover], *, closed: bool = False,
-    tucked: bool = False,
+    mesh: Mesh, cut: Floats, uniforms: dict[str, Any], covers: list[Cover], *, closed: bool = False
 ) -> Item:  # fmt: skip
     """Leaves out triangles that the cut removes or that other clothes hide; the shadow has the whole ones."""
     inside = cuts.distance(cut, mesh.where)
     kept = mesh.faces[(inside > -0.03)[mesh.faces].any(1)]
     under = hidden(mesh.where, covers)[kept]
-    kept = kept[~(under.any(1) if tucked else under.all(1))]
+    kept = kept[~under.all(1)]
     whole = kept[(inside > 0.0)[kept].all(1)]
     return Item(replace(mesh, faces=kept), "cloth", uniforms, closed=closed, shadow_faces=whole)
 
@@ -220,7 +226,7 @@ def cloth_uniforms(garment: Garment, target: bool) -> dict[str, Any]:
     }
 
 
-def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
+def _shoes(posed: PosedBody, look: Look) -> Item:
     fit = Fit(offset=0.007, drape=0.0, fall=0.0)
     uniforms = {
         "garment": look.shoe_cut,
@@ -240,4 +246,4 @@ def _shoes(posed: PosedBody, look: Look, coarse: bool) -> Item:
         "noise": noise_texture(),
     }
     closed = look.shoe in ("sneakers", "ankle boots")
-    return _shell_item(shell_mesh(posed, "feet", fit, coarse=coarse), look.shoe_cut, uniforms, [], closed=closed)
+    return _shell_item(shell_mesh(posed, "feet", fit), look.shoe_cut, uniforms, [], closed=closed)

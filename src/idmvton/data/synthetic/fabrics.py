@@ -1,4 +1,4 @@
-"""Fabrics and prints, drawn as small pictures: one period of a pattern, or a placed print with alpha.
+"""Fabrics, drawn as small pictures: one period of a pattern.
 
 A fabric's alpha channel says how raised the thread is (knit, lace); it shapes the light, not the colour.
 """
@@ -13,42 +13,14 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+
+from idmvton.data.synthetic.colours import Colour, pick_colour
+from idmvton.data.synthetic.prints import draw_print
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
-Colour = tuple[float, float, float]
 
 SIZE: Final = 256
-COLOURS: Final[dict[str, Colour]] = {
-    "white": (0.93, 0.93, 0.92),
-    "black": (0.06, 0.06, 0.07),
-    "grey": (0.52, 0.53, 0.54),
-    "charcoal": (0.23, 0.24, 0.26),
-    "navy": (0.10, 0.14, 0.30),
-    "blue": (0.17, 0.35, 0.70),
-    "light blue": (0.58, 0.74, 0.90),
-    "teal": (0.09, 0.45, 0.46),
-    "green": (0.16, 0.46, 0.24),
-    "olive": (0.40, 0.41, 0.22),
-    "mint": (0.65, 0.87, 0.76),
-    "yellow": (0.95, 0.80, 0.25),
-    "mustard": (0.78, 0.58, 0.16),
-    "orange": (0.91, 0.47, 0.15),
-    "red": (0.75, 0.11, 0.13),
-    "burgundy": (0.40, 0.08, 0.15),
-    "pink": (0.93, 0.62, 0.70),
-    "magenta": (0.78, 0.18, 0.48),
-    "lilac": (0.71, 0.62, 0.86),
-    "purple": (0.37, 0.18, 0.50),
-    "brown": (0.36, 0.23, 0.15),
-    "tan": (0.75, 0.61, 0.44),
-    "beige": (0.87, 0.81, 0.70),
-}
-WORDS: Final = (
-    "STUDIO", "Sunday", "1984", "NORTH", "hello", "ocean", "WILD", "coffee", "No. 7", "club", "Paris", "mini",
-    "LOVE", "west 21", "ATLAS", "bloom", "today", "RIVER", "echo", "42",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +30,9 @@ class Fabric:
     Attributes:
         name: the word for it in captions.
         colour: the word for its main colour.
-        tile: uint8 (256, 256, 4), one period.
-        period: its size in metres.
-        print_: uint8 (h, w, 4), a placed print, or ``None``; ``print_size`` its width and height in metres.
+        weaving: key of :data:`FABRICS`, how the tile is drawn; ``seed``: from which random state.
+        period: size of the tile in metres.
+        print_seed: random state of a placed print, or ``None``.
         main, accent: the colours used.
         sheen, shine, gloss: how it takes the light.
         weave: strength of the fine structure.
@@ -68,16 +40,31 @@ class Fabric:
 
     name: str
     colour: str
-    tile: Bytes
+    weaving: str
+    seed: int
     period: float
-    print_: Bytes | None
-    print_size: tuple[float, float]
+    print_seed: int | None
     main: Colour
     accent: Colour
     sheen: float = 0.05
     shine: float = 0.02
     gloss: float = 12.0
     weave: float = 0.6
+
+    @property
+    def tile(self) -> Bytes:
+        """One period: uint8 (256, 256, 4), read-only; drawn when it is first asked for."""
+        return _draw_tile(self.weaving, self.seed, self.main, self.accent)
+
+    @property
+    def print_(self) -> Bytes | None:
+        """The placed print: uint8 (128, 256, 4), read-only, or ``None``."""
+        return None if self.print_seed is None else draw_print(self.print_seed, self.accent)[0]
+
+    @property
+    def print_size(self) -> tuple[float, float]:
+        """Width and height of the placed print, metres."""
+        return (0.0, 0.0) if self.print_seed is None else draw_print(self.print_seed, self.accent)[1]
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,23 +82,29 @@ def noise_texture() -> Bytes:
     return texture
 
 
-def pick_colour(rng: np.random.Generator, avoid: str | None = None) -> tuple[str, Colour]:
-    """A named colour, a little off."""
-    names = [name for name in COLOURS if name != avoid]
-    name = str(rng.choice(names))
-    shifted = np.clip(np.array(COLOURS[name]) * rng.uniform(0.9, 1.08) + rng.normal(0, 0.02, 3), 0.02, 0.97)
-    return name, (float(shifted[0]), float(shifted[1]), float(shifted[2]))
-
-
 def _flat(colour: Colour, alpha: float = 0.5) -> Floats:
-    tile = np.empty((SIZE, SIZE, 4), np.float32)
-    tile[..., :3], tile[..., 3] = colour, alpha
+    """A tile as planes: red, green, blue, thread; float32 (4, 256, 256)."""
+    tile = np.empty((4, SIZE, SIZE), np.float32)
+    for plane, value in zip(tile, (*colour, alpha), strict=True):
+        plane.fill(value)
     return tile
 
 
 def _paint(tile: Floats, where: Floats, colour: Colour) -> Floats:
-    share = np.clip(where, 0, 1)[..., None]
-    tile[..., :3] = tile[..., :3] * (1 - share) + np.array(colour, np.float32) * share
+    share = np.asarray(np.clip(where, 0, 1), np.float32)
+    for plane, value in zip(tile[:3], colour, strict=True):
+        plane += share * (np.float32(value) - plane)
+    return tile
+
+
+def _canvas(colour: Colour) -> Bytes:
+    """A picture (256, 256, 3) to draw shapes on."""
+    return np.full((SIZE, SIZE, 3), (np.array(colour) * 255).astype(np.uint8))
+
+
+def _from_canvas(canvas: Bytes) -> Floats:
+    tile = _flat((0.0, 0.0, 0.0))
+    tile[:3] = canvas.transpose(2, 0, 1) * np.float32(1 / 255)
     return tile
 
 
@@ -179,7 +172,7 @@ def _scatter(rng: np.random.Generator, canvas: Bytes, draw: Callable[[float, flo
 
 
 def _floral(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
-    canvas = (np.array(_flat(main)[..., :3]) * 255).astype(np.uint8)
+    canvas = _canvas(main)
     _, leaf = pick_colour(rng)
     leaf = (leaf[0] * 0.4, 0.25 + leaf[1] * 0.3, leaf[2] * 0.35)
     hearts = [accent, pick_colour(rng)[1]]
@@ -211,9 +204,7 @@ def _floral(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
 
     _scatter(rng, canvas, blade, 16)
     _scatter(rng, canvas, flower, 11)
-    tile = _flat(main)
-    tile[..., :3] = canvas / np.float32(255)
-    return tile
+    return _from_canvas(canvas)
 
 
 def _camouflage(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
@@ -227,7 +218,7 @@ def _camouflage(rng: np.random.Generator, main: Colour, accent: Colour) -> Float
 
 
 def _shapes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
-    canvas = (np.array(_flat(main)[..., :3]) * 255).astype(np.uint8)
+    canvas = _canvas(main)
     palette = [accent, pick_colour(rng)[1], pick_colour(rng)[1]]
 
     def shape(x: float, y: float, turn: float) -> None:
@@ -247,9 +238,7 @@ def _shapes(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
             cv2.fillPoly(canvas, [np.array(points, np.int32)], colour, cv2.LINE_AA)
 
     _scatter(rng, canvas, shape, 12)
-    tile = _flat(main)
-    tile[..., :3] = canvas / np.float32(255)
-    return tile
+    return _from_canvas(canvas)
 
 
 def _lace(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
@@ -261,7 +250,7 @@ def _lace(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
     thread = np.clip(flower + net, 0, 1)
     dark = tuple(0.55 * c for c in main)
     tile = _paint(_flat((dark[0], dark[1], dark[2])), thread, main)
-    tile[..., 3] = thread
+    tile[3] = thread
     return tile
 
 
@@ -272,7 +261,7 @@ def _knit(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
     raised = (1 - wale**2) * (0.35 + 0.65 * stitch)
     dark = tuple(0.55 * c for c in main)
     tile = _paint(_flat((dark[0], dark[1], dark[2])), 0.25 + 0.75 * raised, main)
-    tile[..., 3] = raised
+    tile[3] = raised
     return tile
 
 
@@ -283,8 +272,8 @@ def _denim(rng: np.random.Generator, main: Colour, accent: Colour) -> Floats:
     twill = ((x + y) * 64) % 1
     mottled = noise_texture()[..., 2] / 255 - 0.5
     tile = _flat((float(shade[0]), float(shade[1]), float(shade[2])))
-    tile[..., :3] *= (0.88 + 0.2 * _soft(twill - 0.5, 0.4) + 0.35 * mottled)[..., None]
-    return np.clip(tile, 0, 1)
+    tile[:3] *= 0.88 + 0.2 * _soft(twill - 0.5, 0.4) + 0.35 * mottled
+    return tile
 
 
 Maker = Callable[[np.random.Generator, Colour, Colour], Floats]
@@ -306,7 +295,7 @@ FABRICS: Final[dict[str, tuple[Maker, tuple[float, float], float]]] = {
 
 
 def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, printed: float = 0.0) -> Fabric:
-    """Draws a fabric.
+    """Chooses a fabric; what it looks like is drawn when it is needed.
 
     Args:
         rng: the random state.
@@ -316,24 +305,21 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
     names = list(kinds or FABRICS)
     odds = np.array([FABRICS[name][2] for name in names])
     name = str(rng.choice(names, p=odds / odds.sum()))
-    maker, (shortest, longest), _ = FABRICS[name]
+    _, (shortest, longest), _ = FABRICS[name]
     colour, main = pick_colour(rng)
     _, accent = pick_colour(rng, avoid=colour)
     while abs(sum(accent) - sum(main)) < 0.35:
         _, accent = pick_colour(rng, avoid=colour)
-    tile = maker(rng, main, accent)
-    pixels = (np.clip(tile, 0, 1) * 255).round().astype(np.uint8)
-    stamp, size = None, (0.0, 0.0)
-    if name in ("plain", "heather") and rng.random() < printed:
-        stamp, size = make_print(rng, accent)
+    seed, print_seed = (int(number) for number in rng.integers(2**62, size=2))
+    stamped = name in ("plain", "heather") and rng.random() < printed
     satin = name in ("plain", "floral") and rng.random() < 0.2
     return Fabric(
         name="satin" if satin and name == "plain" else name,
         colour="blue" if name == "denim" else colour,
-        tile=pixels,
+        weaving=name,
+        seed=seed,
         period=float(rng.uniform(shortest, longest)),
-        print_=stamp,
-        print_size=size,
+        print_seed=print_seed if stamped else None,
         main=main,
         accent=accent,
         sheen=0.12 if name in ("knit", "heather") else 0.05,
@@ -343,49 +329,10 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
     )
 
 
-def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
-    """A print with alpha, and its width and height in metres: words, a badge, or a large shape."""
-    style = str(rng.choice(["words", "badge", "shape", "words"]))
-    canvas = Image.new("RGBA", (256, 256 if style != "words" else 128))
-    draw = ImageDraw.Draw(canvas)
-    fill = tuple(int(c * 255) for c in ink)
-    if style == "words":
-        return _words(rng, fill)
-    if style == "badge":
-        second = tuple(int(c * 255) for c in pick_colour(rng)[1])
-        draw.ellipse((8, 8, 248, 248), fill=fill)
-        draw.ellipse((28, 28, 228, 228), fill=second)
-        reach = [88 if k % 2 == 0 else 38 for k in range(10)]
-        points = [(128 + r * np.sin(np.pi * k / 5), 128 - r * np.cos(np.pi * k / 5)) for k, r in enumerate(reach)]
-        draw.polygon(points, fill=fill)
-        size = float(rng.choice([0.07, 0.16, 0.20]))
-        return np.array(canvas), (size, size)
-    for _ in range(int(rng.integers(2, 5))):
-        colour = tuple(int(c * 255) for c in pick_colour(rng)[1])
-        x, y, r = rng.uniform(60, 196), rng.uniform(60, 196), rng.uniform(25, 60)
-        if rng.random() < 0.5:
-            draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-        else:
-            draw.regular_polygon((x, y, r), int(rng.integers(3, 7)), rotation=int(rng.integers(360)), fill=colour)
-    size = float(rng.uniform(0.17, 0.24))
-    return np.array(canvas), (size, size)
-
-
-def _words(rng: np.random.Generator, fill: tuple[int, ...]) -> tuple[Bytes, tuple[float, float]]:
-    word = str(rng.choice(WORDS))
-    font = int(rng.choice([-1, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-                           cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_PLAIN]))  # fmt: skip
-    mask = np.zeros((200, 620), np.uint8)
-    if font < 0:
-        picture = Image.new("L", (620, 200))
-        ImageDraw.Draw(picture).text((40, 40), word, fill=255, font=ImageFont.load_default(110))
-        mask = np.array(picture)
-    else:
-        scale = 8.0 if font == cv2.FONT_HERSHEY_PLAIN else 4.0
-        cv2.putText(mask, word, (40, 140), font, scale, 255, int(rng.integers(8, 14)), cv2.LINE_AA)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    stamp = np.zeros((*mask.shape, 4), np.uint8)
-    stamp[..., :3], stamp[..., 3] = np.array(fill[:3], np.uint8), mask
-    width = float(rng.uniform(0.14, 0.25))
-    return stamp, (width, min(width * mask.shape[0] / mask.shape[1], 0.14))
+@functools.lru_cache(maxsize=32)
+def _draw_tile(weaving: str, seed: int, main: Colour, accent: Colour) -> Bytes:
+    planes = FABRICS[weaving][0](np.random.default_rng(seed), main, accent)
+    pixels = (np.clip(planes, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
+    tile = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    tile.flags.writeable = False
+    return tile

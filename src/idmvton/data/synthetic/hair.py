@@ -7,11 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import load_anatomy, vertex_normals
+from idmvton.data.synthetic.bodies import load_anatomy
 from idmvton.data.synthetic.fabrics import noise_texture
 from idmvton.data.synthetic.people import Look
 from idmvton.data.synthetic.renderer import Item, Mesh
-from idmvton.data.synthetic.shells import PosedBody, grid_faces
+from idmvton.data.synthetic.shells import PosedBody, grid_faces, grid_normals
 
 Floats = NDArray[np.floating[Any]]
 
@@ -37,8 +37,8 @@ def hairline(look: Look) -> tuple[float, ...]:
     )
 
 
-def hair_items(posed: PosedBody, look: Look, step: int = 1) -> list[Item]:
-    """Meshes of a hairstyle, nothing for a bald head; ``step`` 2 leaves out every other strand and row."""
+def hair_items(posed: PosedBody, look: Look) -> list[Item]:
+    """Meshes of a hairstyle, nothing for a bald head."""
     if look.hair == "bald":
         return []
     uniforms = {
@@ -52,7 +52,7 @@ def hair_items(posed: PosedBody, look: Look, step: int = 1) -> list[Item]:
         ),
         "noise": noise_texture(),
     }
-    meshes = [_cap(posed, look, step)]
+    meshes = [_cap(posed, look)]
     if look.hair in ("bun", "ponytail"):
         meshes.append(_knot(posed, look))
     if look.hair == "ponytail":
@@ -67,7 +67,7 @@ def _grown(mesh: Mesh) -> NDArray[np.int32]:
 
 def _scalp(posed: PosedBody) -> tuple[Floats, Floats]:
     """Grid of scalp points at rest (rows, columns, 3), and the head's centre."""
-    anatomy = load_anatomy()
+    anatomy = posed.body.anatomy
     grid = anatomy.hair
     corners = posed.body.vertices[grid["indices"].astype(int)]
     points = (corners * grid["weights"].astype(np.float32)[..., None]).sum(2)
@@ -78,8 +78,8 @@ def _scalp(posed: PosedBody) -> tuple[Floats, Floats]:
     return points, np.asarray(centre, np.float32)
 
 
-def _cap(posed: PosedBody, look: Look, step: int) -> Mesh:
-    anatomy = load_anatomy()
+def _cap(posed: PosedBody, look: Look) -> Mesh:
+    anatomy = posed.body.anatomy
     points, centre = _scalp(posed)
     azimuth, elevation = anatomy.hair["azimuth"], anatomy.hair["elevation"]
     azimuth = np.append(azimuth, np.pi)
@@ -108,6 +108,7 @@ def _cap(posed: PosedBody, look: Look, step: int) -> Mesh:
     if look.hair in HANGING:
         cap, inside, strand = _let_down(cap, centre, azimuth, elevation, inside, strand, look)
     head = posed.transforms[anatomy.bone("head")]
+    step = 2 if anatomy.coarse else 1
     cap, inside, strand = cap[::step, ::step], inside[::step, ::step], strand[::step, ::step]
     vertices = cap.reshape(-1, 3) @ head[:, :3].T + head[:, 3]
     return _mesh(vertices, azimuth[::step], inside, strand)
@@ -165,7 +166,7 @@ def _mesh(vertices: Floats, azimuth: Floats, inside: Floats, strand: Floats) -> 
     paint = np.zeros((rows, columns, 4), np.float32)
     paint[..., 1] = strand
     vertices = np.asarray(vertices, np.float32)
-    return Mesh(vertices, vertex_normals(vertices, faces), where.reshape(-1, 12), paint.reshape(-1, 4), faces)
+    return Mesh(vertices, grid_normals(vertices, rows, columns), where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _round(centre: Floats, radii: Floats, frame: Floats, rows: int = 16, columns: int = 33) -> Mesh:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic.bodies import Body
-from idmvton.data.synthetic.fabrics import COLOURS, Colour, pick_colour
+from idmvton.data.synthetic.colours import COLOURS, Colour, pick_colour
 
 Floats = NDArray[np.floating[Any]]
 

@@ -7,6 +7,7 @@ they fit every shape.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -79,15 +80,31 @@ PRODUCT_POSE: Final = Pose(
 
 def rotation(axis: Vector | Floats, angle: float) -> Floats:
     """Rotation matrix (3, 3) about an axis."""
-    x, y, z = np.asarray(axis, np.float64) / np.linalg.norm(axis)
-    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * skew @ skew, np.float32)
+    x, y, z = (float(value) for value in axis)
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / length, y / length, z / length
+    sine, cosine = math.sin(angle), math.cos(angle)
+    rest = 1 - cosine
+    return np.array(
+        [
+            [cosine + x * x * rest, x * y * rest - z * sine, x * z * rest + y * sine],
+            [y * x * rest + z * sine, cosine + y * y * rest, y * z * rest - x * sine],
+            [z * x * rest - y * sine, z * y * rest + x * sine, cosine + z * z * rest],
+        ],
+        np.float32,
+    )
+
+
+def _cross(first: Floats, second: Floats) -> Floats:
+    ax, ay, az = first
+    bx, by, bz = second
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def align(source: Floats, target: Floats) -> Floats:
     """The smallest rotation that takes one direction to another."""
     source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)
-    axis = np.cross(source, target)
+    axis = _cross(source, target)
     sine, cosine = float(np.linalg.norm(axis)), float(source @ target)
     if sine < 1e-6:
         return np.eye(3, dtype=np.float32) if cosine > 0 else rotation((1.0, 0.0, 0.0), np.pi)
@@ -131,7 +148,7 @@ def solve(body: Body, pose: Pose) -> Floats:
 
 
 def _sole_height(body: Body, transforms: Floats, foot: int) -> float:
-    anatomy = load_anatomy()
+    anatomy = body.anatomy
     part = anatomy.skin_weights[:, foot] > 0.9
     part[anatomy.shell_start :] = False
     return float((body.vertices[part] @ transforms[foot, 2, :3] + transforms[foot, 2, 3]).min())
@@ -211,7 +228,7 @@ def _reach(trunk: Floats, body: Body, arm: Arm, side: str, sign: float) -> tuple
 
 def trunk_size(body: Body) -> Vector:
     """Half width at the hips, half depth at the waist, height from pelvis to neck; metres."""
-    anatomy = load_anatomy()
+    anatomy = body.anatomy
     shell = body.vertices[anatomy.shell_start :]
     place = anatomy.coordinates.place[anatomy.shell_start :]
     hips = shell[(np.abs(place[:, 2] - 0.16) < 0.03)]
@@ -231,9 +248,9 @@ def _curl_fingers(turns: dict[str, Floats], rest: Floats, curl: float, side: str
         return rest[anatomy.bone(f"finger{finger}-{knuckle}.{side}")]
 
     wrist = rest[anatomy.bone(f"wrist.{side}")]
-    palm = np.cross(joint(2, 1) - wrist, joint(5, 1) - wrist) * SIDES[side]
+    palm = _cross(joint(2, 1) - wrist, joint(5, 1) - wrist) * SIDES[side]
     for finger in range(2, 6):
-        axis = np.cross(joint(finger, 2) - joint(finger, 1), palm)
+        axis = _cross(joint(finger, 2) - joint(finger, 1), palm)
         for knuckle in range(1, 4):
             amount = curl * (0.8 + 0.1 * finger)
             turns[f"finger{finger}-{knuckle}.{side}"] = rotation(axis, amount)

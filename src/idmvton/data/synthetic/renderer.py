@@ -6,7 +6,8 @@ It works on a GPU and, through Mesa's software rasteriser, on any machine withou
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Final
@@ -22,15 +23,16 @@ Bytes = NDArray[np.uint8]
 Value = float | int | tuple[float, ...] | Floats
 
 SHADOW_SIZES: Final = (256, 512)  # for pictures up to 480 pixels high, and above
+FINE: Final = 0.0022  # metres a pixel below which ribs, stitches and weave are drawn
+KEPT_TEXTURES: Final = 8  # of each shape
+# attribute -> width, field of the mesh, first column
 ATTRIBUTES: Final = (
-    ("in_position", 3),
-    ("in_normal", 3),
-    ("in_where0", 4),
-    ("in_where1", 4),
-    ("in_where2", 4),
-    ("in_paint", 4),
+    ("in_normal", 3, "normals", 0),
+    ("in_where0", 4, "where", 0),
+    ("in_where1", 4, "where", 4),
+    ("in_where2", 4, "where", 8),
+    ("in_paint", 4, "paint", 0),
 )
-MATERIALS: Final = ("skin", "cloth", "hair", "plain", "ground")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class Item:
         uniforms: its parameters; arrays of shape (h, w, 3 or 4) become textures that repeat.
         shadow: whether it casts one.
         closed: whether its inside is never seen.
+        over: whether its colour multiplies what is there.
         shadow_faces: triangles for the shadow, which is drawn without cuts.
+        flow: float (V, 3), for mode 3: each vertex in the clip space of the product picture.
     """
 
     mesh: Mesh
@@ -69,7 +73,9 @@ class Item:
     uniforms: Mapping[str, Any] = field(default_factory=dict)
     shadow: bool = True
     closed: bool = False
+    over: bool = False
     shadow_faces: Ints | None = None
+    flow: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +85,18 @@ class View:
     Attributes:
         view_projection, light_projection: float (4, 4), row-major, OpenGL clip space.
         uniforms: the light's parameters (see ``light.glsl``).
+        height: of the visible part of the world, metres.
     """
 
     view_projection: Floats
     light_projection: Floats
     uniforms: Mapping[str, Value]
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a rendering gives: uint8 (H, W, 3) picture and (H, W, 4) exact labels."""
+    """What a rendering gives: uint8 (H, W, 3 or 4) picture and (H, W, 4) exact labels."""
 
     picture: Bytes
     truth: Bytes
@@ -118,11 +126,11 @@ class Renderer:
                 fix="on Debian or Ubuntu: apt install libegl1 libgl1-mesa-dri",
             ) from error
         self.gl = moderngl
-        self._programs: dict[tuple[str, bool, int], Any] = {}
+        self._programs: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._targets: dict[tuple[int, int], Any] = {}
         self._members: dict[int, frozenset[str]] = {}
-        self._static: dict[int, tuple[Any, Any]] = {}
-        self._textures: dict[int, tuple[Any, Any]] = {}
+        self._static: dict[tuple[int, int], tuple[Any, Any]] = {}
+        self._textures: dict[tuple[int, ...], OrderedDict[int, tuple[Bytes, Any]]] = {}
         self.shadow_program = self.context.program(
             vertex_shader="#version 330\nin vec3 in_position;\nuniform mat4 view_projection;\n"
             "void main() { gl_Position = view_projection * vec4(in_position, 1.0); }",
@@ -142,35 +150,33 @@ class Renderer:
         """Draws the items over a backdrop.
 
         Args:
-            items: what to draw.
+            items: what to draw; what lies in front comes first where that is known.
             view: camera and light.
             size: (height, width) of the rendering, before any supersampling is reduced.
             backdrop: uint8 (h, w, 3), stretched over the picture.
-            mode: 0 picture, 1 bare colours without light, 2 fabric coordinates.
+            mode: 0 picture, 1 bare colours without light, 2 fabric coordinates, 3 :attr:`Item.flow` in 16 bits.
         """
-        gl, context = self.gl, self.context
-        context.enable(gl.DEPTH_TEST)
-        prepared = [self._prepare(item, view, mode, backdrop, size) for item in items]
+        context = self.context
+        context.enable(self.gl.DEPTH_TEST)
         self._shadow_map, shadow = self._shadow_targets[size[0] > 480]
-        shadow.use()
-        shadow.clear(depth=1.0)
-        for item, draw in zip(items, prepared, strict=True):
-            if item.shadow and mode == 0:
-                draw.cast(view.light_projection)
+        draws = [_Draw(self, item, view, mode, view.height / size[0]) for item in items]
+        if mode == 0:
+            shadow.use()
+            shadow.clear(depth=1.0)
+            for draw in draws:
+                draw.cast()
         target = self._target(size)
         target.use()
         target.clear()
         self._fill(target, backdrop, size)
-        target.color_mask = ((False,) * 4,) * 2
-        for draw in prepared:  # depth first, so that every pixel is shaded once
-            draw.run(view.view_projection, depth=True)
-        target.color_mask = ((True,) * 4,) * 2
-        context.depth_func = "=="
-        for draw in prepared:
-            draw.run(view.view_projection, depth=False)
-            draw.release()
-        context.depth_func = "<"
-        return Frame(self._read(target, size, 0)[..., :3], self._read(target, size, 1))
+        for draw in draws:
+            draw.run()
+        return Frame(self._read(target, size, 0), self._read(target, size, 1))
+
+    def depth(self, size: tuple[int, int]) -> Floats:
+        """Depth of what was last rendered at a size: float32 (H, W) in [0, 1]."""
+        data = np.frombuffer(self._target(size).read(components=1, attachment=-1, dtype="f4"), np.float32)
+        return data.reshape(size)[::-1]
 
     def body_map(self, mesh: Mesh, view: View, size: tuple[int, int]) -> Bytes:
         """Renders part, U, V and coverage of a bare body: uint8 (H, W, 4)."""
@@ -178,9 +184,7 @@ class Renderer:
         target.use()
         target.clear()
         self.context.enable(self.gl.DEPTH_TEST)
-        draw = self._prepare(Item(mesh, "parts", closed=True), view, 0, np.zeros((1, 1, 3), np.uint8), size)
-        draw.run(view.view_projection, depth=False)
-        draw.release()
+        _Draw(self, Item(mesh, "parts", closed=True), view, 0, 1.0).run()
         return self._read(target, size, 0)
 
     def _target(self, size: tuple[int, int]) -> Any:
@@ -193,22 +197,21 @@ class Renderer:
 
     def _read(self, target: Any, size: tuple[int, int], attachment: int) -> Bytes:
         data = np.frombuffer(target.read(components=4, attachment=attachment), np.uint8)
-        return data.reshape(size[0], size[1], 4)[::-1].copy()
+        return data.reshape(size[0], size[1], 4)[::-1]
 
     def _fill(self, target: Any, backdrop: Bytes, size: tuple[int, int]) -> None:
         import cv2
 
-        flat = cv2.resize(backdrop, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)[::-1]
-        alpha = np.full((*flat.shape[:2], 1), 255, np.uint8)
-        target.color_attachments[0].write(np.concatenate([flat, alpha], 2).tobytes())
+        flat = cv2.resize(backdrop[::-1], (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        target.color_attachments[0].write(cv2.cvtColor(flat, cv2.COLOR_RGB2RGBA))
 
-    def _program(self, material: str, depth: bool, kind: int = 1) -> Any:
-        key = (material, depth, kind)
+    def program(self, material: str, features: tuple[str, ...]) -> Any:
+        """The program of a material; ``features`` are names that its shader is compiled with."""
+        key = (material, features)
         if key not in self._programs:
             source = {name: _shader(name) for name in ("surface.vert", "garment_cut.glsl", "light.glsl")}
-            head = f"#version 330\n#define KIND {kind}\n" + ("#define DEPTH\n" if depth else "")
-            body = _shader(f"{material}.frag")
-            declared, main = body.split("layout(location = 0)", 1)
+            head = "#version 330\n" + "".join(f"#define {feature}\n" for feature in features)
+            declared, main = _shader(f"{material}.frag").split("layout(location = 0)", 1)
             fragment = f"{head}{declared}{source['garment_cut.glsl']}{source['light.glsl']}"
             self._programs[key] = self.context.program(
                 vertex_shader=head + source["surface.vert"],
@@ -216,44 +219,25 @@ class Renderer:
             )
         return self._programs[key]
 
-    def _buffer(self, array: Any, source: Any, column: slice) -> Any:
-        """Buffers of arrays that never change (they are marked read-only) are kept."""
-        if source.flags.writeable:
-            return self.context.buffer(np.ascontiguousarray(array[:, column], np.float32).tobytes())
-        key = id(source) * 31 + (column.start or 0)
-        if key not in self._static:
-            data = np.ascontiguousarray(array[:, column], np.float32).tobytes()
-            self._static[key] = (source, self.context.buffer(data))
-        return self._static[key][1]
+    def buffer(self, source: Floats, columns: slice) -> tuple[Any, bool]:
+        """A buffer of some columns of an array, and whether it is for once: read-only arrays' buffers are kept."""
+        key = (id(source), columns.start)
+        if key in self._static:
+            return self._static[key][1], False
+        made = self.context.buffer(np.ascontiguousarray(source[:, columns], np.float32))
+        if not source.flags.writeable:
+            self._static[key] = (source, made)
+        return made, bool(source.flags.writeable)
 
-    def _prepare(self, item: Item, view: View, mode: int, backdrop: Bytes, size: tuple[int, int]) -> _Draw:
-        mesh = item.mesh
-        sources = (mesh.vertices, mesh.normals, mesh.where, mesh.where, mesh.where, mesh.paint)
-        columns = (slice(0, 3), slice(0, 3), slice(0, 4), slice(4, 8), slice(8, 12), slice(0, 4))
-        content, made = [], []
-        for (name, width), source, column in zip(ATTRIBUTES, sources, columns, strict=True):
-            buffer = self._buffer(source, source, column)
-            made += [buffer] if source.flags.writeable else []
-            content.append((buffer, f"{width}f", name))
-        index = self.context.buffer(np.ascontiguousarray(mesh.faces, np.int32).tobytes())
-        values: dict[str, Any] = {
-            **view.uniforms,
-            **item.uniforms,
-            "light_projection": view.light_projection,
-            "output_mode": mode,
-            "picture_size": (float(size[1]), float(size[0])),
-            "backdrop": backdrop[::-1],
-        }
-        made.append(index)
-        shadow_index = index
-        if item.shadow_faces is not None:
-            shadow_index = self.context.buffer(np.ascontiguousarray(item.shadow_faces, np.int32).tobytes())
-            made.append(shadow_index)
-        return _Draw(self, item, content, (index, shadow_index), values, made)
+    def members(self, program: Any) -> frozenset[str]:
+        """Names of a program's uniforms and attributes."""
+        if program.glo not in self._members:
+            self._members[program.glo] = frozenset(program)
+        return self._members[program.glo]
 
-    def _bind(self, program: Any, values: Mapping[str, Any]) -> list[Any]:
-        """Sets the uniforms that the program has; returns the textures made for this draw only."""
-        unit, temporary = 1, []
+    def bind(self, program: Any, values: Mapping[str, Any]) -> None:
+        """Sets the uniforms that the program has."""
+        unit = 1
         members = self.members(program)
         if "shadow_map" in members:
             self._shadow_map.use(0)
@@ -264,74 +248,124 @@ class Renderer:
             elif name not in members:
                 continue
             elif isinstance(value, np.ndarray) and value.ndim == 3:
-                texture, once = self._texture(value)
-                temporary += [texture] if once else []
-                texture.use(unit)
+                self._texture(value).use(unit)
                 program[name].value = unit
                 unit += 1
             elif isinstance(value, np.ndarray) and value.shape == (4, 4):
-                program[name].write(np.ascontiguousarray(value.T, np.float32).tobytes())
+                program[name].write(np.ascontiguousarray(value.T, np.float32))
             else:
                 program[name].value = value
-        return temporary
 
-    def members(self, program: Any) -> frozenset[str]:
-        """Names of a program's uniforms and attributes."""
-        if program.glo not in self._members:
-            self._members[program.glo] = frozenset(program)
-        return self._members[program.glo]
-
-    def _texture(self, pixels: Bytes) -> tuple[Any, bool]:
-        keep = not pixels.flags.writeable
-        if keep and id(pixels) in self._textures:
-            return self._textures[id(pixels)][1], False
+    def _texture(self, pixels: Bytes) -> Any:
+        """The texture of a picture (h, w, 4); the last few pictures of each shape are kept."""
+        known = self._textures.setdefault(pixels.shape, OrderedDict())
+        if id(pixels) in known:
+            known.move_to_end(id(pixels))
+            return known[id(pixels)][1]
         height, width, channels = pixels.shape
-        texture = self.context.texture((width, height), channels, np.ascontiguousarray(pixels).tobytes(), alignment=1)
-        texture.build_mipmaps()
-        texture.filter = (self.gl.LINEAR_MIPMAP_NEAREST, self.gl.LINEAR)
-        if keep:
-            self._textures[id(pixels)] = (pixels, texture)
-        return texture, not keep
+        if len(known) < KEPT_TEXTURES:
+            texture = self.context.texture((width, height), channels, alignment=1)
+            texture.build_mipmaps()
+            texture.filter = (self.gl.LINEAR_MIPMAP_NEAREST, self.gl.LINEAR)
+        else:
+            texture = known.popitem(last=False)[1][1]
+        for level, reduced in enumerate(_pyramid(pixels)):
+            texture.write(reduced, level=level, alignment=1)
+        known[id(pixels)] = (pixels, texture)
+        return texture
+
+
+def _pyramid(pixels: Bytes) -> Iterator[Bytes]:
+    """A picture and its halves down to one pixel."""
+    import cv2
+
+    level = np.ascontiguousarray(pixels)
+    yield level
+    while max(level.shape[:2]) > 1:
+        size = (max(level.shape[1] // 2, 1), max(level.shape[0] // 2, 1))
+        level = np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_AREA), np.uint8)
+        yield level
 
 
 class _Draw:
-    """Buffers of one item, ready to be drawn several times."""
+    """One item with its buffers, ready to be drawn for the light and for the camera."""
 
-    def __init__(
-        self, owner: Renderer, item: Item, content: list[Any], indices: tuple[Any, Any], values: dict[str, Any],
-        made: list[Any],
-    ) -> None:  # fmt: skip
-        self.owner, self.material, self.closed, self.values = owner, item.material, item.closed, values
-        self.content, self.made = content, made
-        self.kind = int(values["garment"][2][0]) if item.material == "cloth" else 1
-        self.index, self.shadow_index = indices
+    def __init__(self, owner: Renderer, item: Item, view: View, mode: int, pixel: float) -> None:
+        self.owner, self.item, self.view = owner, item, view
+        self.faces = _facing(item, view.view_projection)
+        self.features = _features(item, mode, pixel)
+        self.position, self.once = owner.buffer(item.mesh.vertices, slice(0, 3))
 
-    def run(self, camera: Floats, *, depth: bool) -> None:
-        """Draws depth alone, or the shaded surface."""
-        program = self.owner._program(self.material, depth, self.kind)
-        members = self.owner.members(program)
-        content = [entry for entry in self.content if entry[2] in members]
-        array = self.owner.context.vertex_array(program, content, self.index)
-        self.made += self.owner._bind(program, {**self.values, "view_projection": camera})
-        (self.owner.context.enable if self.closed else self.owner.context.disable)(self.owner.gl.CULL_FACE)
-        array.render()
-        array.release()
-
-    def cast(self, camera: Floats) -> None:
-        """Draws the depth that the light sees, without cuts."""
-        if self.shadow_index.size == 0:
-            return
-        program = self.owner.shadow_program
-        content = [entry for entry in self.content if entry[2] in program]
-        array = self.owner.context.vertex_array(program, content, self.shadow_index)
-        program["view_projection"].write(np.ascontiguousarray(camera.T, np.float32).tobytes())
-        array.render()
-        array.release()
-
-    def release(self) -> None:
-        """Frees what was made for this picture."""
-        for resource in self.made:
+    def run(self) -> None:
+        """Draws the shaded surface and frees what was made for it."""
+        owner, context, mesh = self.owner, self.owner.context, self.item.mesh
+        made = [self.position] if self.once else []
+        if len(self.faces):
+            program = owner.program(self.item.material, self.features)
+            members = owner.members(program)
+            content = [(self.position, "3f", "in_position")]
+            for name, width, field_, start in ATTRIBUTES:
+                if name in members:
+                    buffer, once = owner.buffer(getattr(mesh, field_), slice(start, start + width))
+                    made += [buffer] if once else []
+                    content.append((buffer, f"{width}f", name))
+            if "in_flow" in members:
+                flow = context.buffer(np.ascontiguousarray(self.item.flow, np.float32))
+                made.append(flow)
+                content.append((flow, "3f", "in_flow"))
+            index = context.buffer(self.faces)
+            array = context.vertex_array(program, content, index)
+            values = {**self.view.uniforms, **self.item.uniforms, "light_projection": self.view.light_projection}
+            owner.bind(program, {**values, "view_projection": self.view.view_projection})
+            (context.enable if self.item.over else context.disable)(owner.gl.BLEND)
+            context.blend_func = owner.gl.DST_COLOR, owner.gl.ZERO
+            array.render()
+            made += [array, index]
+        for resource in made:
             resource.release()
+
+    def cast(self) -> None:
+        """Draws the depth that the light sees, without cuts."""
+        faces = self.item.mesh.faces if self.item.shadow_faces is None else self.item.shadow_faces
+        if not self.item.shadow or not len(faces):
+            return
+        context, program = self.owner.context, self.owner.shadow_program
+        index = context.buffer(np.ascontiguousarray(faces, np.int32))
+        array = context.vertex_array(program, [(self.position, "3f", "in_position")], index)
+        program["view_projection"].write(np.ascontiguousarray(self.view.light_projection.T, np.float32))
+        context.disable(self.owner.gl.BLEND)
+        array.render()
+        array.release()
+        index.release()
+
+
+def _features(item: Item, mode: int, pixel: float) -> tuple[str, ...]:
+    """What an item's shader is compiled with; ``pixel`` is its size in metres."""
+    fine = pixel < FINE
+    features = [f"OUTPUT {mode}", f"FIELD_LEVEL {0.0 if fine else 1.0}"]
+    if item.material == "cloth":
+        features.append(f"KIND {int(item.uniforms['garment'][2][0])}")
+        features += ["FINE"] if fine else []
+        features += ["FLOW"] if mode == 3 and item.flow is not None else []
+        features += ["PRINTED"] if item.uniforms["print_place"][2] > 0 else []
+    else:
+        features.append("KIND 0")
+    return tuple(features)
+
+
+def _facing(item: Item, camera: Floats) -> Ints:
+    """Triangles that the picture may show: those that face the camera first, the others only of open things."""
+    faces = item.mesh.faces
+    rows = np.asarray(camera[[0, 1, 3]], np.float32)
+    x, y, w = (item.mesh.vertices @ rows[:, :3].T + rows[:, 3]).T
+    outside = ((x < -w) | (x > w) * np.uint8(2) | (y < -w) * np.uint8(4) | (y > w) * np.uint8(8)).take(faces.T)
+    place = ((x + 1j * y) / w).take(faces.T)
+    first, second = place[1] - place[0], place[2] - place[0]
+    front = first.real * second.imag > first.imag * second.real
+    seen = (outside[0] & outside[1] & outside[2]) == 0
+    if item.closed:
+        return np.ascontiguousarray(faces[seen & front], np.int32)
+    return np.concatenate([faces[seen & front], faces[seen & ~front]]).astype(np.int32, copy=False)
 
 
 def _bind_garment(program: Any, members: frozenset[str], cut: Floats) -> None:

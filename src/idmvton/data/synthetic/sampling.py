@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.densepose import part_colours
 from idmvton.data.synthetic import dressing, scene, wardrobe
-from idmvton.data.synthetic.bodies import Body, load_anatomy, sample_body, shape_body
+from idmvton.data.synthetic.bodies import Body, sample_body
 from idmvton.data.synthetic.people import Look, sample_look
-from idmvton.data.synthetic.poses import PRODUCT_POSE, sample_pose, solve
-from idmvton.data.synthetic.renderer import Frame, Item, Renderer, View, orthographic
+from idmvton.data.synthetic.poses import sample_pose, solve
+from idmvton.data.synthetic.products import Product, garment_flow, photograph_product
+from idmvton.data.synthetic.renderer import Frame, Item
 from idmvton.data.synthetic.shells import PosedBody, pose_body
+from idmvton.data.synthetic.shots import detail, renderer, shoot
 from idmvton.errors import InputError
 from idmvton.prepare.mask import agnostic_mask
 
@@ -27,8 +28,6 @@ CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
-SUPERSAMPLING: Final = 1.5
-NUM_PARTS: Final = 24
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
 _OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
@@ -54,6 +53,10 @@ class StudioSample:
             ``naive_caption``, ``other_naive_caption``: the item alone; ``tags``: the published form.
         scene: crop, place and traits of the person; ``overflow``: how much of the other garment was cut off because
             it lies outside the mask, as a share of it.
+        flow: float32 (H, W, 2), only when asked for: where ``garment`` shows the spot of fabric that a pixel of
+            ``person`` shows, as (x, y) in pixels from the outer edge of the first; NaN where the garment is not
+            seen, or where the product picture does not show that spot. ``unpaired_flow``: the same for ``unpaired``
+            and ``other_garment``.
     """
 
     person: Bytes
@@ -81,12 +84,8 @@ class StudioSample:
     other_naive_caption: str
     tags: str
     scene: dict[str, Any]
-
-
-@functools.lru_cache(maxsize=1)
-def renderer() -> Renderer:
-    """The renderer of this process."""
-    return Renderer()
+    flow: Floats | None = None
+    unpaired_flow: Floats | None = None
 
 
 def check_request(index: int, split: str, category: str, size: tuple[int, int]) -> None:
@@ -112,6 +111,8 @@ def sample(
     split: Split = "train",
     category: CategoryChoice = "mixed",
     size: tuple[int, int] = (512, 384),
+    *,
+    flow: bool = False,
 ) -> StudioSample:
     """Makes one sample; equal arguments give equal bytes on the same machine.
 
@@ -121,6 +122,7 @@ def sample(
         split: ``train``, ``test`` (garments that never occur in train) or ``wild`` (free poses and places).
         category: part of the body, or ``mixed``.
         size: (height, width), divisible by 8.
+        flow: whether to make ``flow`` and ``unpaired_flow``.
 
     Raises:
         InputError: a split, category, size or index that cannot be used.
@@ -129,21 +131,30 @@ def sample(
     check_request(index, split, category, size)
     rng = _stream(seed, split, index, "person")
     kind = CATEGORIES[index % 3] if category == "mixed" else category
-    body, posed, look = _person(rng, kind, wild=split == "wild")
-    place = scene.sample_scene(rng, posed, kind, wild=split == "wild")
+    crop = scene.sample_crop(rng, kind)
+    body, posed, look = _person(rng, kind, crop, size, wild=split == "wild")
+    place = scene.sample_scene(rng, posed, crop, wild=split == "wild")
     target = wardrobe.sample_garment(_stream(seed, split, index, "garment"), kind, female=body.female)
     companion = _companion(rng, kind, body.female)
     outfit = _outfit(target, companion, rng)
-    frame = _photograph(posed, look, outfit, place, size)
+    items = _stage(posed, look, outfit, place)
+    frame = shoot(items, place.view, size, place.backdrop)
     labels = np.ascontiguousarray(frame.truth[..., 0])
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
-    other, unpaired, over = _another(
+    other, others, unpaired, over = _another(
         _stream(seed, split, index, "other garment"), posed, look, outfit, place, frame, mask, size
     )
     person = place.lens.apply(frame.picture)
     repainted = mask > 0
     iuv = _body_map(posed, place, size)
+    product = photograph_product(target, size, _stream(seed, split, index, "product"))
+    other_product = photograph_product(other, size, _stream(seed, split, index, "other product"))
+    own_flow = crossed_flow = None
+    if flow:
+        own_flow = garment_flow(items, posed.body.anatomy, place.view, product, size)
+        crossed_flow = garment_flow(others, posed.body.anatomy, place.view, other_product, size)
+        crossed_flow[~repainted] = np.nan
     worn = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
     words = {"crop": place.crop, "place": place.place, "hair": look.hair, "female": body.female, "overflow": over}
     return StudioSample(
@@ -153,7 +164,7 @@ def sample(
         mask=mask,
         labels=labels,
         unpaired_labels=np.where(repainted, unpaired.truth[..., 0], labels),
-        densepose=colour_parts(iuv[..., 0]),
+        densepose=part_colours()[iuv[..., 0]],
         iuv=iuv,
         keypoints=points,
         category=kind,
@@ -161,17 +172,19 @@ def sample(
         seed=seed,
         index=index,
         scene=words,
-        **_about(target, "", _product(target, size, _stream(seed, split, index, "product"))),
-        **_about(other, "other_", _product(other, size, _stream(seed, split, index, "other product"))),
+        **_about(target, "", product),
+        **_about(other, "other_", other_product),
+        flow=own_flow,
+        unpaired_flow=crossed_flow,
         tags=target.tags(),
     )
 
 
-def _about(garment: wardrobe.Garment, prefix: str, product: tuple[Bytes, Bytes]) -> dict[str, Any]:
+def _about(garment: wardrobe.Garment, prefix: str, product: Product) -> dict[str, Any]:
     """The fields that say what one of the two garments is."""
     return {
-        f"{prefix}garment": product[0],
-        f"{prefix}garment_mask": product[1],
+        f"{prefix}garment": product.picture,
+        f"{prefix}garment_mask": product.mask,
         f"{prefix}attributes": garment.attributes(),
         f"{prefix}caption": garment.caption(),
         f"{prefix}naive_caption": garment.caption(detailed=False),
@@ -184,10 +197,10 @@ def _stream(seed: int, split: str, index: int, purpose: str) -> np.random.Genera
     return np.random.default_rng([*words, *purpose.encode()])
 
 
-def _person(rng: np.random.Generator, category: Category, *, wild: bool) -> tuple[Body, PosedBody, Look]:
-    body = sample_body(rng)
-    while category == "dresses" and not body.female:
-        body = sample_body(rng)
+def _person(
+    rng: np.random.Generator, category: Category, crop: str, size: tuple[int, int], *, wild: bool
+) -> tuple[Body, PosedBody, Look]:
+    body = sample_body(rng, detail(crop, size), women=category == "dresses")
     pose = sample_pose(rng, wild=wild)
     return body, pose_body(body, solve(body, pose)), sample_look(rng, body)
 
@@ -211,27 +224,14 @@ def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: n
     return dressing.Outfit(target, companion, inner, target)
 
 
-def _photograph(
-    posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene, size: tuple[int, int]
-) -> Frame:
-    items = dressing.dress(posed, look, outfit, _cell(place, size))
-    items += [scene.ground_item()] if place.ground else []
-    return _shoot(items, place.view, size, place.backdrop)
-
-
-def _shoot(items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0) -> Frame:
-    """Renders supersampled and reduces: colours by area, labels by the middle sample."""
-    large = (round(size[0] * SUPERSAMPLING), round(size[1] * SUPERSAMPLING))
-    frame = renderer().render(items, view, large, backdrop, mode=mode)
-    picture = cv2.resize(frame.picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    row, column = (((np.arange(count) + 0.5) * SUPERSAMPLING).astype(int) for count in size)
-    return Frame(picture, frame.truth[row[:, None], column[None]])
+def _stage(posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene) -> list[Item]:
+    return dressing.dress(posed, look, outfit) + ([scene.ground_item()] if place.ground else [])
 
 
 def _another(
     rng: np.random.Generator, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
     frame: Frame, mask: Bytes, size: tuple[int, int],
-) -> tuple[wardrobe.Garment, Frame, float]:  # fmt: skip
+) -> tuple[wardrobe.Garment, list[Item], Frame, float]:  # fmt: skip
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
     for attempt in range(3):
         if attempt < 2:
@@ -245,11 +245,12 @@ def _another(
             if other.opening > 0 and inner is None:
                 inner = wardrobe.make_garment(rng, "t-shirt", calm=True)
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
-        picture = _photograph(posed, look, changed, place, size)
+        items = _stage(posed, look, changed, place)
+        picture = shoot(items, place.view, size, place.backdrop)
         over = overflow(frame.truth, picture.truth, mask)
         if over <= _OVERFLOW:
             break
-    return other, picture, over
+    return other, items, picture, over
 
 
 def overflow(first: Bytes, second: Bytes, mask: Bytes) -> float:
@@ -266,97 +267,8 @@ def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
 
 
 def _body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> Bytes:
-    mesh = dressing.skin_mesh(posed, [], _cell(place, size))
+    mesh = dressing.skin_mesh(posed, [])
     return np.ascontiguousarray(renderer().body_map(mesh, place.view, size)[..., :3])
-
-
-def _cell(place: scene.Scene, size: tuple[int, int]) -> float:
-    """Details that a rendering of this size cannot show, in metres."""
-    pixel = place.height / (size[0] * SUPERSAMPLING)
-    return next((cell for cell in (0.006, 0.004, 0.0025) if 1.6 * pixel >= cell), 0.0)
-
-
-@functools.lru_cache(maxsize=1)
-def _part_colours() -> Bytes:
-    ramp = (np.arange(NUM_PARTS + 1) * (255 / NUM_PARTS)).astype(np.uint8)
-    colours = cv2.applyColorMap(ramp[:, None], cv2.COLORMAP_PARULA)[:, 0, ::-1].copy()
-    colours[0] = 0
-    return np.asarray(colours, np.uint8)
-
-
-def colour_parts(parts: Bytes) -> Bytes:
-    """Body parts (H, W) in 0 to 24 as RGB: OpenCV's parula at part * 255 / 24, black background."""
-    return _part_colours()[parts]
-
-
-@functools.lru_cache(maxsize=2)
-def mannequin(female: bool) -> PosedBody:
-    """The body that product pictures are worn by and do not show."""
-    anatomy = load_anatomy()
-    same = (anatomy.gender > 0.5) == female
-    coefficients = anatomy.cast[same].mean(0)
-    body = shape_body(coefficients, female=female, age=0.7, weight=0.5)
-    return pose_body(body, solve(body, PRODUCT_POSE))
-
-
-def product_view(posed: PosedBody, items: list[Item]) -> View:
-    """A camera from the front that frames the garment."""
-    extent = np.concatenate([item.mesh.vertices[np.unique(item.mesh.faces)] for item in items])
-    keep = np.concatenate([_visible(item) for item in items])
-    extent = extent[keep]
-    low, high = extent.min(0), extent.max(0)
-    target = (low + high) / 2
-    half = max((high[2] - low[2]) / 2, (high[0] - low[0]) / 2 / 0.75) * 1.12
-    eye = target + np.array([0.0, -4.0, 0.25 * half])
-    key = np.array([-0.35, -0.8, 0.75])
-    key /= np.linalg.norm(key)
-    uniforms: dict[str, Any] = {
-        "eye": tuple(eye.tolist()),
-        "key_direction": tuple(key.tolist()),
-        "key_colour": (0.85, 0.85, 0.85),
-        "fill_direction": (0.6, -0.75, 0.2),
-        "fill_colour": (0.35, 0.35, 0.36),
-        "rim_direction": (0.0, 0.8, 0.6),
-        "rim_colour": (0.1, 0.1, 0.1),
-        "sky_colour": (0.50, 0.50, 0.51),
-        "ground_colour": (0.34, 0.34, 0.34),
-        "shadow_softness": 8.0,
-        "shadow_depth": 0.0,
-    }
-    span = half * 1.3
-    return View(
-        orthographic(eye, target, half * 0.75, half),
-        orthographic(target + key * 3, target, span, span),
-        uniforms,
-    )
-
-
-def _visible(item: Item) -> NDArray[np.bool_]:
-    """Which vertices of an item its cut leaves, roughly; for framing only."""
-    where = item.mesh.where[np.unique(item.mesh.faces)]
-    cut = item.uniforms["garment"]
-    kind = int(cut[2][0])
-    if kind == 1:
-        sleeve = np.where(where[:, 3] > 0, where[:, 4] < max(float(cut[0][3]), 0.0), where[:, 2] > cut[0][0])
-        return np.asarray(sleeve & (where[:, 2] < 0.78))
-    if kind == 2:
-        return np.asarray((where[:, 2] < cut[0][1]) & (where[:, 8] < cut[0][2]) & (where[:, 3] < 0))
-    return np.ones(len(where), bool)
-
-
-def _product(garment: wardrobe.Garment, size: tuple[int, int], rng: np.random.Generator) -> tuple[Bytes, Bytes]:
-    """The garment alone on white or light grey with a soft shadow, and its mask."""
-    posed = mannequin(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
-    items = dressing.garment_alone(posed, garment, 0.006 if size[0] <= 320 else 0.0)
-    shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
-    frame = _shoot(items, product_view(posed, items), size, np.full((2, 2, 3), shade, np.uint8))
-    inside = frame.truth[..., 0] > 0
-    mask = np.where(inside, np.uint8(255), np.uint8(0))
-    sigma = size[0] / 60
-    soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)
-    soft = np.roll(soft, (int(sigma * 0.8), int(sigma * 0.3)), (0, 1)) * (1 - inside)
-    picture = frame.picture * (1 - 0.22 * soft[..., None])
-    return picture.round().astype(np.uint8), mask
 
 
 def _worn(
@@ -364,8 +276,10 @@ def _worn(
     size: tuple[int, int], *, wild: bool,
 ) -> Bytes:  # fmt: skip
     """The garment on somebody else, somewhere else."""
-    body, posed, look = _person(rng, category if garment.kind != "skirt" else "dresses", wild=wild)
-    place = scene.sample_scene(rng, posed, category, wild=wild)
+    crop = scene.sample_crop(rng, category)
+    body, posed, look = _person(rng, category if garment.kind != "skirt" else "dresses", crop, size, wild=wild)
+    place = scene.sample_scene(rng, posed, crop, wild=wild)
     other = _companion(rng, category, body.female) if companion is not None else None
-    frame = _photograph(posed, look, _outfit(garment, other, rng), place, size)
+    items = _stage(posed, look, _outfit(garment, other, rng), place)
+    frame = shoot(items, place.view, size, place.backdrop)
     return place.lens.apply(frame.picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,6 @@ class Scene:
         crop: ``half``, ``three-quarter`` or ``full``.
         lens: what the camera does to the picture.
         ground: whether the floor takes a shadow.
-        height: of the visible part of the world at the person, metres.
     """
 
     view: View
@@ -38,7 +38,6 @@ class Scene:
     crop: str
     lens: Lens
     ground: bool
-    height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +55,33 @@ class Lens:
     def apply(self, picture: Bytes) -> Bytes:
         """Degrades uint8 (H, W, 3); the same picture gives the same bytes."""
         height, width = picture.shape[:2]
-        value = picture.astype(np.float32) / 255
+        value = picture * np.float32(1 / 255)
         blur = self.blur * height / 512
         value = cv2.GaussianBlur(value, (0, 0), blur) if blur > 0.25 else value
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-        distance = (x / width - 0.5) ** 2 + (y / height - 0.5) ** 2
-        value *= (self.exposure * (1 - self.vignette * distance))[..., None]
-        value *= np.array([1 + self.warmth, 1.0, 1 - self.warmth], np.float32)
-        grain = np.random.default_rng(self.seed).normal(size=(height, width, 1)).astype(np.float32)
-        value += grain * self.noise * (0.4 + 0.6 * (1 - value))
-        result = (np.clip(value, 0, 1) * 255).round().astype(np.uint8)
+        gain = self.exposure * (1 - self.vignette * _from_centre(height, width))
+        tint = np.array([1 + self.warmth, 1.0, 1 - self.warmth], np.float32)
+        value *= gain[..., None] * tint
+        grain = _grain(self.seed, height, width) * np.float32(self.noise)
+        value += grain[..., None] * (1 - np.float32(0.6) * value)
+        result = (np.clip(value, 0, 1, out=value) * 255 + np.float32(0.5)).astype(np.uint8)
         done, data = cv2.imencode(".jpg", result[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         assert done
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert decoded is not None
         return np.ascontiguousarray(decoded[..., ::-1], np.uint8)
+
+
+@functools.lru_cache(maxsize=4)
+def _from_centre(height: int, width: int) -> Floats:
+    """Squared distance from the middle of the picture, whose sides are 1 long; float32 (H, W)."""
+    y, x = (((np.arange(count, dtype=np.float32)) / count - 0.5) ** 2 for count in (height, width))
+    return np.asarray(y[:, None] + x, np.float32)
+
+
+@functools.lru_cache(maxsize=2)
+def _grain(seed: int, height: int, width: int) -> Floats:
+    """Normal noise, float32 (H, W); kept for the second picture with the same lens."""
+    return np.random.default_rng(seed).standard_normal((height, width), np.float32)
 
 
 def sample_lens(rng: np.random.Generator, *, wild: bool) -> Lens:
@@ -87,9 +98,8 @@ def sample_lens(rng: np.random.Generator, *, wild: bool) -> Lens:
     )
 
 
-def sample_scene(rng: np.random.Generator, posed: PosedBody, category: str, *, wild: bool) -> Scene:
+def sample_scene(rng: np.random.Generator, posed: PosedBody, crop: str, *, wild: bool) -> Scene:
     """Draws camera, light, backdrop and lens around a posed person."""
-    crop = _sample_crop(rng, category)
     low, high = _vertical_range(posed, crop)
     height = (high - low) * float(rng.uniform(1.06, 1.22))
     middle = (high + low) / 2 + float(rng.normal(0, 0.012)) * height
@@ -110,17 +120,17 @@ def sample_scene(rng: np.random.Generator, posed: PosedBody, category: str, *, w
     horizon = 0.5 - float((camera @ np.array([0, 1.6, 0, 1.0]))[1] / (camera @ np.array([0, 1.6, 0, 1.0]))[3]) / 2
     place, backdrop = make_backdrop(rng, horizon, wild=wild)
     return Scene(
-        View(camera, shadow, uniforms),
+        View(camera, shadow, uniforms, height),
         backdrop,
         place,
         crop,
         sample_lens(rng, wild=wild),
         crop == "full",
-        height,
     )
 
 
-def _sample_crop(rng: np.random.Generator, category: str) -> str:
+def sample_crop(rng: np.random.Generator, category: str) -> str:
+    """Draws how much of a person is seen: ``half``, ``three-quarter`` or ``full``."""
     odds = {
         "upper_body": (0.55, 0.30, 0.15),
         "lower_body": (0.0, 0.30, 0.70),
@@ -130,7 +140,7 @@ def _sample_crop(rng: np.random.Generator, category: str) -> str:
 
 
 def _vertical_range(posed: PosedBody, crop: str) -> tuple[float, float]:
-    anatomy = load_anatomy()
+    anatomy = posed.body.anatomy
     along, place = anatomy.coordinates.leg_along, anatomy.coordinates.place
     top = float(posed.vertices[: anatomy.shell_start, 2].max()) + 0.05
     if crop == "full":
@@ -171,7 +181,7 @@ def ground_item() -> Item:
     up = np.tile(np.array([[0, 0, 1]], np.float32), (4, 1))
     where, paint = np.zeros((4, 12), np.float32), np.zeros((4, 4), np.float32)
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
-    return Item(Mesh(vertices, up, where, paint, faces), "ground", shadow=False)
+    return Item(Mesh(vertices, up, where, paint, faces), "ground", shadow=False, over=True)
 
 
 def project(points: Floats, view: View, size: Size) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic import anatomy
-from idmvton.data.synthetic.bodies import Body, Corners, apply_blend, load_anatomy, sort_corners, vertex_normals
+from idmvton.data.synthetic.bodies import Anatomy, Body, apply_blend, corner_table, vertex_normals
 from idmvton.data.synthetic.renderer import Mesh
 
 Floats = NDArray[np.floating[Any]]
@@ -53,7 +53,7 @@ class PosedBody:
     Attributes:
         body: the rest shape.
         transforms: float (B, 3, 4).
-        vertices, normals: float (V, 3), posed.
+        vertices: float (V, 3), posed; ``normals``: of those that are not the shell.
         rest_normals: float (S, 3), of the shell at rest.
         shell_blend: float (S, 3, 4), the blended transforms of the shell.
     """
@@ -66,34 +66,30 @@ class PosedBody:
     shell_blend: Floats
 
 
-@functools.lru_cache(maxsize=1)
-def packed_coordinates() -> Floats:
-    """The packed coordinates of all vertices, and (read-only, so that the renderer keeps them) of the shell."""
-    packed = load_anatomy().coordinates.pack()
+@functools.lru_cache(maxsize=8)
+def skin_coordinates(anatomy_: Anatomy) -> Floats:
+    """The packed coordinates of skin, eyes and lashes; read-only, so that the renderer keeps them."""
+    packed = np.ascontiguousarray(anatomy_.coordinates.pack()[: anatomy_.shell_start])
     packed.flags.writeable = False
     return packed
 
 
 @dataclass(frozen=True, slots=True)
 class ShellPart:
-    """A part of the shell: ``vertices`` are numbers within the shell, ``faces`` count those."""
+    """A part of the shell: ``vertices`` are numbers within the shell, ``faces`` count those; see ``corner_table``."""
 
     vertices: Ints
     faces: Ints
-    corners: Corners
+    corners: Ints
     where: Floats
     paint: Floats
 
 
-@functools.lru_cache(maxsize=8)
-def shell_part(part: str, coarse: bool = False) -> ShellPart:
+@functools.lru_cache(maxsize=24)
+def shell_part(anatomy_: Anatomy, part: str) -> ShellPart:
     """``top``, ``bottom`` or ``feet``; arrays are read-only, so that the renderer keeps them."""
-    anatomy_ = load_anatomy()
     where = anatomy_.coordinates
     faces = anatomy_.faces["shell"]
-    if coarse:  # quads were split in four; the first corners of the parts are the original's
-        corners = faces[: len(faces) // 2, 0].reshape(-1, 4)
-        faces = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
     height, along = where.place[faces, 2], where.leg_along[faces]
     arm = where.arm_seam[faces].min(1) > -0.02
     keep = {
@@ -102,36 +98,35 @@ def shell_part(part: str, coarse: bool = False) -> ShellPart:
         "feet": along.max(1) > 1.5,
     }[part]
     used, local = np.unique(faces[keep], return_inverse=True)
-    packed = packed_coordinates()[used].copy()
+    packed = anatomy_.coordinates.pack()[used]
     paint = np.zeros((len(used), 4), np.float32)
     packed.flags.writeable = paint.flags.writeable = False
     numbers = (used - anatomy_.shell_start).astype(np.int32)
     local = local.reshape(-1, 3).astype(np.int32)
-    return ShellPart(numbers, local, sort_corners(local), packed, paint)
+    return ShellPart(numbers, local, corner_table(local, len(used)), packed, paint)
 
 
-@functools.lru_cache(maxsize=1)
-def _all_faces() -> tuple[Ints, Corners, Ints, Corners]:
-    anatomy_ = load_anatomy()
+@functools.lru_cache(maxsize=8)
+def _all_faces(anatomy_: Anatomy) -> tuple[Ints, Ints, Ints, Ints]:
     skin = np.concatenate([anatomy_.faces[part] for part in ("skin", "eyes", "lashes")])
     shell = anatomy_.faces["shell"] - anatomy_.shell_start
-    return skin, sort_corners(skin), shell, sort_corners(shell)
+    start = anatomy_.shell_start
+    return skin, corner_table(skin, start), shell, corner_table(shell, len(anatomy_.mean) - start)
 
 
 def pose_body(body: Body, transforms: Floats) -> PosedBody:
     """Skins a body and computes its normals."""
-    anatomy_ = load_anatomy()
+    anatomy_ = body.anatomy
     blend = (anatomy_.skin_weights @ transforms.reshape(len(transforms), 12)).reshape(-1, 3, 4)
     vertices = apply_blend(blend, body.vertices)
     start = anatomy_.shell_start
-    skin_faces, skin_corners, shell_faces, shell_corners = _all_faces()
-    normals = np.zeros_like(vertices)
-    normals[:start] = vertex_normals(vertices[:start], skin_faces, skin_corners)
+    skin_faces, skin_corners, shell_faces, shell_corners = _all_faces(anatomy_)
+    normals = vertex_normals(vertices[:start], skin_faces, skin_corners)
     rest_normals = vertex_normals(body.vertices[start:], shell_faces, shell_corners)
     return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
-def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None, coarse: bool = False) -> Mesh:
+def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None) -> Mesh:
     """The shell, loosened at rest and then posed.
 
     Args:
@@ -139,11 +134,11 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
         part: which triangles, see :func:`shell_part`.
         fit: how loose.
         wobble: float (4,), phases of soft waves in a loose garment.
-        coarse: take the shell without its subdivision, for small pictures.
     """
-    chosen = shell_part(part, coarse)
+    anatomy_ = posed.body.anatomy
+    chosen = shell_part(anatomy_, part)
     numbers, where = chosen.vertices, chosen.where
-    rest = posed.body.vertices[load_anatomy().shell_start :][numbers]
+    rest = posed.body.vertices[anatomy_.shell_start :][numbers]
     seam, height, along = where[:, 3], where[:, 2], where[:, 4]
     leg_along, around = where[:, 8], where[:, 6]
     offset = np.full(len(rest), fit.offset, np.float32)
@@ -154,7 +149,8 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
     if wobble is not None:
         wave = np.sin(around * 21 + wobble[0] + height * 5 * np.sin(wobble[1]))
         wave += 0.6 * np.sin(around * 37 + wobble[2] + height * 9)
-        looseness = fit.fall * _smooth(0.5, 0.1, height) * 0.006 + fit.sleeve * 0.12 * _smooth(0, 0.05, seam)
+        below = (0.5, 0.1) if part == "top" else (0.1, -0.1)  # trousers stay under a top's hem
+        looseness = fit.fall * _smooth(*below, height) * 0.006 + fit.sleeve * 0.12 * _smooth(0, 0.05, seam)
         offset += wave * looseness
     moved = rest + posed.rest_normals[numbers] * offset[:, None]
     if part == "top" and (fit.drape > 0 or fit.fall > 0):
@@ -242,8 +238,9 @@ class Skirt:
 
 def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     """Rings around the posed hips and legs, never inside them."""
-    anatomy_ = load_anatomy()
+    anatomy_ = posed.body.anatomy
     start = anatomy_.shell_start
+    rows = rows // 2 if anatomy_.coarse else rows
     where = anatomy_.coordinates
     place, seam = where.place[start:], where.arm_seam[start:]
     shell = posed.vertices[start:]
@@ -252,15 +249,13 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     heading = np.arctan2(yaw[1, 0], yaw[0, 0])
     turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
     lower = (seam < -0.02) & (place[:, 2] < skirt.top + 0.03)
-    lower[::2] = False  # every other point is enough for an outline
+    if not anatomy_.coarse:
+        lower[::2] = False  # every other point is enough for an outline
     points = shell[lower]
     centre = points[place[lower][:, 2] > skirt.top - 0.1][:, :2].mean(0)
     flat = (points[:, :2] - centre) @ turn.T
-    leg = posed.body.joints
-    length = float(leg[anatomy_.bone("upperleg02.L"), 2] - leg[anatomy_.bone("foot.L"), 2])
-    hip_drop = float(np.interp(skirt.top, [0.0, 0.4], [0.0, 0.4]))
     top = float(np.median(points[np.abs(place[lower][:, 2] - skirt.top) < 0.02][:, 2]))
-    drop = hip_drop - 0.05 + skirt.end * length / 2
+    drop = _skirt_drop(anatomy_, posed.body.joints, skirt)
     levels = top - drop * np.linspace(0, 1, rows)
     support = np.full((rows, NUM_DIRECTIONS), np.nan)
     dots = flat @ _NORMALS.T
@@ -270,18 +265,28 @@ def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
             support[index] = dots[slab].max(0) + skirt.offset
     for index in range(1, rows):
         step = skirt.flare * (levels[index - 1] - levels[index])
-        ease = min(1.0, 0.25 + index / 8)
-        hang = support[index - 1] + step * ease - 0.012 * max(0.0, 0.25 - skirt.flare)
+        ease = min(1.0, 0.25 + 4.5 * index / rows)
+        hang = support[index - 1] + step * ease - 0.432 / rows * max(0.0, 0.25 - skirt.flare)
         support[index] = np.fmax(support[index], hang)
     radius = outline_radius(np.asarray(support, np.float64))
     smooth = np.array([0.25, 0.5, 0.25])
     for _ in range(2):
         radius = sum(w * np.roll(radius, s, 1) for w, s in zip(smooth, (-1, 0, 1), strict=True))
-    return _tube(radius, levels, centre, turn, skirt, drop)
+    return _tube(radius, levels, centre, turn, skirt, _skirt_drop(anatomy_, anatomy_.joints, skirt))
+
+
+def _skirt_drop(anatomy_: Anatomy, joints: Floats, skirt: Skirt) -> float:
+    """Length of a skirt on a body with these joints, metres."""
+    leg = joints[anatomy_.bone("upperleg02.L"), 2] - joints[anatomy_.bone("foot.L"), 2]
+    return float(skirt.top - 0.05 + skirt.end * leg / 2)
 
 
 def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: Skirt, drop: float) -> Mesh:
-    """Doubles the directions for fine pleats and closes the ring."""
+    """Doubles the directions for fine pleats and closes the ring.
+
+    The fabric's coordinates depend on the skirt alone (``drop`` is its length on the mean body): whoever wears it,
+    the same vertex is the same spot of fabric.
+    """
     rows, columns = len(radius), 2 * NUM_DIRECTIONS
     fine = np.empty((rows, columns))
     fine[:, ::2], fine[:, 1::2] = radius, (radius + np.roll(radius, -1, 1)) / 2
@@ -301,14 +306,14 @@ def _tube(radius: Floats, levels: Floats, centre: Floats, turn: Floats, skirt: S
     where[..., 1] = -np.cos(angle) * anatomy.TORSO_DEPTH
     where[..., 2] = skirt.top - drop * share
     where[..., 3] = -1.0
-    widening = ring.mean(1, keepdims=True) / ring[:2].mean()
-    where[..., 6] = _fabric_around(angle) * np.maximum(widening, 1.0)
+    wider = skirt.flare * drop * share + 0.8 * skirt.depth * share**1.3 + 0.015 * _smooth(0.0, 0.15, drop * share)
+    where[..., 6] = _fabric_around(angle) * (1 + wider / 0.155)
     where[..., 7] = np.cos(angle) * 0.1
     where[..., 8] = skirt.end
     paint = np.zeros((rows, columns + 1, 4), np.float32)
     paint[..., 0], paint[..., 1] = angle, share
-    normals = vertex_normals(np.asarray(vertices, np.float32), faces)
-    return Mesh(np.asarray(vertices, np.float32), normals, where.reshape(-1, 12), paint.reshape(-1, 4), faces)
+    vertices = np.asarray(vertices, np.float32)
+    return Mesh(vertices, grid_normals(vertices, rows, columns + 1), where.reshape(-1, 12), paint.reshape(-1, 4), faces)
 
 
 def _fabric_around(angle: Floats) -> Floats:
@@ -324,7 +329,17 @@ def grid_faces(rows: int, columns: int) -> Ints:
     """Triangles of a (rows, columns) grid of vertices, facing outward when rows run down and columns leftward."""
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]))
-    return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
+    return np.stack([a, b, c, a, c, d], 1).reshape(-1, 3).astype(np.int32)
+
+
+@functools.lru_cache(maxsize=32)
+def _grid_corners(rows: int, columns: int) -> Ints:
+    return corner_table(grid_faces(rows, columns), rows * columns)
+
+
+def grid_normals(vertices: Floats, rows: int, columns: int) -> Floats:
+    """Normals of a grid's vertices (rows * columns, 3)."""
+    return vertex_normals(vertices, grid_faces(rows, columns), _grid_corners(rows, columns))
 
 
 def _smooth(low: float, high: float, value: Floats) -> Floats:

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.fabrics import Colour, Fabric, make_fabric, pick_colour
+from idmvton.data.synthetic.colours import Colour, pick_colour
+from idmvton.data.synthetic.fabrics import Fabric, make_fabric
 from idmvton.data.synthetic.shells import Fit, Skirt
 
 Floats = NDArray[np.floating[Any]]
@@ -164,7 +165,7 @@ class Garment:
             "fit": self.fit,
             "fabric": fabric.name,
             "colour": fabric.colour,
-            "print": fabric.print_ is not None,
+            "print": fabric.print_seed is not None,
             "colour_block": self.block_name,
             "closing": self.closing,
             "open": self.opening > 0,
@@ -189,7 +190,7 @@ class Garment:
         words += ["open"] if self.opening > 0 else []
         words += [sleeve, neckline, self.item]
         text = " ".join(word for word in words if word)
-        extras = ["a print"] if self.fabric.print_ is not None else []
+        extras = ["a print"] if self.fabric.print_seed is not None else []
         extras += [self.block_name] if self.block_name else []
         extras += [{"buttons": "buttons", "zip": "a zip"}[self.closing]] if self.closing else []
         return text + (" with " + " and ".join(extras) if extras else "")
@@ -224,7 +225,7 @@ def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> 
     collar = model.collar if neckline in ("collar", "hood") else ("turtle" if neckline == "turtleneck" else "")
     closing = model.closing if collar == "shirt" else ""
     if item == "hoodie" and rng.random() < 0.4:
-        closing, fabric = "zip", replace(fabric, print_=None)
+        closing, fabric = "zip", replace(fabric, print_seed=None)
     trim = _trim(rng, item)
     block, block_name, block_colour = _block(rng, model, fabric, calm)
     trim_colour = fabric.accent if rng.random() < 0.25 else fabric.main
@@ -285,7 +286,7 @@ def _block(
     name, colour = pick_colour(rng, avoid=fabric.colour)
     draw = rng.random()
     plain = fabric.name in ("plain", "heather", "knit", "satin") and not calm
-    if not plain or fabric.print_ is not None or draw > 0.3:
+    if not plain or fabric.print_seed is not None or draw > 0.3:
         return (0.0, 0.0, 0.0, 0.0), "", colour
     if model.kind == "top" and draw < 0.08:
         return (1.0, 0.0, 0.0, 0.0), f"{name} sleeves", colour

@@ -5,7 +5,9 @@ in vec4 where0;
 in vec4 where1;
 in vec4 where2;
 in vec4 paint; // tubes: x runs along the hem (radians), y from top 0 to hem 1
-in vec4 light_position;
+#ifdef FLOW
+in vec3 flow;
+#endif
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
 uniform Garment garment;
@@ -24,7 +26,7 @@ uniform vec4 folds;            // strength, offset u, offset v, stiffness (large
 uniform vec4 finish;           // shine, gloss, sheen, unused
 uniform sampler2D noise;
 
-vec4 field(vec2 uv) { return texture(noise, uv + folds.yz); }
+vec4 field(vec2 uv) { return textureLod(noise, uv + folds.yz, FIELD_LEVEL); }
 
 float ridge(float v) { return 1.0 - abs(2.0 * v - 1.0); }
 
@@ -71,9 +73,7 @@ float fold_height(bool sleeve) {
 }
 
 void main() {
-#ifdef DEPTH
     if (garment_distance(garment, where0, where1, where2) < 0.0) discard;
-#else
     vec3 p = where0.xyz;
     const int kind = KIND;
     bool tube = kind == KIND_TUBE;
@@ -96,13 +96,15 @@ void main() {
     if (mode == 2 && !sleeve) colour = mix(colour, block, smoothstep(block_shape.z, -block_shape.z, height_line));
     if (mode == 3 && !sleeve) colour = mix(colour, block, smoothstep(-block_shape.z, block_shape.z, height_line));
     if (mode == 4) colour = mix(colour, block, smoothstep(-block_shape.z, block_shape.z, height_line));
-    if (print_place.z > 0.0 && !sleeve && !leg && where1.w > 0.0) {
+#ifdef PRINTED
+    if (!sleeve && where1.w > 0.0) {
         vec2 spot = (torso_uv - print_place.xy) / print_place.zw + 0.5;
         if (all(greaterThan(spot, vec2(0.0))) && all(lessThan(spot, vec2(1.0)))) {
             vec4 stamp = textureGrad(print_, vec2(spot.x, 1.0 - spot.y), dFdx(torso_uv) / print_place.zw, dFdy(torso_uv) / print_place.zw);
             colour = mix(colour, linear_colour(stamp.rgb), stamp.a);
         }
     }
+#endif
     // Trims: neck band, cuffs and hem, with ribs.
     vec3 trim_linear = linear_colour(trim_colour);
     float neck_edge = kind == KIND_TOP ? neck_distance(garment.neck, p, where1.w) : 1.0;
@@ -110,11 +112,19 @@ void main() {
     if (leg) cuff_edge = (garment.extent.z - where2.x) * 0.43;
     float hem_edge = kind == KIND_TOP && !sleeve ? p.z - garment.extent.x : (leg ? garment.extent.y - p.z : (tube ? (1.0 - paint.y) * 0.6 : 1.0));
     float band = max(max(step(neck_edge, trim.x), step(cuff_edge, trim.y)), step(hem_edge, trim.z));
+#ifdef FINE
     float ribs = 0.5 + 0.5 * cos(6.2832 * (neck_edge < trim.x ? atan(p.x, -p.y - 0.02) * 14.0 : uv.x * 130.0));
     float weave = (texture(noise, uv * 14.0).b - 0.5) * detail.w;
+#else
+    const float ribs = 0.5, weave = 0.0;
+#endif
     if (band > 0.5) colour = trim_linear * (1.0 - 0.25 * trim.w * ribs);
     float seam = 0.0;
+#ifdef FINE
     float dash = step(0.35, fract(uv.y * 150.0)) * 0.4 + 0.6;
+#else
+    const float dash = 0.86;
+#endif
     if (!tube && !shoe) {
         seam = max(seam, smoothstep(0.0022, 0.0008, abs(where0.w)) * step(0.0, garment.extent.w) * float(!leg));
         seam = max(seam, 0.6 * smoothstep(0.0018, 0.0006, abs(hem_edge - max(trim.z, 0.020))) * dash);
@@ -164,17 +174,28 @@ void main() {
     vec3 n = normalize(normal);
     if (!gl_FrontFacing) { n = -n; occlusion *= 0.42; colour *= 0.8; }
     n = bumped(n, shoe ? 0.0 : height);
-    vec3 result = shade(colour, n, occlusion, 0.15, finish.x, finish.y, finish.z, vec3(0.04));
-    if (output_mode == 1) picture = vec4(pow(bare, vec3(1.0 / 2.2)), 1.0);
-    else if (output_mode == 2) { // 12 bits each over two metres
-        vec2 fine = floor(fract(uv * 0.5 + 0.5) * 4096.0);
-        vec2 high = floor(fine / vec2(16.0, 256.0));
-        vec2 low = fine - high * vec2(16.0, 256.0);
-        picture = vec4(high.x, low.x * 16.0 + high.y, low.y, 255.0) / 255.0;
-    }
-    else picture = vec4(display_colour(result), 1.0);
+#if OUTPUT == 0
+    vec3 result = shade(colour, n, lit(0.0035), occlusion, 0.15, finish.x, finish.y, finish.z, vec3(0.04));
+    picture = vec4(display_colour(result), 1.0);
+#elif OUTPUT == 1
+    picture = vec4(pow(bare, vec3(1.0 / 2.2)), 1.0);
+#elif OUTPUT == 2 // 12 bits each over two metres
+    vec2 fine = floor(fract(uv * 0.5 + 0.5) * 4096.0);
+    vec2 high = floor(fine / vec2(16.0, 256.0));
+    vec2 low = fine - high * vec2(16.0, 256.0);
+    picture = vec4(high.x, low.x * 16.0 + high.y, low.y, 255.0) / 255.0;
+#endif
     float label = p.x > 0.0 ? label_and_target.x : label_and_target.y;
     float chart = gl_FrontFacing ? (sleeve ? 0.4 : (where1.w > 0.0 ? 0.2 : 0.6)) : 0.0; // front, sleeve, back, inside
     truth = vec4(label / 255.0, label_and_target.z, chart, 1.0);
+#if OUTPUT == 3 // where the product picture shows this spot: x and y, then depth and a flag, 16 bits each
+    picture = vec4(0.0);
+    truth = vec4(0.0);
+#ifdef FLOW
+    vec3 fixed_point = floor(clamp(flow * 0.5 + 0.5, 0.0, 1.0) * 65535.0 + 0.5);
+    vec3 high = floor(fixed_point / 256.0), low = fixed_point - high * 256.0;
+    picture = vec4(high.x, low.x, high.y, low.y) / 255.0;
+    truth = vec4(high.z, low.z, 255.0, 0.0) / 255.0;
+#endif
 #endif
 }

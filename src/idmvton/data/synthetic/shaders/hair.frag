@@ -5,7 +5,6 @@ in vec4 where0;
 in vec4 where1;
 in vec4 where2;
 in vec4 paint;
-in vec4 light_position;
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
 uniform vec3 hair_colour;
@@ -18,9 +17,7 @@ void main() {
     float fine = texture(noise, strand * vec2(1.0, 0.11)).b;
     float lock = texture(noise, strand * vec2(0.17, 0.06) + 0.37).g;
     float ragged = (texture(noise, vec2(where0.x * hair_shape.x * 0.9, 0.3)).b - 0.5) * hair_shape.w;
-#ifdef DEPTH
     if (where1.x + ragged < 0.0) discard;
-#else
     vec3 base = mix(linear_colour(hair_colour), linear_colour(tip_colour), smoothstep(0.4, 1.0, paint.y));
     vec3 colour = base * (0.55 + 0.75 * fine) * (0.7 + 0.6 * lock);
     vec3 n = normalize(normal);
@@ -33,11 +30,15 @@ void main() {
     float across = dot(tilted, half_way);
     float band = pow(max(0.0, 1.0 - across * across), 60.0) * hair_shape.z;
     float rooted = smoothstep(0.0, 0.02, where1.x);
-    vec3 result = shade(colour, n, 0.55 + 0.45 * rooted, 0.35, 0.02, 20.0, 0.03, vec3(0.05));
-    result += key_colour * band * (0.35 * base + 0.06) * lit(light_position, 0.006) * max(dot(n, key_direction) + 0.2, 0.0);
-    if (output_mode == 1) picture = vec4(pow(colour, vec3(1.0 / 2.2)), 1.0);
-    else if (output_mode == 2) picture = vec4(0.0);
-    else picture = vec4(display_colour(result), 1.0);
-    truth = vec4(2.0 / 255.0, 0.0, 0.0, 1.0);
+    float shadow = lit(0.0045);
+    vec3 result = shade(colour, n, shadow, 0.55 + 0.45 * rooted, 0.35, 0.02, 20.0, 0.03, vec3(0.05));
+    result += key_colour * band * (0.35 * base + 0.06) * shadow * max(dot(n, key_direction) + 0.2, 0.0);
+#if OUTPUT == 0
+    picture = vec4(display_colour(result), 1.0);
+#elif OUTPUT == 1
+    picture = vec4(pow(colour, vec3(1.0 / 2.2)), 1.0);
+#else
+    picture = vec4(0.0);
 #endif
+    truth = vec4(2.0 / 255.0, 0.0, 0.0, 1.0);
 }

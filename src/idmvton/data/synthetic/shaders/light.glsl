@@ -10,19 +10,18 @@ uniform vec3 sky_colour;
 uniform vec3 ground_colour;
 uniform float shadow_softness; // in 512ths of the shadow map
 uniform sampler2DShadow shadow_map;
-uniform int output_mode; // 0 picture, 1 bare colour, 2 fabric coordinates
+uniform mat4 light_projection; // without perspective
 
-const vec2 TAPS[5] = vec2[](vec2(-0.75, -0.35), vec2(0.3, -0.85), vec2(0.85, 0.3), vec2(-0.3, 0.8), vec2(0.0, 0.0));
-
-float lit(vec4 place, float bias) {
-    vec3 at = place.xyz / place.w * 0.5 + 0.5;
+// A shadow's edge is dithered over four taps that turn from pixel to pixel.
+float lit(float bias) {
+    vec3 at = (light_projection * vec4(position, 1.0)).xyz * 0.5 + 0.5;
     if (any(lessThan(at, vec3(0.0))) || any(greaterThan(at, vec3(1.0)))) return 1.0;
-    float turn = fract(sin(dot(gl_FragCoord.xy, vec2(12.9898, 78.233))) * 43758.5453) * 6.2832;
-    mat2 spin = mat2(cos(turn), -sin(turn), sin(turn), cos(turn));
-    float sum = 0.0;
-    vec2 texel = vec2(shadow_softness / 512.0);
-    for (int i = 0; i < 5; i++) sum += texture(shadow_map, vec3(at.xy + spin * TAPS[i] * texel, at.z - bias));
-    return sum / 5.0;
+    float random = fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715))));
+    vec2 turn = normalize(vec2(random, fract(random * 7.31)) - 0.5) * (shadow_softness / 512.0);
+    vec2 far = turn * 0.9, near = vec2(-turn.y, turn.x) * 0.5;
+    at.z -= bias;
+    return 0.25 * (texture(shadow_map, vec3(at.xy + far, at.z)) + texture(shadow_map, vec3(at.xy - far, at.z))
+                 + texture(shadow_map, vec3(at.xy + near, at.z)) + texture(shadow_map, vec3(at.xy - near, at.z)));
 }
 
 vec3 linear_colour(vec3 c) { return c * c * (c * 0.305306 + 0.682171) + c * 0.012523; }
@@ -34,10 +33,14 @@ vec3 display_colour(vec3 c) {
     return 0.585122 * root + 0.783140 * fourth - 0.368263 * sqrt(fourth);
 }
 
+// Close to pow(x, gloss).
+float peak(float x, float gloss) { return x / (gloss - gloss * x + x); }
+
 // `wrap` softens the terminator, `gloss` and `shine` shape the highlight, `sheen` brightens grazing angles.
-vec3 shade(vec3 colour, vec3 n, float occlusion, float wrap, float shine, float gloss, float sheen, vec3 bleed) {
+vec3 shade(
+    vec3 colour, vec3 n, float shadow, float occlusion, float wrap, float shine, float gloss, float sheen, vec3 bleed
+) {
     vec3 toward = normalize(eye - position);
-    float shadow = lit(light_position, 0.0035);
     float key = (dot(n, key_direction) + wrap) / (1.0 + wrap);
     float soft = clamp(key, 0.0, 1.0) * shadow;
     vec3 direct = key_colour * mix(vec3(soft), vec3(sqrt(soft)), bleed);
@@ -48,8 +51,8 @@ vec3 shade(vec3 colour, vec3 n, float occlusion, float wrap, float shine, float 
     vec3 sky = mix(ground_colour, sky_colour, n.z * 0.5 + 0.5) * occlusion;
     vec3 result = colour * (direct * mix(1.0, occlusion, 0.5) + fill * occlusion + sky + rim);
     vec3 half_way = normalize(key_direction + toward);
-    float high = pow(max(dot(n, half_way), 0.0), gloss) * shine * shadow;
-    high += pow(max(dot(n, normalize(fill_direction + toward)), 0.0), gloss) * shine * 0.4;
+    float high = peak(max(dot(n, half_way), 0.0), gloss) * shine * shadow;
+    high += peak(max(dot(n, normalize(fill_direction + toward)), 0.0), gloss) * shine * 0.4;
     result += key_colour * high + sky_colour * sheen * away * away * occlusion;
     return result;
 }

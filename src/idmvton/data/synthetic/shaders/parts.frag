@@ -5,7 +5,6 @@ in vec4 where0;
 in vec4 where1;
 in vec4 where2;
 in vec4 paint;
-in vec4 light_position;
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
 

@@ -5,7 +5,6 @@ in vec4 where0;
 in vec4 where1;
 in vec4 where2;
 in vec4 paint;
-in vec4 light_position;
 layout(location = 0) out vec4 picture;
 layout(location = 1) out vec4 truth;
 uniform vec3 skin_colour;
@@ -50,7 +49,6 @@ int label_of(vec3 p) {
 }
 
 void main() {
-#ifndef DEPTH
     vec3 p = where0.xyz;
     int kind = int(paint.w + 0.5);
     int label = label_of(p);
@@ -105,9 +103,12 @@ void main() {
             shine = 0.02; bleed = vec3(0.0);
         }
     }
-    if (output_mode == 1) picture = vec4(pow(colour, vec3(1.0 / 2.2)), 1.0);
-    else if (output_mode == 2) picture = vec4(0.0);
-    else picture = vec4(display_colour(shade(colour, n, occlusion, wrap, shine, gloss, 0.05, bleed)), 1.0);
-    truth = vec4(float(label) / 255.0, 0.0, 0.0, 1.0);
+#if OUTPUT == 0
+    picture = vec4(display_colour(shade(colour, n, lit(0.0035), occlusion, wrap, shine, gloss, 0.05, bleed)), 1.0);
+#elif OUTPUT == 1
+    picture = vec4(pow(colour, vec3(1.0 / 2.2)), 1.0);
+#else
+    picture = vec4(0.0);
 #endif
+    truth = vec4(float(label) / 255.0, 0.0, 0.0, 1.0);
 }
