@@ -42,7 +42,9 @@ BATCH = 4
 def scores(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
     """Figures inside the mask: mean SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
     pictures = [torch.from_numpy(each).permute(2, 0, 1)[None] / 255 for each in (result, truth)]
-    similarity = structural_similarity_index_measure(*pictures, data_range=1.0, return_full_image=True)[1]
+    similarity: Any = structural_similarity_index_measure(
+        pictures[0], pictures[1], data_range=1.0, return_full_image=True
+    )[1]
     error = ((result[mask].astype(float) - truth[mask]) / 255) ** 2
     lab = [cv2.cvtColor(each.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[mask].mean(0) for each in (result, truth)]
     return {
@@ -88,7 +90,10 @@ def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
     def no_outline(_module: Any, _inputs: Any, warp: Any) -> Any:
         return warp._replace(outline=torch.full_like(warp.outline, -1e4))
 
-    hooks = {"GarmentNet": (pipe.unet_encoder, no_features), "WarpNet": (pipe.warp_net, no_outline)}
+    hooks: dict[str, tuple[Any, Any]] = {
+        "GarmentNet": (pipe.unet_encoder, no_features),
+        "WarpNet": (pipe.warp_net, no_outline),
+    }
     if part not in hooks:
         yield
         return

@@ -15,6 +15,7 @@ from idmvton.types import Size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Position = TypeVar("Position", float, "NDArray[np.float32]")
 Resample: TypeAlias = Literal["photo", "labels"]
 Fill: TypeAlias = Literal["edge"] | tuple[int, int, int]
 
@@ -65,8 +66,8 @@ class Axis(NamedTuple):
         """Photo pixels per working pixel."""
         return self.extent / self.size
 
-    def to_working(self, position: float) -> float:
-        """A photo coordinate in working pixels."""
+    def to_working(self, position: Position) -> Position:
+        """A photo coordinate, or an array of them, in working pixels."""
         return (position - self.start) / self.scale
 
     def covered(self) -> tuple[int, int]:

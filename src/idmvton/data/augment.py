@@ -80,7 +80,12 @@ def flip(sample: TryOnSample) -> TryOnSample:
         keypoints=None if points is None else _flip_keypoints(points, sample.size.width),
         garment_worn=sample.garment_worn and ImageOps.mirror(sample.garment_worn),
         unpaired_target=sample.unpaired_target and ImageOps.mirror(sample.unpaired_target),
+        flow=None if sample.flow is None else _flip_flow(sample.flow, sample.size.width),
     )
+
+
+def _flip_flow(flow: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    return flow[:, ::-1] * np.array([-1, 1], np.float32) + np.array([width, 0], np.float32)
 
 
 def _flip_densepose(densepose: Image.Image, name: str) -> Image.Image:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.sample import TryOnSample, frame_garment
+from idmvton.data.flow_files import read_flow
+from idmvton.data.sample import TryOnSample, frame_flow, frame_garment
 from idmvton.errors import InputError
 from idmvton.framing import BLACK, Framing, check_size
 from idmvton.prepare.maps import frame_keypoints, frame_labels
@@ -38,7 +39,8 @@ class SampleFiles:
         person, garment, mask, densepose: pictures, always needed.
         category: the part of the body that the garment dresses.
         caption: the garment's phrase [V]; ``None``: nobody described it.
-        labels, keypoints, garment_worn, unpaired_target: read where they exist; ``None`` where the layout has none.
+        labels, keypoints, garment_worn, unpaired_target, flow: read where they exist; ``None`` where the layout has
+            none.
         label_classes: which classes ``labels`` holds.
         keypoints_size: the picture that keypoints are counted in; ``None``: the person photo.
         densepose_is_parts: the body map holds part numbers instead of colours.
@@ -56,6 +58,7 @@ class SampleFiles:
     keypoints: Path | None = None
     garment_worn: Path | None = None
     unpaired_target: Path | None = None
+    flow: Path | None = None
     label_classes: Classes = "atr"
     keypoints_size: Size | None = None
     densepose_is_parts: bool = False
@@ -126,7 +129,7 @@ def read_sample(files: SampleFiles, size: Size, mask_threshold: int | None = Non
     photo = read_photo(files.person, "person")
     view = PersonView(files.person, Size(photo.height, photo.width), size)
     labels, keypoints = _existing(files.labels), _existing(files.keypoints)
-    worn, target = _existing(files.garment_worn), _existing(files.unpaired_target)
+    worn, target, flow = map(_existing, (files.garment_worn, files.unpaired_target, files.flow))
     return TryOnSample(
         name=files.name,
         person=view.photo(photo, files.person),
@@ -139,6 +142,7 @@ def read_sample(files: SampleFiles, size: Size, mask_threshold: int | None = Non
         keypoints=view.keypoints(read_keypoints(keypoints), files.keypoints_size) if keypoints else None,
         garment_worn=frame_garment(read_photo(worn, "worn garment"), size) if worn else None,
         unpaired_target=view.photo(read_photo(target, "unpaired target"), target) if target else None,
+        flow=view.flow(read_flow(flow), flow) if flow else None,
     )
 
 
@@ -170,6 +174,10 @@ class PersonView:
     def labels(self, labels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
         """The label map."""
         return frame_labels(labels, self._framing(labels.shape, path))
+
+    def flow(self, flow: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+        """The flow into the product picture."""
+        return frame_flow(flow, self._framing(flow.shape, path))
 
     def keypoints(self, points: NDArray[np.float32], counted_in: Size | None) -> NDArray[np.float32]:
         """The keypoints, given in pixels of a picture of the size ``counted_in`` (default: the photo)."""

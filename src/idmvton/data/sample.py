@@ -37,6 +37,9 @@ class TryOnSample:
         garment_worn: RGB, the garment on somebody else, letterboxed on white.
         unpaired_target: RGB, the person wearing ``garment``, where ``person`` shows another garment and the truth
             is known.
+        flow: float32 (H, W, 2), x and y in pixels of ``garment``, counted from the outer edge of the first one: where
+            it shows the spot of fabric that a pixel of the person in that garment shows. NaN where the garment is not
+            seen, infinite where the product picture does not show that spot. Only rendered people have it.
 
     Raises:
         InputError: on construction, pieces of different sizes.
@@ -53,6 +56,7 @@ class TryOnSample:
     keypoints: NDArray[np.float32] | None = None
     garment_worn: Image.Image | None = None
     unpaired_target: Image.Image | None = None
+    flow: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         pictures = {
@@ -62,8 +66,8 @@ class TryOnSample:
         }
         shapes = {name: (picture.height, picture.width) for name, picture in pictures.items()}
         shapes["mask"] = self.mask.shape
-        if self.labels is not None:
-            shapes["labels"] = self.labels.shape
+        shapes |= {"labels": self.labels.shape} if self.labels is not None else {}
+        shapes |= {"flow": self.flow.shape[:2]} if self.flow is not None else {}
         if len(set(shapes.values())) > 1:
             raise InputError(
                 f"the pieces of sample {self.name} differ in size",
@@ -96,6 +100,7 @@ class TryOnSample:
             keypoints=None if self.keypoints is None else frame_keypoints(self.keypoints, framing),
             garment_worn=None if worn is None else frame_garment(worn, framing.size),
             unpaired_target=None if target is None else framing.apply(target, resample="photo", fill="edge"),
+            flow=None if self.flow is None else frame_flow(self.flow, framing),
         )
 
     def resized(self, size: Size) -> TryOnSample:
@@ -107,6 +112,20 @@ def frame_garment(picture: Image.Image, size: Size) -> Image.Image:
     """A whole garment picture, centred on white, at ``size``."""
     framing = Framing.fit(Size(picture.height, picture.width), size)
     return framing.apply(picture, resample="photo", fill=WHITE)
+
+
+def frame_flow(flow: NDArray[np.float32], framing: Framing) -> NDArray[np.float32]:
+    """A flow (H, W, 2) at the framing's size, into a product picture that is letterboxed to that size."""
+    axes = (framing.rows, framing.columns)
+    rows, columns = (np.floor(axis.start + (np.arange(axis.size) + 0.5) * axis.scale).astype(int) for axis in axes)
+    height, width = flow.shape[:2]
+    seen = flow[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
+    outside = ((rows < 0) | (rows >= height))[:, None] | (columns < 0) | (columns >= width)
+    product = Framing.fit(Size(height, width), framing.size)
+    moved = np.stack(
+        [(seen[..., n] - axis.start) / axis.scale for n, axis in enumerate((product.columns, product.rows))], 2
+    )
+    return np.where(outside[..., None], np.float32(np.nan), moved).astype(np.float32)
 
 
 class TryOnDataset(Protocol):

@@ -229,14 +229,16 @@ def _decode(files: dict[str, bytes], where: str) -> TryOnSample:
             if kind.partition(".")[0] in (*PHOTOS, *_MAPS)
         }
         labels, points = pictures.pop("labels", None), text["keypoints"]
+        mask = np.asarray(pictures.pop("mask")) > 0
+        photos: dict[str, Any] = {kind: load_image(picture, what=kind) for kind, picture in pictures.items()}
         return TryOnSample(
             name=text["name"],
             caption=text["caption"],
             category=text["category"],
-            mask=np.asarray(pictures.pop("mask")) > 0,
+            mask=mask,
             labels=None if labels is None else np.array(labels),
             keypoints=None if points is None else np.array(points, np.float32),
-            **{kind: load_image(picture, what=kind) for kind, picture in pictures.items()},
+            **photos,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(

@@ -11,8 +11,8 @@ Assumed layout, ``SPLIT`` being ``train`` or ``test``::
     SPLIT/openpose_json/NAME_keypoints.json
     SPLIT/vitonhd_SPLIT_tagged.json        tags of the garments
 
-Studio folders have besides: ``studio.json``, ``captions.json``, ``cloth-worn`` and ``image-unpaired``, the person in
-the garment that the unpaired list names.
+Studio folders have besides: ``studio.json``, ``captions.json``, ``cloth-worn``, ``image-unpaired`` (the person in the
+garment that the unpaired list names), and possibly ``garment-flow`` and ``garment-flow-unpaired``.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ def list_files(root: Path, split: str, order: Order, captions: Captions = "tags"
                 keypoints=folder / "openpose_json" / f"{name}_keypoints.json",
                 garment_worn=folder / "cloth-worn" / garment,
                 unpaired_target=folder / "image-unpaired" / person if order == "unpaired" else None,
+                flow=folder / ("garment-flow" if order == "paired" else "garment-flow-unpaired") / f"{name}.png",
                 label_classes="atr" if is_studio else "cihp",
             )
         )

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idmvton.data.synthetic.dataset import StudioStream, make_dataset, read_flow
+    from idmvton.data.synthetic.dataset import StudioStream, make_dataset
     from idmvton.data.synthetic.sampling import StudioSample, sample
     from idmvton.data.synthetic.sheet import contact_sheet
 
@@ -21,10 +21,9 @@ _HOMES = {
     "StudioStream": "dataset",
     "contact_sheet": "sheet",
     "make_dataset": "dataset",
-    "read_flow": "dataset",
     "sample": "sampling",
 }
-__all__ = ["StudioSample", "StudioStream", "contact_sheet", "make_dataset", "read_flow", "sample"]
+__all__ = ["StudioSample", "StudioStream", "contact_sheet", "make_dataset", "sample"]
 
 
 def __getattr__(name: str) -> Any:

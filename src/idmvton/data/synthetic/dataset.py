@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.flow_files import LARGEST_FLOW, pack_flow
 from idmvton.data.synthetic.sampling import CategoryChoice, Split, StudioSample, check_request, sample
 from idmvton.errors import InputError
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.floating[Any]]
 Progress = Callable[[int, int], None]
 
 SETTINGS: Final = "studio.json"
@@ -40,8 +40,6 @@ PICTURES: Final[dict[str, tuple[str, str]]] = {
     "image-unpaired": ("unpaired", ".jpg"),
 }
 FLOWS: Final = {"garment-flow": "flow", "garment-flow-unpaired": "unpaired_flow"}
-FLOW_STEPS: Final = 64  # of a pixel, in the files of a flow; these hold pictures up to 1016 pixels
-_LARGEST_FLOW: Final = 65535 // FLOW_STEPS - 7
 _PUBLISHED_CATEGORY: Final = {"upper_body": "TOPS", "lower_body": "BOTTOMS", "dresses": "DRESSES"}
 
 
@@ -124,7 +122,7 @@ def make_dataset(
         size: (height, width), divisible by 8.
         split, category, seed: see :func:`sampling.sample`.
         workers: processes; 0 works in this one.
-        flow: also write `garment-flow` and `garment-flow-unpaired`, see :func:`read_flow`.
+        flow: also write `garment-flow` and `garment-flow-unpaired`, see :mod:`idmvton.data.flow_files`.
         progress: called with (done, total) after each sample.
 
     Raises:
@@ -135,11 +133,11 @@ def make_dataset(
     check_request(0, split, category, size)
     if pairs < 1 or workers < 0:
         raise InputError("nothing to make", got=f"pairs={pairs}, workers={workers}", expected="pairs >= 1")
-    if flow and max(size) > _LARGEST_FLOW:
+    if flow and max(size) > LARGEST_FLOW:
         raise InputError(
             "the flow of so large a picture does not fit its file",
             got=f"{size[0]}x{size[1]}",
-            expected=f"at most {_LARGEST_FLOW} pixels",
+            expected=f"at most {LARGEST_FLOW} pixels",
             fix="make a smaller size, or leave the flow out",
         )
     root = Path(folder)
@@ -238,7 +236,7 @@ def write_sample(target: Path, made: StudioSample) -> None:
         write_whole(target / folder / f"{name}{suffix}", encode(getattr(made, field), suffix))
     for folder, field in FLOWS.items():
         if (flow := getattr(made, field)) is not None:
-            write_whole(target / folder / f"{name}.png", encode(_pack_flow(flow), ".png"))
+            write_whole(target / folder / f"{name}.png", encode(pack_flow(flow), ".png"))
     other = stem(made.index, 1)
     write_whole(target / "cloth" / f"{other}.jpg", encode(made.other_garment, ".jpg"))
     write_whole(target / "cloth-mask" / f"{other}.jpg", encode(made.other_garment_mask, ".jpg"))
@@ -248,26 +246,6 @@ def write_sample(target: Path, made: StudioSample) -> None:
     plain = (str, int, dict)
     meta = {field: value for field in made.__dataclass_fields__ if isinstance(value := getattr(made, field), plain)}
     write_whole(target / "meta" / f"{name}.json", json.dumps(meta).encode())
-
-
-def _pack_flow(flow: Floats) -> NDArray[np.uint16]:
-    places = np.nan_to_num(np.round(flow * FLOW_STEPS) + 1, nan=0.0).astype(np.uint16)
-    return np.concatenate([places, np.zeros_like(places[..., :1])], 2)
-
-
-def read_flow(path: Path) -> Floats:
-    """Reads a flow: float32 (H, W, 2), (x, y) in pixels of the product picture, NaN where unknown.
-
-    The file is a 16-bit RGB PNG: red is x and green is y in 64ths of a pixel plus 1, 0 is unknown.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    packed = _decode(path, cv2.IMREAD_UNCHANGED)
-    if packed.dtype != np.uint16 or packed.ndim != 3:
-        raise InputError("not the file of a flow", got=path, expected="a 16-bit RGB PNG")
-    places = packed[..., 2:0:-1].astype(np.float32)
-    return np.where(places > 0, (places - 1) / FLOW_STEPS, np.float32(np.nan))
 
 
 def encode(picture: NDArray[np.uint8 | np.uint16], suffix: str, quality: int = 97) -> bytes:
@@ -372,7 +350,6 @@ __all__ = [
     "StudioSettings",
     "StudioStream",
     "make_dataset",
-    "read_flow",
     "read_picture",
     "write_sample",
 ]

@@ -136,6 +136,7 @@ def garment_flow(items: list[Item], anatomy: Anatomy, view: View, product: Produ
     nearest = product.depth[
         np.minimum((y * rows).astype(int), rows - 1), np.minimum((x * columns).astype(int), columns - 1)
     ]
-    shown = (frame.truth[..., 2] > 0) & (np.abs(z - nearest) <= _SAME_SPOT)
+    seen, shown = frame.truth[..., 2] > 0, np.abs(z - nearest) <= _SAME_SPOT
     places = np.stack([x * size[1], y * size[0]], 2).astype(np.float32)
-    return np.where(shown[..., None], places, np.float32(np.nan))
+    places[~shown] = np.inf
+    return np.where(seen[..., None], places, np.float32(np.nan))

@@ -8,7 +8,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.densepose import part_colours
 from idmvton.data.synthetic import dressing, scene, wardrobe
 from idmvton.data.synthetic.bodies import Body, sample_body
 from idmvton.data.synthetic.people import Look, sample_look
@@ -18,6 +17,7 @@ from idmvton.data.synthetic.renderer import Frame, Item
 from idmvton.data.synthetic.shells import PosedBody, pose_body
 from idmvton.data.synthetic.shots import detail, renderer, shoot
 from idmvton.errors import InputError
+from idmvton.prepare.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
 
 Floats = NDArray[np.floating[Any]]
@@ -55,8 +55,8 @@ class StudioSample:
             it lies outside the mask, as a share of it.
         flow: float32 (H, W, 2), only when asked for: where ``garment`` shows the spot of fabric that a pixel of
             ``person`` shows, as (x, y) in pixels from the outer edge of the first; NaN where the garment is not
-            seen, or where the product picture does not show that spot. ``unpaired_flow``: the same for ``unpaired``
-            and ``other_garment``.
+            seen, infinite where the product picture does not show that spot.
+        unpaired_flow: the same for ``unpaired`` and ``other_garment``.
     """
 
     person: Bytes
