@@ -1,0 +1,187 @@
+"""WarpNet learns where each pixel of a person finds its fabric in the product picture, from rendered people.
+
+The studio knows the flow exactly. The loss is its error where it is known, the difference of what the true and the
+predicted flow fetch from the product picture, and the cross-entropy of the garment's outline.
+
+Shape legend: B samples, H and W pixels of WarpNet's own size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from idmvton.checkpoint_parts import WARP_NET, load_part
+from idmvton.data.sample import TryOnDataset, TryOnSample
+from idmvton.errors import InputError
+from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
+from idmvton.models.warp_net import Warp, WarpNet, sample_at
+from idmvton.training.batches import Batch
+from idmvton.training.export import save_parts, whole_folder
+from idmvton.training.masks import vary_mask
+from idmvton.training.options import MaskOptions, WarpOptions
+from idmvton.training.recipe import Recipe
+from idmvton.training.sheets import greyed, sheet
+from idmvton.training.tasks.base import Loss
+from idmvton.types import Size
+from idmvton.warping import Wearer, garment_planes, person_planes, warp_garments
+
+
+
+class WarpTask:
+    """See the module; built from the sections of a recipe.
+
+    Args:
+        recipe: with the sections of this task.
+        dataset: not used: nothing is measured on it beforehand.
+
+    Raises:
+        WeightsError: a WarpNet that is missing or does not fit.
+    """
+
+    frozen: Sequence[nn.Module] = ()
+    encoders: Sequence[nn.Module] = ()
+    num_timesteps = 1
+
+    def __init__(self, recipe: Recipe, dataset: TryOnDataset) -> None:
+        self.options, self.masks = recipe.section(WarpOptions), recipe.section(MaskOptions)
+        self.content_settings = [self.options.to_dict(), self.masks.to_dict()]
+        options = self.options
+        self.net: WarpNet = (
+            WarpNet(options.height, options.width, options.channels, options.num_layers)
+            if options.init is None
+            else load_part(Path(options.init), WARP_NET)
+        )
+        self.net.requires_grad_(True).train()
+        self.size = Size(self.net.config.height, self.net.config.width)
+        self.model: nn.Module = self.net
+
+    # ------------------------------------------------------------------------------------------ in workers
+
+    def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
+        """Both planes, and the truth: flow in [-1, 1], where it is known, where the garment is seen.
+
+        Raises:
+            InputError: the sample has no flow.
+        """
+        if sample.flow is None:
+            raise InputError(
+                "the sample has no flow",
+                got=sample.name,
+                expected="people rendered with it",
+                fix="idmvton studio make ... --flow",
+            )
+        mask = vary_mask(sample.mask, rng, self.masks)
+        garment, flow = move_garment(sample.garment, sample.flow, rng, self.options)
+        shape = (self.size.width, self.size.height)
+        small = cv2.resize(flow, shape, interpolation=cv2.INTER_NEAREST)
+        known = np.isfinite(small).all(2)
+        extent = np.array(garment.size, np.float32)
+        target = np.where(known[..., None], small / extent * 2 - 1, np.float32(0))
+        wearer = Wearer(sample.person, mask, sample.densepose)
+        return {
+            "person": person_planes([wearer], self.size)[0],
+            "garment": garment_planes([garment], self.size)[0],
+            "flow": torch.from_numpy(target).permute(2, 0, 1).contiguous(),
+            "known": torch.from_numpy(known)[None].float(),
+            "seen": torch.from_numpy(~np.isnan(small).any(2))[None].float(),
+        }
+
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """Nothing is drawn besides the variations."""
+        return {}
+
+    # ------------------------------------------------------------------------------------------ the loss
+
+    def encode(self, batch: Batch) -> Batch:
+        """Everything as it is: nothing is frozen here."""
+        return {name: batch[name] for name in ("person", "garment", "flow", "known", "seen")}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """Errors of flow, fetched colours and outline."""
+        warp: Warp = model(batch["person"], batch["garment"])
+        known, mask = batch["known"], batch["person"][:, -4:-3]
+        share = known.mean(dim=(1, 2, 3)).clamp(min=1e-3)
+        error = F.smooth_l1_loss(warp.flow.float(), batch["flow"], reduction="none", beta=0.02)
+        flow = (error * known).mean(dim=(1, 2, 3)) / share
+        fetched = (sample_at(batch["garment"], warp.flow) - sample_at(batch["garment"], batch["flow"])).abs()
+        colours = (fetched * known).mean(dim=(1, 2, 3)) / share
+        crossed = F.binary_cross_entropy_with_logits(warp.outline.float(), batch["seen"], reduction="none")
+        outline = (crossed * mask).mean(dim=(1, 2, 3)) / mask.mean(dim=(1, 2, 3)).clamp(min=1e-3)
+        options = self.options
+        total = options.flow_weight * flow + options.colour_weight * colours + options.outline_weight * outline
+        return Loss(total, parts={"flow": flow.mean(), "colours": colours.mean(), "outline": outline.mean()})
+
+    # ------------------------------------------------------------------------------------------ results
+
+    @torch.no_grad()
+    def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
+        """What is repainted, the garment, the garment as it lies on the person, the truth; one row a sample."""
+        self.net.eval()
+        wearers = [Wearer(each.person, each.mask, each.densepose) for each in samples]
+        warped = to_pil(from_vae_tensor(warp_garments(self.net, wearers, [each.garment for each in samples]).cpu()))
+        self.net.train()
+        rows = [
+            (greyed(each.person, each.mask), each.garment, picture, each.unpaired_target or each.person)
+            for each, picture in zip(samples, warped, strict=True)
+        ]
+        return sheet(rows)
+
+    @torch.no_grad()
+    def measure(self, samples: Sequence[TryOnSample]) -> dict[str, float]:
+        """Median error of the flow as a share of the product picture's height, and the outline's IoU."""
+        self.net.eval()
+        errors, overlaps = [], []
+        for sample in samples:
+            batch = self.content(sample, np.random.default_rng(0))
+            warp = self.net(*(batch[name][None].to(self.net.device) for name in ("person", "garment")))
+            scale = torch.tensor([self.size.width / self.size.height, 1.0], device=self.net.device)[:, None, None] / 2
+            distance = ((warp.flow[0] - batch["flow"].to(self.net.device)) * scale).norm(dim=0)
+            errors.append(distance[batch["known"][0] > 0].cpu())
+            seen, said = batch["seen"][0] > 0, (warp.outline[0, 0] > 0).cpu() & (batch["person"][25] > 0)
+            overlaps.append(float((seen & said).sum() / (seen | said).sum().clamp(min=1)))
+        self.net.train()
+        return {"flow_error": float(torch.cat(errors).median()), "outline_iou": float(np.mean(overlaps))}
+
+    def export(self, folder: Path) -> None:
+        """Writes ``warp_net``."""
+        with whole_folder(folder) as new:
+            save_parts({WARP_NET: self.net}, new)
+
+
+def move_garment(
+    garment: Image.Image, flow: NDArray[np.float32], rng: np.random.Generator, options: WarpOptions
+) -> tuple[Image.Image, NDArray[np.float32]]:
+    """The product picture turned, scaled, sheared and moved a little, with its flow: real ones are not all alike.
+
+    Args:
+        garment: RGB on white or light grey.
+        flow: float (H, W, 2) into it.
+        rng: drawn from equally often, whatever the options are.
+        options: how much.
+    """
+    turn, zoom, shear, right, down = rng.uniform(-1, 1, 5)
+    angle, scale = np.deg2rad(options.turn * turn), 1 + options.zoom * zoom
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = linear @ np.array([[1, options.shear * shear], [0, 1]])
+    centre = np.array(garment.size) / 2
+    offset = centre + np.array([right, down]) * options.shift * np.array(garment.size) - linear @ centre
+    matrix = np.concatenate([linear, offset[:, None]], 1)
+    to_centres = matrix.copy()  # OpenCV counts from the first pixel's centre
+    to_centres[:, 2] += linear @ np.array([0.5, 0.5]) - 0.5
+    pixels = np.asarray(garment)
+    border = tuple(int(value) for value in np.median(np.concatenate([pixels[0], pixels[-1]]), 0))
+    moved = cv2.warpAffine(
+        pixels, to_centres, garment.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
+    )
+    finite = np.isfinite(flow)
+    placed = np.where(finite, flow, 0) @ linear.T + offset
+    return Image.fromarray(moved), np.where(finite, placed, flow).astype(np.float32)
