@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,20 @@ class Preparer:
         OUTLINE_BACKENDS.check(outline)
         PARSER_BACKENDS.check(parser)
         self._pose, self._outline, self._parser = pose, outline, parser
+
+    @classmethod
+    def unshared(cls, options: PrepareOptions = DEFAULTS) -> Self:
+        """A preparer whose backends are its own: for a thread beside others, because backends are not thread-safe.
+
+        Raises:
+            ConfigError: an unknown name.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        return cls(
+            POSE_BACKENDS.make(options.pose_backend),
+            OUTLINE_BACKENDS.make(options.outline_backend),
+            PARSER_BACKENDS.make(options.parser_backend),
+        )
 
     @property
     def pose(self) -> PoseEstimator:

@@ -96,6 +96,17 @@ def read_labels(path: Path, classes: Classes) -> NDArray[np.uint8]:
     return table[read_classes(path, "label map", len(table) - 1)]
 
 
+def labels_as(labels: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:
+    """ATR classes in the numbers of a file's classes, so that :func:`read_labels` gives them back.
+
+    CIHP has no belt: it becomes a part of the trousers.
+    """
+    if classes == "atr":
+        return labels
+    numbers = [_CIHP_AS_ATR.index(name if name in _CIHP_AS_ATR else "pants") for name in (*ATR_LABELS, "neck")]
+    return np.array(numbers, np.uint8)[labels]
+
+
 def read_densepose(path: Path, *, is_parts: bool = False) -> Image.Image:
     """A body map in colours; ``is_parts``: the file holds part numbers, which are coloured.
 
