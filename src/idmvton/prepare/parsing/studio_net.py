@@ -1,0 +1,127 @@
+"""``studio-net``: the embedded person parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from idmvton.errors import InputError
+from idmvton.prepare.parsing import inputs, refine
+from idmvton.prepare.parsing.network import WEIGHTS, load_network
+from idmvton.prepare.signals import Parsing, Photo, Pose
+
+Floats = NDArray[np.float32]
+
+_ZOOM: Final = 2.0  # borders are sharpened at this many times the network's size
+_WINDOW, _SMOOTHNESS: Final = 6, 1e-3  # of the edge-preserving filter
+_INSIDE: Final = 0.5
+
+
+class StudioNet:
+    """Labels and body parts by a small network that was trained on rendered people, sharpened on the photo.
+
+    Args:
+        weights: its safetensors file.
+    """
+
+    name = "studio-net"
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self._network = load_network(weights)
+
+    def __call__(self, photo: Photo, pose: Pose, silhouette: Floats) -> Parsing:
+        """Labels and parts, both zero outside the outline; see :class:`idmvton.prepare.signals.PersonParser`.
+
+        Raises:
+            InputError: an array of another shape or type than stated.
+        """
+        _check(photo, pose, silhouette)
+        inside = silhouette > _INSIDE
+        if not inside.any():
+            return Parsing(np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.uint8))
+        crop = inputs.person_crop(silhouette)
+        picture = np.asarray(crop.cut(photo, _ZOOM), np.uint8)
+        labels, parts = self.shares(crop, picture, pose, silhouette)
+        return Parsing(
+            _in_photo(_sharpen(labels, picture), crop, inside),
+            _in_photo(_present(parts), crop, inside),
+        )
+
+    def shares(self, crop: inputs.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
+        """The network's own opinion.
+
+        Args:
+            crop: the window of the photo; ``picture``: its pixels, enlarged.
+            pose, silhouette: of the photo.
+
+        Returns:
+            probabilities of labels, float32 (19, H, W), and of parts, float32 (25, H, W), as large as ``picture``.
+        """
+        size = crop.size
+        small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+        encoded = inputs.encode_picture(small, np.asarray(crop.cut(silhouette), np.float32))
+        drawn = inputs.encode_pose(crop.points(pose.landmarks), pose.visibility, size)
+        with torch.inference_mode():
+            found = self._network(torch.from_numpy(encoded)[None], torch.from_numpy(drawn)[None])
+            large = [F.interpolate(scores, picture.shape[:2], mode="bilinear")[0].softmax(0).numpy() for scores in found]
+        return large[0], large[1]
+
+
+def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise InputError(
+            "the photo cannot be parsed", got=f"{photo.dtype} {photo.shape}", expected="uint8 (height, width, 3), RGB"
+        )
+    if silhouette.shape != photo.shape[:2] or silhouette.dtype != np.float32:
+        raise InputError(
+            "the person's outline does not fit the photo",
+            got=f"{silhouette.dtype} {silhouette.shape}",
+            expected=f"float32 {photo.shape[:2]}, from 0 to 1",
+        )
+    if pose.landmarks.shape != (33, 2) or pose.visibility.shape != (33,):
+        raise InputError(
+            "the skeleton cannot be used",
+            got=f"landmarks {pose.landmarks.shape}, visibility {pose.visibility.shape}",
+            expected="(33, 2) and (33,)",
+        )
+
+
+def _sharpen(shares: Floats, picture: Photo) -> tuple[Floats, NDArray[np.intp]]:
+    kept, classes = _present(shares)
+    kept = refine.colour_evidence(picture, kept, refine.MATERIALS[classes])
+    return refine.guided_filter(picture, kept, _WINDOW, _SMOOTHNESS), classes
+
+
+def _present(shares: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    classes = refine.present_classes(shares)
+    return shares[classes], classes
+
+
+def _in_photo(
+    found: tuple[Floats, NDArray[np.intp]], crop: inputs.Crop, inside: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """The best class of each photo pixel inside the outline."""
+    shares, classes = found
+    height, width = inside.shape
+    left, top = max(round(crop.left), 0), max(round(crop.top), 0)
+    right = min(round(crop.left + crop.scale * crop.size[1]), width)
+    bottom = min(round(crop.top + crop.scale * crop.size[0]), height)
+    step = shares.shape[1] / (crop.size[0] * crop.scale)
+    matrix = np.array([[step, 0, (left + 0.5 - crop.left) * step - 0.5], [0, step, (top + 0.5 - crop.top) * step - 0.5]])
+    best = np.full((bottom - top, right - left), -np.inf, np.float32)
+    result = np.zeros(inside.shape, np.uint8)
+    window = result[top:bottom, left:right]
+    for plane, number in zip(shares, classes, strict=True):
+        value = cv2.warpAffine(
+            plane, matrix, best.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        )
+        better = value > best
+        best[better], window[better] = value[better], number
+    result[~inside] = 0
+    return result
