@@ -1,11 +1,11 @@
 # Two commands do everything on a machine with Python 3.11 or newer and nothing else installed:
-#   make demo   install into .venv, run a try-on on the example photos, say where the picture is
+#   make demo   install into .venv, fetch the pose networks, run a try-on on the example photos, say where the picture is
 #   make test   install into .venv with the test extras, then ruff, mypy and pytest
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 EXAMPLE := tests/golden/dev
 
-.PHONY: demo test format clean opengl
+.PHONY: demo test format clean opengl pose
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -21,12 +21,16 @@ opengl:
 	@ldconfig -p | grep -q libEGL_mesa || \
 	  { command -v apt-get && apt-get update -q && apt-get install -q -y libegl1 libgl1-mesa-dri; } || true
 
-demo: .venv/installed
+# the networks that find people in photos, taken once out of a package into the weights cache; nothing is installed
+pose: .venv/installed
+	.venv/bin/idmvton weights get pose --yes
+
+demo: .venv/installed pose
 	.venv/bin/idmvton try-on $(EXAMPLE)/pipeline_inputs/person_0.png $(EXAMPLE)/pipeline_inputs/garment_0.png \
 	  --mask $(EXAMPLE)/pipeline_inputs/mask_0.png --densepose $(EXAMPLE)/pipeline_inputs/densepose_0.png \
 	  --caption "short sleeve round neck t-shirts" --model $(EXAMPLE)/pipeline --output demo.png
 
-test: .venv/installed-test opengl
+test: .venv/installed-test opengl pose
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy

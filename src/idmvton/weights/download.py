@@ -1,4 +1,4 @@
-"""Fetching published weights, through huggingface_hub."""
+"""Fetching published weights, through huggingface_hub or out of packages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from idmvton.weights.catalogue import WeightsEntry, find_entry
 from idmvton.weights.hub import hub_errors, progress_bars
 from idmvton.weights.local import located, status
 from idmvton.weights.manifest import FileRecord, Manifest, Progress, write_manifest
+from idmvton.weights.packages import fetch_package
 from idmvton.weights.sniff import ACCEPTED_SUFFIXES, size_text
 from idmvton.weights.verification import FileCheck, check_against
 
@@ -48,6 +49,8 @@ def get(
     entry = find_entry(name)
     if offline or _hub_is_offline():
         return _get_offline(entry, cache_dir, offline)
+    if entry.package is not None:
+        return _get_package(entry, cache_dir, progress)
     with hub_errors(entry):
         manifest = _announced(entry, entry.revision, endpoint)
         folder = _fetch(entry, manifest, cache_dir, endpoint, progress)
@@ -83,6 +86,14 @@ def _get_offline(entry: WeightsEntry, cache_dir: str | Path | None, asked: bool)
         fix=f"run `{entry.get_command}` with the network allowed"
         + ("" if asked else " (unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE)"),
     )
+
+
+def _get_package(entry: WeightsEntry, cache_dir: str | Path | None, progress: Progress | None) -> Path:
+    found = status(entry.name, cache_dir=cache_dir)
+    folder, manifest = found.path, found.manifest
+    if folder and manifest and found.present and not _differing(folder, manifest, progress):
+        return folder
+    return fetch_package(entry, cache_dir, progress)
 
 
 def _announced(entry: WeightsEntry, revision: str, endpoint: str | None) -> Manifest:

@@ -54,7 +54,11 @@ def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
         WeightsError: an unknown name, or a damaged manifest.
     """
     entry = find_entry(name)
-    folder, whole = find_snapshot(entry, cache_dir)
+    if entry.package is not None:
+        packaged = package_folder(entry, cache_dir)
+        folder, whole = (packaged, True) if packaged.is_dir() else (None, False)
+    else:
+        folder, whole = find_snapshot(entry, cache_dir)
     if folder is None:
         return WeightsStatus(entry, "absent")
     held = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
@@ -73,6 +77,13 @@ def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
     return WeightsStatus(
         entry, "present" if whole else "incomplete", folder, sum(sizes.values()), tuple(missing), manifest
     )
+
+
+def package_folder(entry: WeightsEntry, cache_dir: str | Path | None) -> Path:
+    """Where the files of an entry that comes in a package are kept, whether they are there or not."""
+    from huggingface_hub import constants
+
+    return Path(cache_dir or constants.HF_HUB_CACHE).expanduser() / "idmvton" / f"{entry.name}-{entry.revision}"
 
 
 def find_snapshot(entry: WeightsEntry, cache_dir: str | Path | None) -> tuple[Path | None, bool]:

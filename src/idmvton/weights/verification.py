@@ -91,8 +91,11 @@ def verify(
     manifest = read_manifest(folder)
     if manifest is not None:
         checks = tuple(check_against(folder, manifest, progress))
+        packaged = manifest.name in CATALOGUE and CATALOGUE[manifest.name].package is not None
         note = (
-            f"compared with what the hub said of {manifest.repo} at commit {manifest.commit} "
+            f"compared with the hashes that the catalogue names for {manifest.repo} {manifest.revision}"
+            if packaged
+            else f"compared with what the hub said of {manifest.repo} at commit {manifest.commit} "
             "when it was fetched; files that are not in that list were not looked at"
         )
         return VerifyReport(folder, manifest, checks, (note,))
