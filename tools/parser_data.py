@@ -20,9 +20,11 @@ from torch.utils.data import Dataset, IterableDataset
 from idmvton.prepare.densepose import OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS
 from idmvton.prepare.parsing import inputs
+from idmvton.prepare.signals import PoseEstimator
 
 HELD_OUT = 40  # every so many samples one is for validation
 SOURCE = (192, 144)  # height, width at which pictures are repainted; larger costs much time and teaches little more
+_EMPTY = 512  # bytes that a file of signals has without any
 _CACHED = 6000  # pictures that a process keeps in memory, 0.2 MB each
 _PERSON_FILES = (("image", "image-parse-v3"), ("image-unpaired", "image-parse-unpaired"))
 _MIRRORED_LABELS = np.arange(19, dtype=np.uint8)
@@ -72,13 +74,43 @@ def read_example(data: Path, signals: Path, name: str, other: bool = False) -> E
     if other:  # the pose is the same, the outline is not
         outline = cv2.GaussianBlur((labels > 0).astype(np.uint8) * 255, (0, 0), labels.shape[0] / 200)
     image, outline = (cv2.resize(values, SOURCE[::-1], interpolation=cv2.INTER_AREA) for values in (image, outline))
-    labels, parts = (cv2.resize(values, SOURCE[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for values in (labels, parts))
+    labels, parts = (
+        cv2.resize(values, SOURCE[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for values in (labels, parts)
+    )
     return Example(image, labels, parts, points, visibility, outline.astype(np.float32) / 255)
 
 
+def make_signals(data: Path, signals: Path, estimator: PoseEstimator) -> int:
+    """Keeps what the pose backend says of each picture that it has not seen yet.
+
+    Args:
+        data: see :func:`read_example`.
+        signals: a file a sample goes there; a sample in which nobody was found gets an empty one.
+        estimator: the backend.
+
+    Returns:
+        how many pictures were new.
+    """
+    signals.mkdir(parents=True, exist_ok=True)
+    complete = sorted(file.stem for file in (data / "meta").glob("*.json"))
+    new = [name for name in complete if not (signals / f"{name}.npz").exists()]
+    for name in new:
+        image = cv2.imread(str(data / "image" / f"{name}.jpg"), cv2.IMREAD_COLOR)[..., ::-1]
+        people = estimator(np.ascontiguousarray(image))
+        found = {}
+        if people and people[0].segmentation is not None:
+            outline = np.round(people[0].segmentation * 255).astype(np.uint8)
+            found = {"landmarks": people[0].landmarks, "visibility": people[0].visibility, "segmentation": outline}
+        temporary = signals / f".{name}.npz"
+        np.savez(temporary, **found)
+        temporary.replace(signals / f"{name}.npz")
+    return len(new)
+
+
 def known_names(data: Path, signals: Path, held_out: bool) -> list[str]:
-    """Stems of the complete samples that have signals, for training or for validation."""
-    names = sorted(file.stem for file in signals.glob("*.npz") if (data / "meta" / f"{file.stem}.json").exists())
+    """Stems of the samples in which the pose backend found somebody, for training or for validation."""
+    files = (file for file in signals.glob("[!.]*.npz") if file.stat().st_size > _EMPTY)
+    names = sorted(file.stem for file in files if (data / "meta" / f"{file.stem}.json").exists())
     return [name for name in names if (int(name.split("_")[0]) % HELD_OUT == 0) == held_out]
 
 
@@ -222,12 +254,16 @@ def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, 2)
     image = cv2.addWeighted(image, float(colourful), grey, float(1 - colourful), 0)
     if rng.random() < 0.3:  # light from somewhere
-        light = cv2.resize(rng.normal(1, 0.25, (4, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+        light = cv2.resize(
+            rng.normal(1, 0.25, (4, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        )
         image = np.clip(image * np.clip(light, 0.3, 1.7)[..., None], 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.3))
     elif rng.random() < 0.3:
-        image = cv2.addWeighted(image, 1 + (sharp := rng.uniform(0.3, 1.2)), cv2.GaussianBlur(image, (0, 0), 1.0), -sharp, 0)
+        image = cv2.addWeighted(
+            image, 1 + (sharp := rng.uniform(0.3, 1.2)), cv2.GaussianBlur(image, (0, 0), 1.0), -sharp, 0
+        )
     if rng.random() < 0.3:
         noise = rng.normal(0, rng.uniform(2, 12), image.shape).astype(np.float32)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)

@@ -19,14 +19,19 @@ _CLOTHES = (
 _SKIN = [*_numbers("head", "left_leg", "right_leg", "left_arm", "right_arm"), NECK]
 _HAIR = _numbers("hair")
 _TONES = np.array(  # sRGB of lit skin, from light to dark
-    [(246, 218, 200), (236, 196, 172), (224, 178, 148), (206, 156, 122), (180, 128, 94), (146, 98, 68), (106, 70, 50), (72, 48, 36)],
+    [
+        *((246, 218, 200), (236, 196, 172), (224, 178, 148), (206, 156, 122)),
+        *((180, 128, 94), (146, 98, 68), (106, 70, 50), (72, 48, 36)),
+    ],
     np.float32,
-)  # fmt: skip
+)
 _HAIR_TONES = np.array(
-    [(20, 18, 18), (40, 28, 22), (70, 46, 32), (110, 72, 46), (160, 116, 72), (212, 178, 128), (150, 70, 40), (140, 140, 140),
-     (220, 215, 208), (226, 150, 170)],
+    [
+        *((20, 18, 18), (40, 28, 22), (70, 46, 32), (110, 72, 46), (160, 116, 72), (212, 178, 128)),
+        *((150, 70, 40), (140, 140, 140), (220, 215, 208), (226, 150, 170)),
+    ],
     np.float32,
-)  # fmt: skip
+)
 
 
 def repaint(image: np.ndarray, labels: np.ndarray, scenery: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -141,7 +146,9 @@ def _background(size: tuple[int, int], scenery: np.ndarray, rng: np.random.Gener
     kind = rng.random()
     if kind < 0.4:  # a studio: plain, a little brighter somewhere
         base = np.float32(rng.uniform(190, 255)) if rng.random() < 0.7 else _colour(rng)
-        light = cv2.resize(rng.normal(0, rng.uniform(0, 12), (3, 2)).astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+        light = cv2.resize(
+            rng.normal(0, rng.uniform(0, 12), (3, 2)).astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR
+        )
         return base + rng.normal(0, 4, 3).astype(np.float32) + light[..., None]
     if kind < 0.75:
         piece = _piece(size, scenery, rng)

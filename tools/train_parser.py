@@ -1,6 +1,6 @@
 """Trains the person parser ``studio-net`` on the studio's people.
 
-    idmvton studio make people --pairs 6000 --height 256 --width 192 --seed 7
+    idmvton studio make people --pairs 6000 --size 256x192 --seed 7
     python tools/train_parser.py people/train --steps 6000 --processes 2 --output studio-net.safetensors
 
 First the pose backend looks at every picture once; its answers are kept in ``parser-signals`` beside the pictures, so
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as distributed
-from parser_data import Distorted, Validation
+from parser_data import Distorted, Validation, make_signals
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,6 +27,7 @@ from idmvton.prepare.densepose import COARSE_PARTS
 from idmvton.prepare.parsing.inputs import SIZE
 from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES, ParserNet
 from idmvton.prepare.parsing.scores import confusion, mean_iou
+from idmvton.prepare.pose import load_pose_estimator
 
 STAGES = ((0.65, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
 WARM_UP, DECAY = 200, 0.35  # steps; share of the steps at the end in which the rate falls to zero
@@ -35,6 +36,7 @@ EMA_DECAY = 0.997
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a split's folder of the studio")
     parser.add_argument("--signals", type=Path, help="folder of the pose backend's answers (DATA/parser-signals)")
@@ -47,6 +49,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints")
     options = parser.parse_args()
     options.signals = options.signals or options.data / "parser-signals"
+    new = make_signals(options.data, options.signals, load_pose_estimator(model="full", num_threads=1))
+    print(f"{new} new pictures were shown to the pose backend")
     torch.multiprocessing.spawn(work, (options,), nprocs=options.processes)
 
 
@@ -66,9 +70,7 @@ class Training:
     def __init__(self, options: argparse.Namespace, rank: int) -> None:
         self.options, self.rank, self.step = options, rank, 0
         self.network = ParserNet().to(memory_format=torch.channels_last)
-        self.average = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
-        )
+        self.average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=follow, use_buffers=True)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
         if options.checkpoint.exists():
             state = torch.load(options.checkpoint, weights_only=True)
@@ -151,7 +153,16 @@ class Training:
             labels += confusion(truth[0], found[0], NUM_LABELS)
             parts += confusion(truth[1], found[1], NUM_PART_CLASSES)
             coarse += confusion(COARSE_PARTS[truth[1]], COARSE_PARTS[found[1]], 15)
-        return f"labels {mean_iou(labels):.3f}, 24 parts {mean_iou(parts):.3f}, 14 parts {mean_iou(coarse):.3f} mean IoU"
+        return (
+            f"labels {mean_iou(labels):.3f}, 24 parts {mean_iou(parts):.3f}, 14 parts {mean_iou(coarse):.3f} mean IoU"
+        )
+
+
+def follow(averages: list[Tensor], values: list[Tensor], count: Tensor) -> None:
+    """Moves averages toward values: fast while they are young, slowly later."""
+    share = max(1 - EMA_DECAY, 1 / (1 + 0.1 * float(count)))
+    for average, value in zip(averages, values, strict=True):
+        average.lerp_(value, share) if average.is_floating_point() else average.copy_(value)
 
 
 def rate(step: int, steps: int) -> float:

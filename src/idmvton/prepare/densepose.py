@@ -20,7 +20,9 @@ OTHER_SIDE: Final = np.array(
     [0, 1, 2, *(part + 1 if part % 2 else part - 1 for part in range(3, NUM_PARTS + 1))], np.uint8
 )
 """Part -> the part that a mirror makes of it."""
-COARSE_PARTS: Final = np.array([0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14], np.uint8)
+COARSE_PARTS: Final = np.array(
+    [0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14], np.uint8
+)
 """Part -> one of 14 that do not tell front from back: trunk, hands, feet, thighs, shins, upper arms, forearms, head."""
 
 _TOLERANCE: Final = 32  # distance in RGB to the nearest colour of the palette, beyond JPEG noise

@@ -81,7 +81,9 @@ def _colour_codes(picture: Bytes) -> NDArray[np.intp]:
     lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 0.8), cv2.COLOR_RGB2LAB).astype(np.intp)
     light = lab[..., 0] * _BINS[0] // 256
     # Most colours of photos lie near the middle of the two axes.
-    first, second = (np.clip((lab[..., axis] - 128) * _BINS[axis] // 112 + _BINS[axis] // 2, 0, _BINS[axis] - 1) for axis in (1, 2))
+    first, second = (
+        np.clip((lab[..., axis] - 128) * _BINS[axis] // 112 + _BINS[axis] // 2, 0, _BINS[axis] - 1) for axis in (1, 2)
+    )
     return (light * _BINS[1] + first) * _BINS[2] + second
 
 
@@ -130,7 +132,7 @@ def guided_filter(picture: Bytes, planes: Floats, radius: int, smoothness: float
     result = np.empty_like(planes)
     for number, plane in enumerate(planes):
         m = mean(plane)
-        cr, cg, cb = (cv2.split(mean(guide * plane[..., None]) - average * m[..., None]))
+        cr, cg, cb = cv2.split(mean(guide * plane[..., None]) - average * m[..., None])
         ar = (irr * cr + irg * cg + irb * cb) * scale
         ag = (irg * cr + igg * cg + igb * cb) * scale
         ab = (irb * cr + igb * cg + ibb * cb) * scale

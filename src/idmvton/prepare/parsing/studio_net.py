@@ -19,7 +19,8 @@ from idmvton.prepare.signals import Parsing, Photo, Pose
 Floats = NDArray[np.float32]
 
 _ZOOM: Final = 2.0  # borders are sharpened at this many times the network's size
-_WINDOW, _SMOOTHNESS: Final = 6, 1e-3  # of the edge-preserving filter
+_WINDOW: Final = 6  # of the edge-preserving filter, pixels of that size
+_SMOOTHNESS: Final = 1e-3
 _INSIDE: Final = 0.5
 
 
@@ -69,8 +70,9 @@ class StudioNet:
         drawn = inputs.encode_pose(crop.points(pose.landmarks), pose.visibility, size)
         with torch.inference_mode():
             found = self._network(torch.from_numpy(encoded)[None], torch.from_numpy(drawn)[None])
-            large = [F.interpolate(scores, picture.shape[:2], mode="bilinear")[0].softmax(0).numpy() for scores in found]
-        return large[0], large[1]
+            large = [F.interpolate(scores, picture.shape[:2], mode="bilinear")[0] for scores in found]
+            labels, parts = (scores.softmax(0).numpy() for scores in large)
+        return labels, parts
 
 
 def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
@@ -113,14 +115,14 @@ def _in_photo(
     right = min(round(crop.left + crop.scale * crop.size[1]), width)
     bottom = min(round(crop.top + crop.scale * crop.size[0]), height)
     step = shares.shape[1] / (crop.size[0] * crop.scale)
-    matrix = np.array([[step, 0, (left + 0.5 - crop.left) * step - 0.5], [0, step, (top + 0.5 - crop.top) * step - 0.5]])
+    shift_x, shift_y = ((0.5 + near - edge) * step - 0.5 for near, edge in ((left, crop.left), (top, crop.top)))
+    matrix = np.array([[step, 0, shift_x], [0, step, shift_y]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     best = np.full((bottom - top, right - left), -np.inf, np.float32)
     result = np.zeros(inside.shape, np.uint8)
     window = result[top:bottom, left:right]
     for plane, number in zip(shares, classes, strict=True):
-        value = cv2.warpAffine(
-            plane, matrix, best.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-        )
+        value = cv2.warpAffine(plane, matrix, best.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
         better = value > best
         best[better], window[better] = value[better], number
     result[~inside] = 0
