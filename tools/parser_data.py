@@ -18,7 +18,7 @@ from parser_textures import repaint
 from torch.utils.data import Dataset, IterableDataset
 
 from idmvton.prepare.densepose import OTHER_SIDE
-from idmvton.prepare.mask import ATR_LABELS
+from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
 from idmvton.prepare.parsing import inputs
 from idmvton.prepare.signals import PoseEstimator
 
@@ -27,10 +27,6 @@ SOURCE = (192, 144)  # height, width at which pictures are repainted; larger cos
 _EMPTY = 512  # bytes that a file of signals has without any
 _CACHED = 6000  # pictures that a process keeps in memory, 0.2 MB each
 _PERSON_FILES = (("image", "image-parse-v3"), ("image-unpaired", "image-parse-unpaired"))
-_MIRRORED_LABELS = np.arange(19, dtype=np.uint8)
-for _side in ("shoe", "leg", "arm"):
-    _pair = [ATR_LABELS.index(f"{name}_{_side}") for name in ("left", "right")]
-    _MIRRORED_LABELS[_pair] = _pair[::-1]
 _BAG = ATR_LABELS.index("bag")
 
 
@@ -182,7 +178,7 @@ def distort(found: Example, scenery: np.ndarray, size: tuple[int, int], rng: np.
     points = (found.points - 0.5) @ back[:, :2].T.astype(np.float32) + back[:, 2].astype(np.float32) + 0.5
     points, visibility = unreliable_pose(points, found.visibility, size, rng)
     if flip:
-        labels, parts = _MIRRORED_LABELS[labels], OTHER_SIDE[parts]
+        labels, parts = OTHER_LABEL[labels], OTHER_SIDE[parts]
         points, visibility = points[inputs.MIRRORED], visibility[inputs.MIRRORED]
     encoded = inputs.encode_picture(picture, cut(outline, cv2.INTER_LINEAR))
     return _tensors(encoded, inputs.encode_pose(points.astype(np.float32), visibility, size), labels, parts)

@@ -44,6 +44,8 @@ LINES: Final[tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]] = (
     ((7,), (7,)),
     ((0,), (0,)),  # nose
 )
+MIRRORED_LINES: Final = np.array([*(line + 1 - 2 * (line % 2) for line in range(16)), 16])
+"""Line -> the line that a mirror makes of it."""
 PICTURE_CHANNELS: Final = 4
 POSE_CHANNELS: Final = len(LINES)
 MIRRORED: Final = np.array(

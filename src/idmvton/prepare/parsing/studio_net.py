@@ -9,16 +9,19 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from idmvton.errors import InputError
+from idmvton.prepare.densepose import OTHER_SIDE
+from idmvton.prepare.mask import OTHER_LABEL
 from idmvton.prepare.parsing import inputs, refine
 from idmvton.prepare.parsing.network import WEIGHTS, load_network
 from idmvton.prepare.signals import Parsing, Photo, Pose
 
 Floats = NDArray[np.float32]
 
-_ZOOM: Final = 2.0  # borders are sharpened at this many times the network's size
+_ZOOM: Final = 8 / 3  # borders are sharpened at this many times the network's size
 _WINDOW: Final = 6  # of the edge-preserving filter, pixels of that size
 _SMOOTHNESS: Final = 1e-3
 _INSIDE: Final = 0.5
@@ -55,24 +58,34 @@ class StudioNet:
         )
 
     def shares(self, crop: inputs.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
-        """The network's own opinion.
+        """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.
 
         Args:
-            crop: the window of the photo; ``picture``: its pixels, enlarged.
-            pose, silhouette: of the photo.
+            crop: the window of the photo.
+            picture: uint8 (H, W, 3), its pixels, enlarged.
+            pose: the skeleton, on the photo.
+            silhouette: float32, of the photo.
 
         Returns:
-            probabilities of labels, float32 (19, H, W), and of parts, float32 (25, H, W), as large as ``picture``.
+            probabilities of labels, float32 (19, H, W), and of parts, float32 (25, H, W).
         """
-        size = crop.size
-        small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+        small = cv2.resize(picture, crop.size[::-1], interpolation=cv2.INTER_AREA)
         encoded = inputs.encode_picture(small, np.asarray(crop.cut(silhouette), np.float32))
-        drawn = inputs.encode_pose(crop.points(pose.landmarks), pose.visibility, size)
+        drawn = inputs.encode_pose(crop.points(pose.landmarks), pose.visibility, crop.size)
+        both = np.stack([encoded, encoded[..., ::-1]]), np.stack([drawn, drawn[inputs.MIRRORED_LINES, :, ::-1]])
         with torch.inference_mode():
-            found = self._network(torch.from_numpy(encoded)[None], torch.from_numpy(drawn)[None])
-            large = [F.interpolate(scores, picture.shape[:2], mode="bilinear")[0] for scores in found]
-            labels, parts = (scores.softmax(0).numpy() for scores in large)
+            scores = self._network(*(torch.from_numpy(values) for values in both))
+            labels, parts = (
+                _mean_of_mirrors(values.softmax(1), other_side, picture.shape[:2])
+                for values, other_side in zip(scores, (OTHER_LABEL, OTHER_SIDE), strict=True)
+            )
         return labels, parts
+
+
+def _mean_of_mirrors(shares_BCHW: Tensor, other_side: NDArray[np.uint8], size: tuple[int, int]) -> Floats:
+    """The mean of a picture's shares and those of its mirror turned back, enlarged."""
+    plain, turned = shares_BCHW[:1], shares_BCHW[1:, torch.from_numpy(other_side).long()].flip(3)
+    return np.asarray(F.interpolate((plain + turned) / 2, size, mode="bilinear")[0].numpy())
 
 
 def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
