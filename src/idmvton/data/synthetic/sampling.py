@@ -17,6 +17,7 @@ from idmvton.data.synthetic.poses import PRODUCT_POSE, sample_pose, solve
 from idmvton.data.synthetic.renderer import Frame, Item, Renderer, View, orthographic
 from idmvton.data.synthetic.shells import PosedBody, pose_body
 from idmvton.errors import InputError
+from idmvton.prepare.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
 
 Floats = NDArray[np.floating[Any]]
@@ -28,7 +29,6 @@ CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
 SUPERSAMPLING: Final = 1.5
-NUM_PARTS: Final = 24
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
 _OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
@@ -153,7 +153,7 @@ def sample(
         mask=mask,
         labels=labels,
         unpaired_labels=np.where(repainted, unpaired.truth[..., 0], labels),
-        densepose=colour_parts(iuv[..., 0]),
+        densepose=part_colours()[iuv[..., 0]],
         iuv=iuv,
         keypoints=points,
         category=kind,
@@ -274,19 +274,6 @@ def _cell(place: scene.Scene, size: tuple[int, int]) -> float:
     """Details that a rendering of this size cannot show, in metres."""
     pixel = place.height / (size[0] * SUPERSAMPLING)
     return next((cell for cell in (0.006, 0.004, 0.0025) if 1.6 * pixel >= cell), 0.0)
-
-
-@functools.lru_cache(maxsize=1)
-def _part_colours() -> Bytes:
-    ramp = (np.arange(NUM_PARTS + 1) * (255 / NUM_PARTS)).astype(np.uint8)
-    colours = cv2.applyColorMap(ramp[:, None], cv2.COLORMAP_PARULA)[:, 0, ::-1].copy()
-    colours[0] = 0
-    return np.asarray(colours, np.uint8)
-
-
-def colour_parts(parts: Bytes) -> Bytes:
-    """Body parts (H, W) in 0 to 24 as RGB: OpenCV's parula at part * 255 / 24, black background."""
-    return _part_colours()[parts]
 
 
 @functools.lru_cache(maxsize=2)
