@@ -30,7 +30,7 @@ class Truth:
 
     @property
     def pose(self):
-        return Backend(self.name, self.find)
+        return Backend(self.name, lambda photo: self.find(photo))
 
     @property
     def outline(self):
@@ -38,7 +38,7 @@ class Truth:
 
     @property
     def parser(self):
-        return Backend(self.name, self.parse)
+        return Backend(self.name, lambda *inputs: self.parse(*inputs))
 
     def find(self, photo):
         self.calls.append("pose")
