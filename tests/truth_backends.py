@@ -22,7 +22,8 @@ class Truth:
 
     def __init__(self, labels, parts, keypoints):
         self.labels, self.parts = labels, parts
-        self.known = pose_of_keypoints(np.asarray(keypoints, np.float32), self.name)
+        outline = (labels > 0).astype(np.float32)
+        self.known = pose_of_keypoints(np.asarray(keypoints, np.float32), self.name, outline)
         self.calls = []
 
     def preparer(self):

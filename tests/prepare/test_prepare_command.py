@@ -15,6 +15,7 @@ from idmvton.cli.prepare import prepare as command
 from idmvton.images import read_provenance
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import read_prepared
+from idmvton.prepare.signals import Pose
 from truth_backends import use
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
@@ -118,7 +119,7 @@ def test_nobody_in_the_photo(photos, truth):
     truth.find = lambda photo: ()
     result = call("prepare", photos / "anna.png", "-o", photos / "out")
     assert result.exit_code == 1
-    assert "PreparationError" in result.stderr
+    assert "NoPersonError: no person was found" in result.stderr
 
 
 def test_no_garment_in_the_garment_photo(photos):
@@ -222,7 +223,8 @@ class TestTryOn:
     def test_from_a_wide_photo_the_result_has_its_size(self, photos, rendered, truth):
         wide = np.pad(rendered.person, ((0, 0), (500, 400), (0, 0)), mode="edge")
         truth.labels, truth.parts = (np.pad(each, ((0, 0), (500, 400))) for each in (truth.labels, truth.parts))
-        truth.known.landmarks[:, 0] += 500
+        moved = truth.known.landmarks + np.array([500, 0], np.float32)
+        truth.known = Pose(moved, truth.known.visibility, (truth.labels > 0).astype(np.float32), "truth")
         Image.fromarray(wide).save(photos / "wide.png")
         out = photos / "out.png"
         assert call("try-on", photos / "wide.png", photos / "shirt.png", "-o", out, *MODEL).exit_code == 0

@@ -208,7 +208,8 @@ class Preparer:
         with _timed(timings, "pose"):
             found, notes = self._find(photo, maps, number, category)
         with _timed(timings, "framing"):
-            framing = frame_person(size, found)
+            everywhere = np.ones(size, np.float32) if found.segmentation is None else None
+            framing = frame_person(size, found, everywhere)  # joints alone do not tell where the person ends
             picture = framing.apply(photo, resample="photo", fill="edge")
             pose, maps = frame_pose(found, framing), maps.framed(framing)
         pixels = np.asarray(picture)
@@ -258,7 +259,8 @@ class Preparer:
     ) -> tuple[Pose, tuple[str, ...]]:
         """The person, in pixels of the photo, and what the caller should know."""
         if maps.keypoints is not None:
-            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"]), ()
+            outline = None if maps.labels is None else (maps.labels > 0).astype(np.float32)
+            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"], outline), ()
         small = _shrunk(photo, DETECTION_SIDE)
         pixels = np.asarray(small)
         pose, notes = check_person(pixels, self.pose(pixels), number, category)
