@@ -5,7 +5,7 @@ import pytest
 
 from idmvton.options import PrepareOptions
 from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
-from idmvton.prepare.mask_making import auto_arm_width, complete_labels, feather, grow, in_shape, make_mask
+from idmvton.prepare.mask_making import auto_arm_width, complete_labels, feather, grow, in_shape, make_mask, without_crumbs
 
 LABEL = {name: number for number, name in enumerate(ATR_LABELS)}
 
@@ -125,6 +125,15 @@ def test_what_the_parser_left_out_of_the_person_belongs_to_what_is_nearest(rende
         labels = np.where(missed, 0, rendered.labels).astype(np.uint8)
         mask = make_mask(labels, silhouette, points, "upper_body", PrepareOptions())
         assert mask[shirt].mean() > share
+
+
+def test_crumbs_are_dropped_and_halves_stay():
+    mask = np.zeros((100, 100), bool)
+    mask[10:80, 10:40] = mask[10:80, 60:80] = mask[90:95, 50:55] = True
+    cleaned = without_crumbs(mask)
+    assert cleaned[10:80, 10:40].all()
+    assert cleaned[10:80, 60:80].all()
+    assert not cleaned[85:].any()
 
 
 def test_far_from_any_label_nothing_is_made_up():
