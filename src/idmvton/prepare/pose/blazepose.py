@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idmvton import weights
+from idmvton.errors import ConfigError
 from idmvton.prepare.pose.consensus import Believed, believe
 from idmvton.prepare.pose.detector import Detector
 from idmvton.prepare.pose.landmark_model import LandmarkModel, Reading
@@ -34,12 +35,15 @@ class BlazePose:
         cache_dir: where weights are looked for; by default the cache of huggingface_hub.
 
     Raises:
+        ConfigError: no such model.
         WeightsError: the files are not on this machine (the message holds the command that fetches them) or damaged.
     """
 
     name = "blazepose"
 
     def __init__(self, *, model: Model = "auto", num_threads: int = 2, cache_dir: str | Path | None = None) -> None:
+        if model not in get_args(Model):
+            raise ConfigError("there is no such landmark model", got=repr(model), expected=", ".join(get_args(Model)))
         if model == "auto":
             model = "heavy" if weights.status("pose-heavy", cache_dir=cache_dir).present else "full"
         folder = weights.locate("pose", cache_dir=cache_dir)
