@@ -29,10 +29,12 @@ from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES, Parser
 from idmvton.prepare.parsing.scores import confusion, mean_iou
 from idmvton.prepare.pose import load_pose_estimator
 
-STAGES = ((0.65, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
+STAGES = ((0.68, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
 WARM_UP, DECAY = 200, 0.35  # steps; share of the steps at the end in which the rate falls to zero
 BATCH, RATE, WEIGHT_DECAY = 8, 1.5e-3, 1e-3  # batch of each process
 EMA_DECAY = 0.997
+WEIGHTS = (0.5, 4.0)  # least and greatest weight of a class; rare ones weigh more
+USUAL = 0.01  # share of the pixels of a class of weight 1
 
 
 def main() -> None:
@@ -72,6 +74,7 @@ class Training:
         self.network = ParserNet().to(memory_format=torch.channels_last)
         self.average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=follow, use_buffers=True)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
+        self.weights = class_weights(Validation(options.data, options.signals, STAGES[0][1]))
         if options.checkpoint.exists():
             state = torch.load(options.checkpoint, weights_only=True)
             self.step = state["step"]
@@ -111,7 +114,8 @@ class Training:
         picture, pose = (values.contiguous(memory_format=torch.channels_last) for values in (picture, pose))
         found_labels, found_parts = self.network(picture, pose)
         corner = np.random.default_rng([self.options.seed, self.step]).integers(0, 2, 2)
-        loss = class_loss(found_labels, labels, corner) + class_loss(found_parts, parts, corner)
+        loss = class_loss(found_labels, labels, self.weights[0], corner)
+        loss = loss + class_loss(found_parts, parts, self.weights[1], corner)
         self.optimizer.zero_grad()
         loss.backward()
         self._share_gradients()
@@ -170,15 +174,25 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARM_UP, (steps - step) / (DECAY * steps))
 
 
-def class_loss(scores_BCHW: Tensor, truth_BHW: Tensor, corner: np.ndarray) -> Tensor:
+def class_weights(data: Validation) -> tuple[Tensor, Tensor]:
+    """Weights of the labels and of the parts, from how many pixels they have."""
+    counts = np.zeros(NUM_LABELS), np.zeros(NUM_PART_CLASSES)
+    for index in range(len(data)):
+        for count, truth in zip(counts, data[index][2:], strict=True):
+            count += np.bincount(truth.flatten(), minlength=len(count))
+    return tuple(
+        torch.from_numpy(np.clip(np.sqrt(USUAL * count.sum() / np.maximum(count, 1)), *WEIGHTS)).float()
+        for count in counts
+    )
+
+
+def class_loss(scores_BCHW: Tensor, truth_BHW: Tensor, weights: Tensor, corner: np.ndarray) -> Tensor:
     """Cross-entropy, and overlap so that small classes count, at the scores' half resolution.
 
     Of each 2 x 2 true pixels the one at ``corner`` is compared; over the steps this is unbiased.
     """
     truth = truth_BHW[:, corner[0] :: 2, corner[1] :: 2]
     classes = scores_BCHW.shape[1]
-    weights = torch.ones(classes)
-    weights[0] = 0.5
     entropy = F.cross_entropy(scores_BCHW, truth, weights)
     shares = scores_BCHW.softmax(1)
     wanted = F.one_hot(truth, classes).permute(0, 3, 1, 2)

@@ -85,4 +85,4 @@ def load_network(weights: Path = WEIGHTS) -> ParserNet:
     """The trained network in float32, ready for use."""
     network = ParserNet()
     network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
-    return network.eval().to(memory_format=torch.channels_last)
+    return network.eval()

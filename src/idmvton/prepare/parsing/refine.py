@@ -119,7 +119,7 @@ def guided_filter(picture: Bytes, planes: Floats, radius: int, smoothness: float
     def mean(values: Floats) -> Floats:
         return np.asarray(cv2.blur(values, side, borderType=cv2.BORDER_REFLECT), np.float32)
 
-    guide = picture.astype(np.float32) / 255
+    guide = picture.astype(np.float32) / np.float32(255)
     average = mean(guide)
     r, g, b = cv2.split(guide)
     mr, mg, mb = cv2.split(average)

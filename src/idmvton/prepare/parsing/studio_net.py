@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from idmvton.errors import InputError
 from idmvton.prepare.densepose import OTHER_SIDE
 from idmvton.prepare.mask import OTHER_LABEL
-from idmvton.prepare.parsing import inputs, refine
+from idmvton.prepare.parsing import inputs, outfit, refine
 from idmvton.prepare.parsing.network import WEIGHTS, load_network
 from idmvton.prepare.signals import Parsing, Photo, Pose
 
@@ -108,7 +108,7 @@ def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
 
 
 def _sharpen(shares: Floats, picture: Photo) -> tuple[Floats, NDArray[np.intp]]:
-    kept, classes = _present(shares)
+    kept, classes = _present(outfit.settle_outfit(picture, shares))
     kept = refine.colour_evidence(picture, kept, refine.MATERIALS[classes])
     return refine.guided_filter(picture, kept, _WINDOW, _SMOOTHNESS), classes
 
