@@ -5,7 +5,15 @@ import pytest
 
 from idmvton.options import PrepareOptions
 from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
-from idmvton.prepare.mask_making import auto_arm_width, complete_labels, feather, grow, in_shape, make_mask, without_crumbs
+from idmvton.prepare.mask_making import (
+    auto_arm_width,
+    complete_labels,
+    feather,
+    grow,
+    in_shape,
+    make_mask,
+    without_crumbs,
+)
 
 LABEL = {name: number for number, name in enumerate(ATR_LABELS)}
 

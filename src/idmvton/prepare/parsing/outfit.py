@@ -53,9 +53,7 @@ def settle_outfit(picture: NDArray[np.uint8], shares: Floats) -> Floats:
     return settled
 
 
-def wears_dress(
-    picture: NDArray[np.uint8], shares: Floats, above: NDArray[np.bool_], below: NDArray[np.bool_]
-) -> bool:
+def wears_dress(picture: NDArray[np.uint8], shares: Floats, above: NDArray[np.bool_], below: NDArray[np.bool_]) -> bool:
     """Whether one garment covers the pixels ``above`` and ``below``, which would be two garments otherwise."""
     dress, upper, lower = shares[_DRESS], shares[_UPPER], shares[_LOWER].sum(0)
     few = _FEW * above.size
