@@ -2,10 +2,11 @@
 
 Public names are imported on first use: ``import idmvton`` loads neither torch nor diffusers.
 
-    from idmvton import TryOnPipeline
+    from idmvton import TryOnPipeline, prepare
 
     pipe = TryOnPipeline.from_pretrained("path/to/checkpoint")
-    result = pipe(person=..., garment=..., mask=..., densepose=..., caption="short sleeve t-shirt")
+    prepared = prepare("person.jpg", "garment.jpg")
+    result = pipe(person=prepared, garment=prepared.garment, caption="short sleeve t-shirt")
     result.images[0].save("out.png")
 """
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
     from idmvton.pipeline import TryOnPipeline
+    from idmvton.prepare import Prepared, prepare, read_prepared
     from idmvton.types import GarmentFeatures, TryOnResult
 
 __version__ = "0.1.0"
@@ -26,22 +28,28 @@ __version__ = "0.1.0"
 _HOME = {
     "GarmentFeatures": "types",
     "IdmVtonError": "errors",
+    "Prepared": "prepare",
     "TryOnOptions": "options",
     "TryOnPipeline": "pipeline",
     "TryOnResult": "types",
     "load_checkpoint": "checkpoint",
     "load_training_parts": "checkpoint",
+    "prepare": "prepare",
+    "read_prepared": "prepare",
     "save_checkpoint": "checkpoint",
 }
 
 __all__ = [
     "GarmentFeatures",
     "IdmVtonError",
+    "Prepared",
     "TryOnOptions",
     "TryOnPipeline",
     "TryOnResult",
     "load_checkpoint",
     "load_training_parts",
+    "prepare",
+    "read_prepared",
     "save_checkpoint",
 ]
 

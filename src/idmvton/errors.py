@@ -30,6 +30,14 @@ class PreparationError(IdmVtonError, ValueError):
     """A map of a photo (mask, body map, labels, keypoints) that cannot be made."""
 
 
+class NoPersonError(PreparationError):
+    """Nobody in the photo, or not the person that was asked for."""
+
+
+class UnusablePersonError(PreparationError):
+    """Somebody is in the photo, but a try-on cannot work on them."""
+
+
 class WeightsError(IdmVtonError, ValueError):
     """Weights that are missing, damaged, or do not fit the model."""
 
@@ -52,3 +60,7 @@ class IdmVtonWarning(UserWarning):
 
 class CaptionTruncatedWarning(IdmVtonWarning):
     """A caption is longer than the text encoder reads."""
+
+
+class PreparationWarning(IdmVtonWarning):
+    """A photo can be used, but the result may be poor."""

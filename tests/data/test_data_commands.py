@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from layouts import mask, save, viton_hd
+from layouts import ATR, draw, keypoints, mask, save, viton_hd
 from typer.testing import CliRunner
 
 from idmvton.cli import app
 from idmvton.data import ShardStream
+from truth_backends import Truth, use
 
 runner = CliRunner(env={"COLUMNS": "200"})
 PHRASE = ("--missing-caption", "category phrase")
@@ -72,15 +73,19 @@ def test_pack_of_an_impossible_size(root, tmp_path):
     assert "HEIGHTxWIDTH" in result.stderr
 
 
-def test_prepare(root):
+def test_prepare(root, monkeypatch):
+    use(Truth(draw(ATR), draw(ATR, parts=True), keypoints()), monkeypatch)
     for path in (root / "test" / "agnostic-mask").iterdir():
         path.unlink()
     assert "test: 3 masks, 3 new" in call("data", "prepare", root).stdout
     assert "test: 3 masks, 0 new" in call("data", "prepare", root).stdout
     (root / "test" / "image-densepose" / "00001_00.jpg").unlink()
+    assert "0 new; 1 other maps made" in call("data", "prepare", root).stdout
+    (root / "test" / "image" / "00001_00.jpg").write_bytes(b"")
+    (root / "test" / "image-densepose" / "00001_00.jpg").unlink()
     refused = call("data", "prepare", root)
     assert refused.exit_code == 1
-    assert "PreparationError" in refused.stderr
+    assert "00001_00.jpg" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "prepare"])

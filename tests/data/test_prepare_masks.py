@@ -1,16 +1,21 @@
-"""Preparing: the masks that are missing are made by the project's rules, once, whole, and in parallel."""
+"""Preparing: what is missing is made, masks by the project's rules, once, whole, and in parallel."""
 
 import shutil
+import threading
 
 import numpy as np
 import pytest
 from layouts import ATR, SIZE, draw, dress_code, keypoints, pairs_folder, save, viton_hd
 from PIL import Image
 
-from idmvton.data import DressCode, VitonHD, prepare_dataset
+from idmvton.data import DressCode, VitonHD, open_dataset, prepare_dataset
 from idmvton.data.prepare import Prepared
-from idmvton.errors import InputError, PreparationError
+from idmvton.errors import InputError
+from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.mask import agnostic_mask
+from idmvton.prepare.pose import openpose_from_landmarks
+from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels
+from truth_backends import Truth
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_threads_make_the_same_bytes(root):
 def test_bad_files_are_named_after_the_others_were_made(root):
     bad = root / "test" / "image-parse-v3" / "00001_00.png"
     bad.write_bytes(b"rubbish")
-    with pytest.raises(InputError, match="1 masks could not be made") as caught:
+    with pytest.raises(InputError, match="1 people could not be prepared") as caught:
         prepare_dataset(root, split="test")
     assert str(bad) in str(caught.value)
     assert [path.name for path in masks(root)] == ["00002_00_mask.png", "00003_00_mask.png"]
@@ -81,22 +86,57 @@ def test_nobody_to_dress(root):
         prepare_dataset(root, split="test")
 
 
+def find_nobody():
+    raise AssertionError("no network is needed")
+
+
 @pytest.mark.parametrize(
-    ("folder", "words"),
-    [("image-parse-v3", "3 parse maps"), ("openpose_json", "3 keypoints"), ("image-densepose", "3 body maps")],
+    ("folder", "kind", "read"),
+    [
+        ("image-parse-v3", "labels", lambda path: read_labels(path, "cihp")),
+        ("openpose_json", "keypoints", read_keypoints),
+        ("image-densepose", "densepose", lambda path: parts_of(read_densepose(path))[0]),
+    ],
 )
-def test_maps_that_need_a_network_are_refused_in_words(root, folder, words):
+def test_missing_maps_are_found_in_the_photo(root, folder, kind, read):
+    names = sorted(path.name for path in (root / "test" / folder).iterdir())
+    before = [read(root / "test" / folder / name) for name in names]
     shutil.rmtree(root / "test" / folder)
-    with pytest.raises(PreparationError, match=words) as caught:
-        prepare_dataset(root, split="test")
-    assert "this version has no network" in str(caught.value)
-    assert folder in str(caught.value)
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    done = prepare_dataset(root, split="test", make_preparer=truth.preparer)
+    assert done == Prepared(num_masks=3, num_new=3, num_maps=3)
+    assert sorted(path.name for path in (root / "test" / folder).iterdir()) == names
+    for name, old in zip(names, before, strict=True):
+        new = read(root / "test" / folder / name)
+        if kind == "keypoints":
+            assert np.abs(new - openpose_from_landmarks(truth.known, SIZE)).max() < 0.1
+        else:
+            assert (new == old).mean() > 0.99
+    assert ("parser" in truth.calls) == (kind != "keypoints")
+    assert ("pose" in truth.calls) == (kind == "keypoints")
+    again = prepare_dataset(root, split="test", make_preparer=find_nobody)
+    assert again == Prepared(num_masks=3, num_new=0, num_maps=0)
 
 
-def test_possible_masks_are_made_before_the_refusal(root):
-    (root / "test" / "image-parse-v3" / "00002_00.png").unlink()
-    with pytest.raises(PreparationError, match="1 parse maps"):
-        prepare_dataset(root, split="test")
+def test_each_thread_has_its_own_backends(root):
+    shutil.rmtree(root / "test" / "image-densepose")
+    made = []
+
+    def make():
+        made.append(threading.get_ident())
+        return Truth(draw(ATR), draw(ATR, parts=True), keypoints()).preparer()
+
+    prepare_dataset(root, split="test", workers=3, make_preparer=make)
+    assert len(made) == len(set(made)) <= 3
+
+
+def test_nobody_in_the_photo_is_reported_after_the_others_were_made(root):
+    (root / "test" / "openpose_json" / "00002_00_keypoints.json").unlink()
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    truth.find = lambda photo: ()
+    with pytest.raises(InputError, match="1 people could not be prepared") as caught:
+        prepare_dataset(root, split="test", make_preparer=truth.preparer)
+    assert "00002_00.jpg" in str(caught.value)
     assert [path.name for path in masks(root)] == ["00001_00_mask.png", "00003_00_mask.png"]
 
 
@@ -107,8 +147,13 @@ def test_a_mask_needs_no_parse_map_once_it_is_there(root):
 
 
 def test_own_photos_lack_everything(tmp_path):
-    with pytest.raises(PreparationError, match="1 body maps, 1 parse maps, 1 keypoints"):
-        prepare_dataset(pairs_folder(tmp_path))
+    root = pairs_folder(tmp_path)
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    done = prepare_dataset(root, make_preparer=truth.preparer)
+    assert done == Prepared(num_masks=2, num_new=1, num_maps=3)
+    made = sorted(str(path.relative_to(root / "prepared").parent) for path in (root / "prepared").rglob("*.*"))
+    assert set(made) == {"densepose", "keypoints", "labels", "mask"}
+    assert open_dataset(root, SIZE, missing_caption="category phrase")[0].mask.any()
 
 
 def test_a_full_disk_leaves_no_half_file(root, monkeypatch):

@@ -153,11 +153,11 @@ def prepare(
     order: OrderOption = "paired",
     workers: WorkersOption = 2,
 ) -> None:
-    """Make the agnostic masks that are missing, from parse maps and keypoints; run again to resume."""
+    """Make the body maps, label maps, keypoints and agnostic masks that are missing; run again to resume."""
     from idmvton.data.opening import splits_of
     from idmvton.data.prepare import prepare_dataset
 
     for each in [split] if split else splits_of(folder):
-        with bar(f"masks of {each}") as progress, told_what_stays():
+        with bar(f"preparing {each}") as progress, told_what_stays():
             done = prepare_dataset(folder, split=each, order=order, workers=workers, progress=progress)
-        out.print(f"{each}: {done.num_masks} masks, {done.num_new} new")
+        out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")

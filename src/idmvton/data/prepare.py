@@ -1,12 +1,12 @@
-"""Makes the maps that a data set lacks and that follow from what it has: the agnostic masks."""
+"""Makes the maps that a data set lacks: label maps, keypoints, body maps by networks, agnostic masks by rules."""
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,17 @@ from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import InputError, PreparationError
+from idmvton.framing import Framing
 from idmvton.images.whole import whole_file
+from idmvton.prepare.densepose import colour_parts, parts_of
+from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
-from idmvton.prepare.reading import read_keypoints, read_labels, read_photo
+from idmvton.prepare.prepared_files import openpose_json
+from idmvton.prepare.preparing import PersonMaps, Preparer
+from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
 from idmvton.types import Size
 
-_MAPS: Final = {"labels": "parse maps", "keypoints": "keypoints", "densepose": "body maps"}
-_BY_HAND: Final = "this version has no network that makes them: put the files there that the data set came with"
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,12 @@ class Prepared:
     Attributes:
         num_masks: how many masks the people of the split have now.
         num_new: how many of them this call made.
+        num_maps: how many label maps, keypoints and body maps it made.
     """
 
     num_masks: int
     num_new: int
+    num_maps: int = 0
 
 
 def prepare_dataset(
@@ -45,64 +51,127 @@ def prepare_dataset(
     split: str = "train",
     order: Order = "paired",
     workers: int = 2,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    make_preparer: Callable[[], Preparer] = Preparer.unshared,
 ) -> Prepared:
-    """Makes the agnostic masks that are missing, from parse maps and keypoints; what is there is kept.
+    """Makes what is missing of each person's body map and mask, and the maps that these need; what is there is kept.
 
     Args:
         root: a folder in any of the layouts that can be read.
         split, order: which list of pairs.
         workers: threads.
-        progress: called with (done, total) after each new mask.
+        progress: called with (done, total) after each person of whom something was made.
+        make_preparer: makes the networks, once for each thread that needs them.
 
     Raises:
-        InputError: a folder or list that cannot be read, a mask that cannot be written, or, after the others were
-            made, files that allow no mask.
-            What was made before stays and is taken up by the next call.
-        PreparationError: after every possible mask was made: maps are missing that only a network can make.
+        InputError: a folder or list that cannot be read, a file that cannot be written, or, after the others were
+            made, files that allow no maps. What was made before stays and is taken up by the next call.
+        WeightsError: the networks' weights are not on the disk; what needs no network was made.
     """
     people = list({each.mask: each for each in list_files(root, split, order)}.values())
-    missing = [each for each in people if not each.mask.exists()]
-    possible = [each for each in missing if not _lacking(each, "labels", "keypoints")]
-    failures = []
-    for done, failure in enumerate(in_threads(_try_mask, possible, workers), 1):
+    had_mask = sum(each.mask.exists() for each in people)
+    by_rules = [each for each in people if not each.mask.exists() and not _lacking(each)]
+    by_networks = [each for each in people if _lacking(each)]
+    own = threading.local()
+
+    def complete(files: SampleFiles) -> str | None:
+        if not hasattr(own, "preparer"):
+            own.preparer = make_preparer()
+        return _try(files, own.preparer)
+
+    total, failures = len(by_rules) + len(by_networks), []
+    num_lacking = sum(len(_lacking(each)) for each in people)
+    results = itertools.chain(
+        in_threads(lambda files: _try(files, None), by_rules, workers), in_threads(complete, by_networks, workers)
+    )
+    for done, failure in enumerate(results, 1):
         failures += [failure] if failure else []
         if progress is not None:
-            progress(done, len(possible))
-    num_new = len(possible) - len(failures)
+            progress(done, total)
     if failures:
         raise InputError(
-            f"{len(failures)} masks could not be made",
+            f"{len(failures)} people could not be prepared",
             got=failures[0],
+            expected="one person on each photo, and files that can be read",
             fix="mend the files (`idmvton data check` names them all) and run this again",
         )
-    _refuse_networks(people, num_new)
-    return Prepared(len(people), num_new)
+    num_masks = sum(each.mask.exists() for each in people)
+    return Prepared(num_masks, num_masks - had_mask, num_lacking)
 
 
-def _try_mask(files: SampleFiles) -> InputError | None:
-    """Makes one mask, or says why its files do not allow it; what prevents writing stops everything."""
+def _try(files: SampleFiles, preparer: Preparer | None) -> str | None:
+    """Makes what one person lacks, or says why that cannot be; what prevents writing stops everything."""
     try:
-        mask = make_mask(files)
-    except InputError as error:
-        return error
-    with whole_file(files.mask) as file:
-        Image.fromarray(mask).save(file, "PNG")
+        maps = None if preparer is None else find_maps(files, preparer)
+        mask = None if files.mask.exists() or maps is not None else make_mask(files)
+    except (InputError, PreparationError) as error:
+        return str(error) if str(files.person.parent.parent) in str(error) else f"{files.person}: {error}"
+    if maps is not None:
+        _write_maps(files, maps)
+        return _try(files, None)
+    if mask is not None:
+        with whole_file(files.mask) as file:
+            Image.fromarray(mask).save(file, "PNG")
     return None
 
 
+def find_maps(files: SampleFiles, preparer: Preparer) -> PersonMaps:
+    """Finds a person's maps; those that lie there as files are taken from them.
+
+    Raises:
+        InputError: a file that cannot be read.
+        PreparationError: nobody, or nobody usable, in the photo.
+    """
+    photo = read_photo(files.person, "person")
+    size = Size(photo.height, photo.width)
+    view = PersonView(files.person, size, size)
+    labels, points, body_map = (_existing(path) for path in (files.labels, files.keypoints, files.densepose))
+    given = Given(
+        labels=view.labels(read_labels(labels, files.label_classes), labels) if labels else None,
+        keypoints=view.keypoints(read_keypoints(points), files.keypoints_size) if points else None,
+        densepose=view.densepose(read_densepose(body_map, is_parts=files.densepose_is_parts), body_map)
+        if body_map
+        else None,
+    )
+    return preparer.read_person(photo, given=given)
+
+
+def _write_maps(files: SampleFiles, maps: PersonMaps) -> None:
+    """Writes the maps whose files are not there, at the photo's size, in the form that the layout has."""
+    framing = maps.framing
+    if files.labels is not None and not files.labels.exists():
+        labels = framing.invert_labels(labels_as(maps.labels, files.label_classes))
+        with whole_file(files.labels) as file:
+            Image.fromarray(labels).save(file, "PNG")
+    if files.keypoints is not None and not files.keypoints.exists():
+        points = framing.to_photo(maps.keypoints) * np.any(maps.keypoints != 0, axis=1, keepdims=True)
+        if files.keypoints_size is not None:
+            points = frame_keypoints(points, Framing.fit(framing.photo, files.keypoints_size))
+        with whole_file(files.keypoints) as file:
+            file.write(openpose_json(points).encode())
+    if not files.densepose.exists():
+        parts = framing.invert_labels(parts_of(maps.densepose)[0])
+        picture = Image.fromarray(parts) if files.densepose_is_parts else colour_parts(parts)
+        is_jpeg = files.densepose.suffix.lower() in (".jpg", ".jpeg")
+        with whole_file(files.densepose) as file:
+            if is_jpeg:
+                picture.save(file, "JPEG", quality=97, subsampling=0)
+            else:
+                picture.save(file, "PNG")
+
+
 def make_mask(files: SampleFiles) -> NDArray[np.uint8]:
-    """The agnostic mask of one sample.
+    """The agnostic mask of one sample, from its label map and keypoints.
 
     Returns:
         uint8 (H, W) of the photo's size: 255 is repainted, 0 is kept.
 
     Raises:
         InputError: a file that cannot be read, or nothing to repaint; the file is named.
-        PreparationError: no parse map or keypoints.
+        PreparationError: the layout has no label maps or keypoints.
     """
     if files.labels is None or files.keypoints is None:
-        raise PreparationError("the layout has no parse maps or keypoints", got=files.name, fix=_BY_HAND)
+        raise PreparationError("the layout has no label maps or keypoints", got=files.name)
     photo = read_photo(files.person, "person")
     size = Size(photo.height, photo.width)
     view = PersonView(files.person, size, size)
@@ -116,25 +185,12 @@ def make_mask(files: SampleFiles) -> NDArray[np.uint8]:
     return mask
 
 
-def _refuse_networks(people: list[SampleFiles], num_new: int) -> None:
-    """Raises for maps that are needed, are missing, and do not follow from other maps."""
-    needed = {each.name: [*_lacking(each, "densepose")] for each in people}
-    for each in people:
-        needed[each.name] += _lacking(each, "labels", "keypoints") if not each.mask.exists() else ()
-    counts = Counter(kind for kinds in needed.values() for kind in kinds)
-    if not counts:
-        return
-    first = next(each for each in people if needed[each.name])
-    raise PreparationError(
-        "maps are missing that only a network can make: "
-        + ", ".join(f"{count} {_MAPS[kind]}" for kind, count in counts.items()),
-        got=f"no {getattr(first, needed[first.name][0])}; {num_new} masks were made",
-        expected="parse maps and keypoints for each person without a mask, and a body map for each person",
-        fix=_BY_HAND,
-    )
-
-
-def _lacking(files: SampleFiles, *kinds: str) -> tuple[str, ...]:
-    """Which of these maps are not there."""
-    paths: dict[str, Path | None] = {kind: getattr(files, kind) for kind in kinds}
+def _lacking(files: SampleFiles) -> tuple[str, ...]:
+    """Which maps only a network can make: the body map, and what a missing mask needs."""
+    needed = ("densepose",) if files.mask.exists() else ("densepose", "labels", "keypoints")
+    paths: dict[str, Path | None] = {kind: getattr(files, kind) for kind in needed}
     return tuple(kind for kind, path in paths.items() if path is None or not path.exists())
+
+
+def _existing(path: Path | None) -> Path | None:
+    return path if path is not None and path.exists() else None

@@ -66,6 +66,13 @@ def choose_category(
     return garment, ()
 
 
+def expected_category(choice: str, garment: Category | None) -> Category | None:
+    """What surely will be exchanged, before the person is looked at: what was asked for, or trousers and skirts."""
+    if choice != "auto":
+        return CATEGORY_NAMES.get(choice)
+    return garment if garment == "lower_body" else None
+
+
 def mismatch_notes(category: Category, garment: Category | None) -> tuple[str, ...]:
     """A warning where trousers or skirts meet another category; tops and dresses are not told apart so surely."""
     if garment is None or category == garment or "lower_body" not in (category, garment):

@@ -33,6 +33,7 @@ _FIRM: Final = 4.0  # colour distance beyond compression noise
 _HALO_SHARE: Final = 0.4  # a rim pixel with less than this share of the contrast beside it is background
 _SHADOW_CHROMA: Final = 5.0  # a shadow keeps the background's hue within this
 _SHADOW_DROP: Final = 45.0  # and is darker than it by at most this
+_MOSTLY: Final = 0.5  # share of a garment that must be distinct, so that the garment counts as distinct
 _SHADOW_DEPTH: Final = 6.0  # a shadow is darker than the background by this on the average
 _FADING: Final = 0.65  # and at its outer edge by at most this share of that
 _DISTINCT: Final = 18.0  # colour distance from which garment and background are told apart safely
@@ -109,8 +110,9 @@ def cut_out(picture: NDArray[np.uint8]) -> tuple[Mask, Background]:
         at the working size. Where the background is not plain, the mask is GrabCut's guess.
     """
     height, width = picture.shape[:2]
-    scale = min(1.0, WORKING_SIDE / max(height, width))
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    scale = WORKING_SIDE / max(height, width)
+    resampling = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = cv2.resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=resampling)
     lab = to_lab(small)
     background = look_at_border(lab)
     if background.is_plain:
@@ -119,10 +121,8 @@ def cut_out(picture: NDArray[np.uint8]) -> tuple[Mask, Background]:
         mask = _without_specks(_without_shadow(small, lab, background, mask))
     else:
         mask = _without_specks(_guess(small))
-    if scale < 1:
-        grown = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-        mask = grown > 0.5
-    return mask, background
+    resampling = cv2.INTER_CUBIC if scale < 1 else cv2.INTER_AREA
+    return cv2.resize(mask.astype(np.float32), (width, height), interpolation=resampling) > 0.5, background
 
 
 def _standing_out(lab: Floats, background: Background, least: float) -> Mask:
@@ -181,12 +181,19 @@ def _holes(off: Floats, barrier: Mask, inside: Mask, background_spread: float) -
 
 
 def _firm_where_complete(lab: Floats, background: Background) -> Mask:
-    """What stands out firmly; with the faint parts too where these are cloth: broad, and not of one flat colour."""
+    """What stands out firmly; with the faint parts too where these are cloth.
+
+    They are, where they are broad, not of one flat colour, and most of the garment is not distinct from the background
+    either: beside a distinct garment they are its shadow.
+    """
     firm, faint = (_standing_out(lab, background, limit) for limit in (_FIRM, _FAINT))
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _HALO + 1, 2 * _HALO + 1))
     more = cv2.morphologyEx((faint & ~firm).astype(np.uint8), cv2.MORPH_OPEN, brush) > 0
-    is_cloth = more.sum() > _MORE * faint.sum() and _distance(lab, background.colour)[more].std() > _FLAT
-    return faint if is_cloth else firm
+    if more.sum() <= _MORE * faint.sum():
+        return firm
+    off = _distance(lab, background.colour)
+    is_pale = not firm.any() or (off[firm] > _DISTINCT).mean() < _MOSTLY
+    return faint if is_pale and off[more].std() > _FLAT else firm
 
 
 def _without_halo(mask: Mask, off: Floats) -> Mask:
@@ -206,7 +213,7 @@ def _without_shadow(picture: NDArray[np.uint8], lab: Floats, background: Backgro
     in_hue = np.hypot(change[..., 1], change[..., 2]) < _SHADOW_CHROMA
     may_be_shadow = mask & in_hue & (drop > 0) & (drop < _SHADOW_DROP)
     distinct = mask & (_distance(lab, background.colour) > _DISTINCT) & ~may_be_shadow
-    if distinct.sum() < 0.5 * mask.sum():
+    if distinct.sum() < _MOSTLY * mask.sum():
         return mask  # too much like the background: every cut would eat the garment
     rim = _shady_parts(may_be_shadow & _joined(may_be_shadow | ~mask, ~mask), drop, ~mask)
     if not rim.any():

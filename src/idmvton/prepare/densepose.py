@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-NUM_PARTS: Final = 24
+from idmvton.prepare.signals import NUM_PARTS
+
 OTHER_SIDE: Final = np.array(
     [0, 1, 2, *(part + 1 if part % 2 else part - 1 for part in range(3, NUM_PARTS + 1))], np.uint8
 )
 """Part -> the part that a mirror makes of it."""
+COARSE_PARTS: Final = np.array(
+    [0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14], np.uint8
+)
+"""Part -> one of 14 that do not tell front from back: trunk, hands, feet, thighs, shins, upper arms, forearms, head."""
 
 _TOLERANCE: Final = 32  # distance in RGB to the nearest colour of the palette, beyond JPEG noise
 _BITS: Final = 6  # of each channel in the table of nearest colours; 2 levels off is nearer than the next part

@@ -35,7 +35,7 @@ _GUESS_RANGE: Final = (0.08, 0.9)  # share of a busy photo that a believable cut
 _GUESS_AT_BORDER: Final = 0.25  # share of the photo's border that it may touch
 
 _SKIN_SHARE: Final = 0.015  # of the foreground: with less skin than this nobody is looked for
-_HEAD_WIDTH: Final = 0.75  # of the shoulders: a printed face has cloth beside it, a head has not
+_HEAD_WIDTH: Final = 1.0  # of the shoulders: a printed face has cloth beside it, a head has not
 _SEEN: Final = 0.7  # visibility of joints that are seen for sure
 _FACE: Final = (0, 2, 5)  # nose, eyes
 _SHOULDERS: Final = (11, 12)
@@ -127,11 +127,12 @@ def _has_face(pose: Pose, skin: Mask, foreground: Mask) -> bool:
     radius = max(2.0, 0.08 * span)
     if not all(_share(skin, point, radius) > 0.5 for point in (nose, *eyes)):
         return False
-    row = int(nose[1])
-    beside = [int(nose[0] + side * _HEAD_WIDTH * span) for side in (-1, 1)]
-    width = foreground.shape[1]
-    is_free = all(not (0 <= column < width) or not foreground[row, column] for column in beside)
-    return is_free or bool(foreground.all())
+    if nose[1] >= shoulders[:, 1].min():
+        return False
+    row = foreground[int(nose[1])]
+    right, left = row[int(nose[0]) :], row[: int(nose[0]) + 1][::-1]
+    width = sum(int(np.argmin(part)) if not part.all() else len(part) for part in (right, left))
+    return width < _HEAD_WIDTH * span or bool(foreground.all())
 
 
 def _has_limbs(pose: Pose, skin: Mask) -> bool:

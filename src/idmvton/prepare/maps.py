@@ -51,12 +51,13 @@ def frame_pose(pose: Pose, framing: Framing) -> Pose:
     return dataclasses.replace(pose, landmarks=framing.to_working(pose.landmarks), segmentation=outline)
 
 
-def pose_of_keypoints(points: NDArray[np.floating], source: str) -> Pose:
+def pose_of_keypoints(points: NDArray[np.floating], source: str, outline: NDArray[np.float32] | None = None) -> Pose:
     """A pose of which only the OpenPose points are known.
 
     Args:
         points: float (18, 2), pixels; (0, 0) is missing.
         source: where they come from.
+        outline: float32 (H, W) from 0 to 1, the person, where it is known.
 
     Raises:
         InputError: no point at all.
@@ -67,7 +68,7 @@ def pose_of_keypoints(points: NDArray[np.floating], source: str) -> Pose:
         visibility[landmark] = float(np.any(points[point] != 0))
     if not visibility.any():
         raise InputError("the keypoints hold no person", got=source, expected="at least the shoulders of one person")
-    return Pose(landmarks, visibility, None, source)
+    return Pose(landmarks, visibility, outline, source)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -50,6 +50,12 @@ ATR_LABELS: Final[tuple[str, ...]] = (
 NECK: Final = 18
 """One class more that published label maps have: bare skin of neck and trunk, which necklines bare or cover."""
 
+OTHER_LABEL: Final = np.arange(NECK + 1, dtype=np.uint8)
+"""Label -> the label that a mirror makes of it."""
+for _pair in (["left_shoe", "right_shoe"], ["left_leg", "right_leg"], ["left_arm", "right_arm"]):
+    _left, _right = (ATR_LABELS.index(_name) for _name in _pair)
+    OTHER_LABEL[[_left, _right]] = _right, _left
+
 REFERENCE_HEIGHT: Final = 512
 _GARMENT_BAND: Final = 10  # pixels that the repainted labels grow by
 _NECK_BAND: Final = 2  # pixels that bare neck and trunk grow by

@@ -16,6 +16,7 @@ _KNEES_AND_ANKLES: Final = (9, 10, 12, 13)
 _ARM_WIDTH_HALF, _ARM_WIDTH_FULL = 60, 45  # the published values for half-body and full-body photos
 _REACH: Final = 24  # pixels of a picture 512 high: how far from labelled clothes the outline's rest is still theirs
 _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
+_CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
 _CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
 _ARMS: Final = ("left_arm", "right_arm")
 
@@ -45,7 +46,7 @@ def make_mask(
     if options.cover_old_garment:
         labels = complete_labels(labels, silhouette, category)
     width = options.arm_width or auto_arm_width(keypoints)
-    mask = agnostic_mask(labels, keypoints, category, width) > 0
+    mask = without_crumbs(agnostic_mask(labels, keypoints, category, width) > 0)
     hands = hands_beyond(labels, mask)
     if not options.keep_hands and RULES[category].arms:
         mask = mask | hands
@@ -114,6 +115,16 @@ def _without_specks(labels: NDArray[np.uint8], category: Category) -> NDArray[np
 
 def _commonest(values: NDArray[np.uint8]) -> int:
     return int(np.bincount(values).argmax())
+
+
+def without_crumbs(mask: Mask) -> Mask:
+    """Drops pieces that are small beside the largest one: single wrong labels far from the garment."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    large = stats[:, cv2.CC_STAT_AREA] >= _CRUMB * stats[1:, cv2.CC_STAT_AREA].max()
+    large[0] = False
+    return large[parts]
 
 
 def hands_beyond(labels: NDArray[np.uint8], mask: Mask) -> Mask:

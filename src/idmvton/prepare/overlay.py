@@ -59,10 +59,11 @@ def draw_maps(
         keypoints: float (18, 2), pixels, (0, 0) missing.
     """
     height, width = labels.shape
-    grey = photo.mean(2, keepdims=True)
-    base = 0.55 * photo + 0.45 * grey
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None]
+    base = np.float32(0.55) * photo + np.float32(0.45) * grey
     tint = LABEL_COLOURS[labels].astype(np.float32)
-    canvas = np.where(labels[..., None] > 0, (1 - _TINT) * base + _TINT * tint, base)
+    share = (labels > 0).astype(np.float32)[..., None] * np.float32(_TINT)
+    canvas = base + share * (tint - base)
     canvas = _hatched(canvas, mask)
     picture = Image.fromarray(np.clip(np.rint(canvas), 0, 255).astype(np.uint8))
     large = picture.resize((width * _SMOOTH, height * _SMOOTH), Image.Resampling.BICUBIC)
@@ -74,13 +75,13 @@ def draw_maps(
     return drawn
 
 
-def _hatched(canvas: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.floating]:
+def _hatched(canvas: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Thin light diagonals over what is repainted."""
     height, width = mask.shape
     step = max(8, round(height / 64))
-    y, x = np.mgrid[:height, :width]
+    y, x = np.ogrid[:height, :width]
     lines = mask & ((x + y) % step < max(1, step // 8))
-    canvas[lines] = 0.6 * canvas[lines] + 0.4 * np.array(_REPAINTED)
+    canvas[lines] += 0.4 * (np.array(_REPAINTED, np.float32) - canvas[lines])
     return canvas
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,14 @@ from idmvton.errors import PreparationError
 from idmvton.framing import Framing
 from idmvton.images import ImageInput, load_image
 from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
-from idmvton.prepare.category import choose_category, word_of
+from idmvton.prepare.category import choose_category, expected_category, word_of
 from idmvton.prepare.densepose import colour_parts
+from idmvton.prepare.framing_person import frame_person
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
-from idmvton.prepare.interim import choose_person, frame_person
 from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask import Category
 from idmvton.prepare.mask_making import make_mask
+from idmvton.prepare.person_check import check_person
 from idmvton.prepare.pose.landmarks import openpose_from_landmarks
 from idmvton.prepare.prepared import Prepared
 from idmvton.prepare.registry import OUTLINE_BACKENDS, PARSER_BACKENDS, POSE_BACKENDS
@@ -85,6 +86,20 @@ class Preparer:
         PARSER_BACKENDS.check(parser)
         self._pose, self._outline, self._parser = pose, outline, parser
 
+    @classmethod
+    def unshared(cls, options: PrepareOptions = DEFAULTS) -> Self:
+        """A preparer whose backends are its own: for a thread beside others, because backends are not thread-safe.
+
+        Raises:
+            ConfigError: an unknown name.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        return cls(
+            POSE_BACKENDS.make(options.pose_backend),
+            OUTLINE_BACKENDS.make(options.outline_backend),
+            PARSER_BACKENDS.make(options.parser_backend),
+        )
+
     @property
     def pose(self) -> PoseEstimator:
         """The backend that finds people."""
@@ -123,15 +138,17 @@ class Preparer:
                 repaint.
             WeightsError: a backend's weights are not on the disk.
         """
-        maps = self.read_person(person, given=given, number=options.person_number)
-        timings, notes = dict(maps.timings), list(maps.warnings)
+        timings: dict[str, float] = {}
         picture = None
         if isinstance(garment, GarmentPicture):
             picture = garment
         elif garment is not None:
             with _timed(timings, "garment"):
                 picture = self.read_garment(garment, category=options.category)
-        notes += picture.warnings if picture else ()
+        expected = expected_category(options.category, picture.category if picture else None)
+        maps = self.read_person(person, given=given, number=options.person_number, category=expected)
+        timings = {**maps.timings, **timings}
+        notes = [*maps.warnings, *(picture.warnings if picture else ())]
         category, about = choose_category(
             options.category, picture.category if picture else None, maps.labels, maps.keypoints
         )
@@ -162,13 +179,21 @@ class Preparer:
             timings=timings,
         )
 
-    def read_person(self, person: ImageInput, *, given: Given | None = None, number: int = 1) -> PersonMaps:
+    def read_person(
+        self,
+        person: ImageInput,
+        *,
+        given: Given | None = None,
+        number: int = 1,
+        category: Category | None = None,
+    ) -> PersonMaps:
         """Everything about a person that no garment is needed for.
 
         Args:
             person: the photo, of any size.
             given: maps that need not be found.
             number: which person, counted from the largest.
+            category: what will be exchanged, where that is known: the photo must show that part of the body.
 
         Raises:
             InputError: a picture or map that cannot be used.
@@ -181,9 +206,10 @@ class Preparer:
             size = Size(photo.height, photo.width)
             maps = (given or Given()).read(size)
         with _timed(timings, "pose"):
-            found, notes = self._find(photo, maps, number)
+            found, notes = self._find(photo, maps, number, category)
         with _timed(timings, "framing"):
-            framing = frame_person(found, size)
+            everywhere = np.ones(size, np.float32) if found.segmentation is None else None
+            framing = frame_person(size, found, everywhere)  # joints alone do not tell where the person ends
             picture = framing.apply(photo, resample="photo", fill="edge")
             pose, maps = frame_pose(found, framing), maps.framed(framing)
         pixels = np.asarray(picture)
@@ -228,12 +254,16 @@ class Preparer:
         photo = _shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
         return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
 
-    def _find(self, photo: Image.Image, maps: GivenMaps, number: int) -> tuple[Pose, tuple[str, ...]]:
+    def _find(
+        self, photo: Image.Image, maps: GivenMaps, number: int, category: Category | None
+    ) -> tuple[Pose, tuple[str, ...]]:
         """The person, in pixels of the photo, and what the caller should know."""
         if maps.keypoints is not None:
-            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"]), ()
+            outline = None if maps.labels is None else (maps.labels > 0).astype(np.float32)
+            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"], outline), ()
         small = _shrunk(photo, DETECTION_SIDE)
-        pose, notes = choose_person(self.pose(np.asarray(small)), np.asarray(small), number)
+        pixels = np.asarray(small)
+        pose, notes = check_person(pixels, self.pose(pixels), number, category)
         return _enlarged(pose, max(photo.size) / max(small.size), photo.size), notes
 
     def _outlined(

@@ -16,8 +16,9 @@ from idmvton.errors import InputError
 from idmvton.framing import BLACK, WHITE
 from idmvton.images import load_image, load_mask
 from idmvton.images.files import decode, open_picture
-from idmvton.prepare.densepose import NUM_PARTS, colour_parts
+from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.mask import ATR_LABELS, NECK
+from idmvton.prepare.signals import NUM_PARTS
 
 Classes = Literal["atr", "cihp"]
 
@@ -94,6 +95,17 @@ def read_labels(path: Path, classes: Classes) -> NDArray[np.uint8]:
     """
     table = _AS_ATR[classes]
     return table[read_classes(path, "label map", len(table) - 1)]
+
+
+def labels_as(labels: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:
+    """ATR classes in the numbers of a file's classes, so that :func:`read_labels` gives them back.
+
+    CIHP has no belt: it becomes a part of the trousers.
+    """
+    if classes == "atr":
+        return labels
+    numbers = [_CIHP_AS_ATR.index(name if name in _CIHP_AS_ATR else "pants") for name in (*ATR_LABELS, "neck")]
+    return np.array(numbers, np.uint8)[labels]
 
 
 def read_densepose(path: Path, *, is_parts: bool = False) -> Image.Image:

@@ -69,6 +69,15 @@ class Registry(Generic[Backend]):
             known = "; ".join(f"{name}: {entry.description}" for name, entry in self._entries.items())
             raise ConfigError(f"unknown {self.kind}", got=repr(chosen), expected=known or "none is registered")
 
+    def make(self, name: str) -> Backend:
+        """Another backend of a name, for the caller alone: one that several threads call must not be shared.
+
+        Raises:
+            ConfigError: an unknown name; the message lists the known ones.
+        """
+        self.check(name)
+        return self._entries[name].load()
+
     def get(self, chosen: str | Backend) -> Backend:
         """The backend of a name, loaded once; a backend itself is passed through.
 

@@ -22,15 +22,26 @@ _NONE: Final = 0.08  # below it: background
 _BAND: Final = 0.03  # of the torso: how far the rough outline may be wrong
 _BONE: Final = 0.05  # of the torso: half the width of what surely lies around a bone
 _ITERATIONS: Final = 1
+_GRABCUT_VOTE: Final = 2.0  # in units of log odds
+_ROUGH_VOTE: Final = 1.0
+_NEARBY_VOTE: Final = 0.5
+_CERTAIN: Final = 9.0
+_NEAR: Final = 0.15  # of the torso: what is nearby
+_COLOUR_NOISE: Final = 0.05  # of colours from 0 to 1
+_MIN_NEARBY: Final = 0.01  # share of the window that must be sure
+_LIMIT: Final = 3.0
 _SMOOTHNESS: Final = 1e-4  # of the guided filter, for colours from 0 to 1
 _MIN_ISLAND: Final = 0.02  # of the person: smaller pieces apart from it are dropped
+_MIN_HOLE: Final = 0.0015  # of the person: smaller holes are closed
+_MIN_PIXELS: Final = 200  # of sure person and sure background, to learn colours from
 
 
 class EdgeSegmenter:
     """The landmark network's rough outline, moved to the photo's edges.
 
-    Inside a band around the rough outline, colour models of person and background decide (GrabCut, with the skeleton
-    as sure foreground); a guided filter then gives soft edges at the photo's own resolution.
+    Inside a band around the rough outline three judges decide together: the rough outline itself, colour models of the
+    whole person and background (GrabCut, with the skeleton as sure foreground), and the colours nearby, which hold
+    where the background is busy. A guided filter then gives soft edges at the photo's own resolution.
     """
 
     name = "blazepose+edges"
@@ -86,10 +97,45 @@ def _refine(photo: Photo, rough: Floats, pose: Pose, corner: tuple[int, int]) ->
     torso = torso_length(pose) * scale
     points = (pose.landmarks - np.array(corner)) * scale
     trimap = _trimap(soft, points, pose.visibility, torso)
-    inside = _cut(small, trimap, soft)
-    inside = _without_islands(inside)
+    votes = _GRABCUT_VOTE * np.where(_cut(small, trimap, soft), 1, -1) + _ROUGH_VOTE * _logit(soft)
+    votes += _NEARBY_VOTE * _nearby(small, trimap, max(round(_NEAR * torso), 3))
+    votes[trimap == cv2.GC_FGD], votes[trimap == cv2.GC_BGD] = _CERTAIN, -_CERTAIN
+    share = np.asarray(1 / (1 + np.exp(-votes)), np.float32)
     radius = max(round(_BAND / 2 * torso), 2)
+    inside = _without_islands(_guided(small, small, share, max(radius // 2, 1)) > 0.5)
     return _guided(photo, small, inside.astype(np.float32), radius)
+
+
+def _logit(share: Floats) -> Floats:
+    limited = np.clip(share, 0.02, 0.98)
+    return np.asarray(np.log(limited / (1 - limited)))
+
+
+def _nearby(small: Photo, trimap: NDArray[np.uint8], reach: int) -> Floats:
+    """How much better each pixel's colour fits the sure person nearby than the sure background nearby.
+
+    Args:
+        small: uint8 (h, w, 3).
+        trimap: uint8 (h, w), GrabCut's labels.
+        reach: half the side of the windows, pixels.
+
+    Returns:
+        float32 (h, w), the log of the ratio, limited; 0 where either is too far.
+    """
+    window = (2 * reach + 1, 2 * reach + 1)
+    guide = np.divide(small, 255, dtype=np.float32)
+    fits, shares = [], []
+    for label in (cv2.GC_FGD, cv2.GC_BGD):
+        weight = (trimap == label).astype(np.float32)
+        share = cv2.blur(weight, window)
+        divisor = np.maximum(share, 1e-4)[..., None]
+        mean = cv2.blur(guide * weight[..., None], window) / divisor
+        spread = cv2.blur(guide**2 * weight[..., None], window) / divisor - mean**2
+        spread = np.maximum(spread, 0) + _COLOUR_NOISE**2
+        fits.append(-0.5 * ((guide - mean) ** 2 / spread + np.log(spread)).sum(-1))
+        shares.append(share)
+    known = np.minimum(*shares) > _MIN_NEARBY
+    return np.where(known, np.clip(fits[0] - fits[1], -_LIMIT, _LIMIT), 0).astype(np.float32)
 
 
 def _trimap(soft: Floats, points: NDArray[np.floating[Any]], visibility: Floats, torso: float) -> NDArray[np.uint8]:
@@ -142,9 +188,6 @@ def _cut(small: Photo, trimap: NDArray[np.uint8], soft: Floats) -> Mask:
     return np.asarray((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
 
 
-_MIN_PIXELS: Final = 200
-
-
 def _without_islands(inside: Mask) -> Mask:
     """Without small pieces apart from the person, and without pinholes."""
     for value in (True, False):
@@ -156,9 +199,6 @@ def _without_islands(inside: Mask) -> Mask:
         small = np.flatnonzero(areas < least) + 1
         inside = np.where(np.isin(labels, small), not value, inside)
     return inside
-
-
-_MIN_HOLE: Final = 0.0015  # of the person: smaller holes are closed
 
 
 def _guided(photo: Photo, small: Photo, mask: Floats, radius: int) -> Floats:

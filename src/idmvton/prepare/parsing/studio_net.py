@@ -1,0 +1,142 @@
+"""``studio-net``: the embedded person parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from idmvton.errors import InputError
+from idmvton.prepare.densepose import OTHER_SIDE
+from idmvton.prepare.mask import OTHER_LABEL
+from idmvton.prepare.parsing import inputs, outfit, refine
+from idmvton.prepare.parsing.network import WEIGHTS, load_network
+from idmvton.prepare.signals import Parsing, Photo, Pose
+
+Floats = NDArray[np.float32]
+
+_ZOOM: Final = 8 / 3  # borders are sharpened at this many times the network's size
+_WINDOW: Final = 6  # of the edge-preserving filter, pixels of that size
+_SMOOTHNESS: Final = 1e-3
+_INSIDE: Final = 0.5
+
+
+class StudioNet:
+    """Labels and body parts by a small network that was trained on rendered people, sharpened on the photo.
+
+    Args:
+        weights: its safetensors file.
+    """
+
+    name = "studio-net"
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self._network = load_network(weights)
+
+    def __call__(self, photo: Photo, pose: Pose, silhouette: Floats) -> Parsing:
+        """Labels and parts, both zero outside the outline; see :class:`idmvton.prepare.signals.PersonParser`.
+
+        Raises:
+            InputError: an array of another shape or type than stated.
+        """
+        _check(photo, pose, silhouette)
+        inside = silhouette > _INSIDE
+        if not inside.any():
+            return Parsing(np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.uint8))
+        crop = inputs.person_crop(silhouette)
+        picture = np.asarray(crop.cut(photo, _ZOOM), np.uint8)
+        labels, parts = self.shares(crop, picture, pose, silhouette)
+        return Parsing(
+            _in_photo(_sharpen(labels, picture), crop, inside),
+            _in_photo(_present(parts), crop, inside),
+        )
+
+    def shares(self, crop: inputs.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
+        """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.
+
+        Args:
+            crop: the window of the photo.
+            picture: uint8 (H, W, 3), its pixels, enlarged.
+            pose: the skeleton, on the photo.
+            silhouette: float32, of the photo.
+
+        Returns:
+            probabilities of labels, float32 (19, H, W), and of parts, float32 (25, H, W).
+        """
+        small = cv2.resize(picture, crop.size[::-1], interpolation=cv2.INTER_AREA)
+        encoded = inputs.encode_picture(small, np.asarray(crop.cut(silhouette), np.float32))
+        drawn = inputs.encode_pose(crop.points(pose.landmarks), pose.visibility, crop.size)
+        both = np.stack([encoded, encoded[..., ::-1]]), np.stack([drawn, drawn[inputs.MIRRORED_LINES, :, ::-1]])
+        with torch.inference_mode():
+            scores = self._network(*(torch.from_numpy(values) for values in both))
+            labels, parts = (
+                _mean_of_mirrors(values.softmax(1), other_side, picture.shape[:2])
+                for values, other_side in zip(scores, (OTHER_LABEL, OTHER_SIDE), strict=True)
+            )
+        return labels, parts
+
+
+def _mean_of_mirrors(shares_BCHW: Tensor, other_side: NDArray[np.uint8], size: tuple[int, int]) -> Floats:
+    """The mean of a picture's shares and those of its mirror turned back, enlarged."""
+    plain, turned = shares_BCHW[:1], shares_BCHW[1:, torch.from_numpy(other_side).long()].flip(3)
+    return np.asarray(F.interpolate((plain + turned) / 2, size, mode="bilinear")[0].numpy())
+
+
+def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise InputError(
+            "the photo cannot be parsed", got=f"{photo.dtype} {photo.shape}", expected="uint8 (height, width, 3), RGB"
+        )
+    if silhouette.shape != photo.shape[:2] or silhouette.dtype != np.float32:
+        raise InputError(
+            "the person's outline does not fit the photo",
+            got=f"{silhouette.dtype} {silhouette.shape}",
+            expected=f"float32 {photo.shape[:2]}, from 0 to 1",
+        )
+    if pose.landmarks.shape != (33, 2) or pose.visibility.shape != (33,):
+        raise InputError(
+            "the skeleton cannot be used",
+            got=f"landmarks {pose.landmarks.shape}, visibility {pose.visibility.shape}",
+            expected="(33, 2) and (33,)",
+        )
+
+
+def _sharpen(shares: Floats, picture: Photo) -> tuple[Floats, NDArray[np.intp]]:
+    kept, classes = _present(outfit.settle_outfit(picture, shares))
+    kept = refine.colour_evidence(picture, kept, refine.MATERIALS[classes])
+    return refine.guided_filter(picture, kept, _WINDOW, _SMOOTHNESS), classes
+
+
+def _present(shares: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    classes = refine.present_classes(shares)
+    return shares[classes], classes
+
+
+def _in_photo(
+    found: tuple[Floats, NDArray[np.intp]], crop: inputs.Crop, inside: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """The best class of each photo pixel inside the outline."""
+    shares, classes = found
+    height, width = inside.shape
+    left, top = max(round(crop.left), 0), max(round(crop.top), 0)
+    right = min(round(crop.left + crop.scale * crop.size[1]), width)
+    bottom = min(round(crop.top + crop.scale * crop.size[0]), height)
+    step = shares.shape[1] / (crop.size[0] * crop.scale)
+    shift_x, shift_y = ((0.5 + near - edge) * step - 0.5 for near, edge in ((left, crop.left), (top, crop.top)))
+    matrix = np.array([[step, 0, shift_x], [0, step, shift_y]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    best = np.full((bottom - top, right - left), -np.inf, np.float32)
+    result = np.zeros(inside.shape, np.uint8)
+    window = result[top:bottom, left:right]
+    for plane, number in zip(shares, classes, strict=True):
+        value = cv2.warpAffine(plane, matrix, best.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+        better = value > best
+        best[better], window[better] = value[better], number
+    result[~inside] = 0
+    return result

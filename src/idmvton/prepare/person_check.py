@@ -1,0 +1,180 @@
+"""Whether a try-on can work on the people found in a photo, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from idmvton.errors import NoPersonError, UnusablePersonError
+from idmvton.prepare.mask import Category
+from idmvton.prepare.pose.landmarks import HEAD, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
+from idmvton.prepare.signals import Photo, Pose
+from idmvton.types import Size
+
+MIN_TORSO: Final = 32.0
+"""Pixels from shoulders to hips below which nothing can be told of a garment."""
+SMALL_TORSO: Final = 80.0
+"""Below this the result is blurred: the person is enlarged more than three times."""
+TOO_DARK: Final = 20.0
+"""Brightness (0 to 255) that the lightest twentieth of the photo must reach; below 15 skeletons go wrong."""
+DARK: Final = 60.0
+"""Below this brightness colours are uncertain."""
+MIN_TRUNK: Final = 0.3
+"""Share of the line from shoulders to hips that must lie in the photo to exchange an upper garment or dress."""
+WHOLE_TRUNK: Final = 0.75
+MIN_THIGH: Final = 0.25
+"""Share of the line from hips to knees that must lie in the photo to exchange a lower garment."""
+FOLDED: Final = 0.55
+"""A thigh that goes down by less than this share of the torso is folded; standing people have 0.73 to 0.90."""
+TURNED: Final = 0.12
+"""Shoulders that are this much of the torso apart in the wrong order show the back."""
+
+_LIGHTEST: Final = 95  # per cent
+
+
+def check_person(
+    photo: Photo, poses: Sequence[Pose], person: int = 1, category: Category | None = None
+) -> tuple[Pose, tuple[str, ...]]:
+    """Chooses a person and says what speaks against a good result.
+
+    Args:
+        photo: uint8 (H, W, 3).
+        poses: the people in it, the largest first.
+        person: which of them, from 1.
+        category: what is exchanged; ``None`` where it is not known yet: what depends on it is not checked.
+
+    Returns:
+        The person's pose, and what the user should know: one sentence each.
+
+    Raises:
+        NoPersonError: nobody in the photo, or not so many people.
+        UnusablePersonError: a try-on cannot work on this person: too small, too dark, or the part of the body that
+            the garment covers is not in the photo.
+    """
+    light = _brightness(photo)
+    if not poses:
+        raise _nobody(light)
+    if not 1 <= person <= len(poses):
+        raise NoPersonError(
+            f"there is no person {person} in the photo",
+            got=f"{len(poses)} {'person' if len(poses) == 1 else 'people'}",
+            expected=f"a number from 1 (the largest) to {len(poses)}",
+        )
+    pose = poses[person - 1]
+    size = Size(*photo.shape[:2])
+    notes = []
+    if len(poses) > 1:
+        which = "the largest was taken" if person == 1 else f"number {person} from the largest was taken"
+        notes.append(f"there are {len(poses)} people in the photo: {which}; choose another with person=N")
+    notes += _check_size(pose)
+    notes += _check_light(light)
+    notes += _check_view(pose)
+    notes += _check_parts(pose, size, category)
+    return pose, tuple(notes)
+
+
+def _nobody(light: float) -> NoPersonError:
+    dark = light < DARK
+    return NoPersonError(
+        "no person was found in the photo" + (", which is very dark" if dark else ""),
+        got=f"brightness {light:.0f} of 255" if dark else None,
+        expected="a photo that shows a person from the head to the hips or further",
+        fix="use a lighter photo" if dark else "use another photo, or give the keypoints and maps yourself",
+    )
+
+
+def _check_size(pose: Pose) -> list[str]:
+    torso = torso_length(pose)
+    if torso < MIN_TORSO:
+        raise UnusablePersonError(
+            "the person is too small",
+            got=f"{torso:.0f} pixels from the shoulders to the hips",
+            expected=f"at least {MIN_TORSO:.0f}, better {SMALL_TORSO:.0f}",
+            fix="use a larger photo, or one taken closer to the person",
+        )
+    if torso < SMALL_TORSO:
+        return [f"the person is small ({torso:.0f} pixels from the shoulders to the hips): the result will be blurred"]
+    return []
+
+
+def _brightness(photo: Photo) -> float:
+    """What the lightest twentieth of the photo reaches, from 0 to 255."""
+    step = max(max(photo.shape[:2]) // 256, 1)
+    return float(np.percentile(photo[::step, ::step] @ np.array([0.299, 0.587, 0.114]), _LIGHTEST))
+
+
+def _check_light(light: float) -> list[str]:
+    if light < TOO_DARK:
+        raise UnusablePersonError(
+            "the photo is too dark",
+            got=f"brightness {light:.0f} of 255",
+            expected=f"at least {TOO_DARK:.0f}, better {DARK:.0f}",
+            fix="use a lighter photo",
+        )
+    if light < DARK:
+        return ["the photo is dark: colours and edges are uncertain"]
+    return []
+
+
+def _check_view(pose: Pose) -> list[str]:
+    if shows_back(pose):
+        return ["the person is seen from behind: garments are put on as from the front, so this will look wrong"]
+    return []
+
+
+def shows_back(pose: Pose) -> bool:
+    """Whether shoulders and hips have their left on the photo's left: the person is turned away."""
+    torso = max(torso_length(pose), 1e-6)
+    shoulders = (pose.landmarks[SHOULDERS[0]] - pose.landmarks[SHOULDERS[1]])[0] / torso
+    hips = (pose.landmarks[HIPS[0]] - pose.landmarks[HIPS[1]])[0] / torso
+    return bool(shoulders < -TURNED and hips < 0)
+
+
+def sits(pose: Pose) -> bool:
+    """Whether both thighs that are seen are folded: the knees are hardly below the hips."""
+    torso = max(torso_length(pose), 1e-6)
+    drops = [
+        (pose.landmarks[knee] - pose.landmarks[hip])[1] / torso
+        for hip, knee in ((Landmark.LEFT_HIP, Landmark.LEFT_KNEE), (Landmark.RIGHT_HIP, Landmark.RIGHT_KNEE))
+        if pose.visibility[knee] >= MIN_VISIBILITY
+    ]
+    return bool(drops) and max(drops) < FOLDED
+
+
+def _check_parts(pose: Pose, size: Size, category: Category | None) -> list[str]:
+    points = pose.landmarks
+    shoulders, hips = points[list(SHOULDERS)].mean(0), points[list(HIPS)].mean(0)
+    knees = points[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]].mean(0)
+    trunk, thigh = _share_inside(shoulders, hips, size), _share_inside(hips, knees, size)
+    notes: list[str] = []
+    if category != "lower_body" and trunk < MIN_TRUNK:
+        face = bool((pose.visibility[list(HEAD)] >= MIN_VISIBILITY).mean() > 0.5)
+        raise UnusablePersonError(
+            "the photo shows only the face" if face else "the photo shows too little of the upper body",
+            got=f"{trunk:.0%} of the trunk",
+            expected=f"at least {MIN_TRUNK:.0%}, better all of it",
+            fix="use a photo that shows the person from the head to the hips or further",
+        )
+    if category != "lower_body" and trunk < WHOLE_TRUNK:
+        notes.append(f"the photo shows only {trunk:.0%} of the trunk: the garment will be cut off")
+    if category == "lower_body" and thigh < MIN_THIGH:
+        raise UnusablePersonError(
+            "the legs are not in the photo",
+            got=f"{thigh:.0%} of the thighs",
+            expected=f"at least {MIN_THIGH:.0%}, better the whole legs",
+            fix="use a photo that shows the legs, or exchange an upper garment",
+        )
+    if category == "dresses" and thigh < MIN_THIGH:
+        notes.append("the legs are not in the photo: the dress will be cut off")
+    if category in ("lower_body", "dresses") and sits(pose):
+        notes.append("the person sits, or the legs are folded: lower garments and dresses may come out badly")
+    return notes
+
+
+def _share_inside(start: np.ndarray, end: np.ndarray, size: Size) -> float:
+    """The share of a line that lies in the photo."""
+    steps = start + (end - start) * np.linspace(0, 1, 101)[:, None]
+    inside = (steps >= 0).all(1) & (steps[:, 0] <= size.width) & (steps[:, 1] <= size.height)
+    return float(inside.mean())

@@ -1,0 +1,28 @@
+"""The real networks on rendered people. `make test` fetches the files once; without them these tests fail."""
+
+import pytest
+
+from idmvton.data.synthetic.sampling import StudioSample, sample
+from idmvton.prepare.pose import BlazePose
+from idmvton.prepare.signals import Pose
+
+NUM_PEOPLE = 6
+SIZE = (384, 288)
+
+
+@pytest.fixture(scope="session")
+def estimator() -> BlazePose:
+    """The full landmark model, which every set-up has."""
+    return BlazePose(model="full")
+
+
+@pytest.fixture(scope="session")
+def people() -> list[StudioSample]:
+    """Rendered people, two of each category."""
+    return [sample(7, index, "test", "mixed", SIZE) for index in range(NUM_PEOPLE)]
+
+
+@pytest.fixture(scope="session")
+def poses(estimator: BlazePose, people: list[StudioSample]) -> list[tuple[Pose, ...]]:
+    """Everybody found in each of them."""
+    return [estimator(each.person) for each in people]

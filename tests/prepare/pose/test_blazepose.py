@@ -1,0 +1,160 @@
+"""The pose estimator and the person outline on rendered people, whose truth is known."""
+
+import cv2
+import huggingface_hub
+import numpy as np
+import pytest
+
+from idmvton.errors import ConfigError, PreparationError, WeightsError
+from idmvton.prepare.pose import BlazePose, load_pose_estimator, openpose_from_landmarks, torso_length, visible_box
+from idmvton.prepare.signals import Pose
+from idmvton.prepare.silhouette import load_person_segmenter
+from idmvton.types import Size
+
+MEDIAN_ERROR = 0.03  # of the torso
+
+
+def errors(pose, truth, size):
+    """Distances of the points that both know, as shares of the torso."""
+    found = openpose_from_landmarks(pose, size)
+    both = found.any(1) & truth.any(1)
+    return np.hypot(*(found - truth)[both].T) / torso_length(pose)
+
+
+def scene(height, width):
+    """A photo of a plain room: light wall, darker floor."""
+    photo = np.full((height, width, 3), 205, np.uint8)
+    photo[int(0.8 * height) :] = 150
+    return photo
+
+
+def test_everybody_is_found_once_and_points_are_right(people, poses):
+    assert [len(found) for found in poses] == [1] * len(people)
+    apart = [errors(found[0], each.keypoints, Size(384, 288)) for each, found in zip(people, poses, strict=True)]
+    assert np.median(np.concatenate(apart)) <= MEDIAN_ERROR
+    assert max(np.median(each) for each in apart) <= 3 * MEDIAN_ERROR
+
+
+def test_a_pose_is_whole_and_says_its_source(poses):
+    pose = poses[0][0]
+    assert pose.landmarks.shape == (33, 2)
+    assert pose.visibility.shape == (33,)
+    assert pose.landmarks.dtype == pose.visibility.dtype == pose.segmentation.dtype == np.float32
+    assert pose.segmentation.shape == (384, 288)
+    assert 0 <= pose.visibility.min() <= pose.visibility.max() <= 1
+    assert pose.source == "blazepose full"
+
+
+def test_a_photo_gives_the_same_pose_again(estimator, people, poses):
+    again = estimator(people[0].person)[0]
+    assert np.array_equal(again.landmarks, poses[0][0].landmarks)
+
+
+def test_the_mirror_picture_gives_the_mirror_pose(estimator, people, poses):
+    mirrored = estimator(np.ascontiguousarray(people[0].person[:, ::-1]))[0]
+    own = openpose_from_landmarks(poses[0][0], Size(384, 288))
+    other = openpose_from_landmarks(mirrored, Size(384, 288))
+    other[other.any(1), 0] = 288 - other[other.any(1), 0]
+    swapped = other[[0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]]
+    both = swapped.any(1) & own.any(1)
+    assert both.sum() > 8
+    assert np.median(np.hypot(*(own - swapped)[both].T)) < 0.02 * torso_length(poses[0][0])
+
+
+def test_nobody_is_found_where_nobody_is(estimator):
+    assert estimator(scene(300, 400)) == ()
+    noise = np.random.default_rng(0).integers(0, 256, (240, 180, 3), np.uint8)
+    assert estimator(noise) == ()
+
+
+def test_two_people_are_two_and_the_larger_comes_first(estimator, people):
+    photo = scene(384, 700)
+    small = cv2.resize(people[1].person, (180, 240), interpolation=cv2.INTER_AREA)
+    photo[144:, 20:200] = small
+    photo[:, 350:638] = people[0].person
+    found = estimator(photo)
+    assert len(found) == 2
+    assert visible_box(found[0], Size(384, 700))[0] > 330
+    assert visible_box(found[1], Size(384, 700))[2] < 230
+    moved = np.where(people[0].keypoints.any(1, keepdims=True), people[0].keypoints + np.array([350, 0]), 0)
+    assert np.median(errors(found[0], moved, Size(384, 700))) < 2 * MEDIAN_ERROR
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "top", "left", "shrink"),
+    [(384, 1500, 0, 1000, 1), (1200, 450, 700, 60, 1), (768, 1024, 500, 700, 2), (384, 280, 0, -60, 1)],
+    ids=["panorama", "phone", "small in a large scene", "at the border"],
+)
+def test_unusual_photos_are_read_as_usual_ones(estimator, people, height, width, top, left, shrink):
+    truth, picture = people[2].keypoints, people[2].person
+    if shrink > 1:
+        picture = cv2.resize(picture, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+    photo = scene(height, width)
+    visible = picture[: height - top, max(-left, 0) : width - left]
+    photo[top : top + visible.shape[0], max(left, 0) : max(left, 0) + visible.shape[1]] = visible
+    moved = np.where(truth.any(1, keepdims=True), truth / shrink + (left, top), 0)
+    inside = (moved >= 0).all(1) & (moved[:, 0] < width) & (moved[:, 1] < height)
+    found = estimator(photo)
+    assert found
+    assert np.median(errors(found[0], np.where(inside[:, None], moved, 0), Size(height, width))) < 2 * MEDIAN_ERROR
+
+
+def test_a_person_without_the_top_of_the_head_is_read(estimator, people):
+    nose = int(people[0].keypoints[0, 1])
+    truth = people[0].keypoints - (0, nose)
+    truth[(truth[:, 1] < 0) | ~people[0].keypoints.any(1)] = 0
+    found = estimator(np.ascontiguousarray(people[0].person[nose:]))
+    assert np.median(errors(found[0], truth, Size(384 - nose, 288))) < 2 * MEDIAN_ERROR
+
+
+def test_the_outline_is_the_persons_and_follows_the_edges(people, poses):
+    segmenter = load_person_segmenter()
+    rough, fine = [], []
+    for each, found in zip(people, poses, strict=True):
+        silhouette = segmenter(each.person, found[0])
+        assert silhouette.shape == (384, 288)
+        assert silhouette.dtype == np.float32
+        assert 0 <= silhouette.min() <= silhouette.max() <= 1
+        truth = each.labels > 0
+        for shares, mask in ((rough, found[0].segmentation > 0.5), (fine, silhouette > 0.5)):
+            shares.append((mask & truth).sum() / (mask | truth).sum())
+    assert np.mean(fine) > 0.95
+    assert np.mean(fine) > np.mean(rough)
+
+
+def test_an_outline_needs_a_rough_one(people):
+    segmenter = load_person_segmenter()
+    with pytest.raises(PreparationError, match="rough"):
+        segmenter(people[0].person, Pose(np.zeros((33, 2), np.float32), np.ones(33, np.float32), None, "points"))
+    empty = np.zeros(people[0].person.shape[:2], np.float32)
+    with pytest.raises(PreparationError, match="nobody"):
+        segmenter(people[0].person, Pose(np.zeros((33, 2), np.float32), np.ones(33, np.float32), empty, "points"))
+
+
+def test_unknown_backends_list_the_known_ones():
+    with pytest.raises(ConfigError, match="blazepose"):
+        load_pose_estimator("openpose")
+    with pytest.raises(ConfigError, match="full"):
+        BlazePose(model="lite")
+    with pytest.raises(ConfigError, match=r"blazepose\+edges"):
+        load_person_segmenter("none")
+
+
+def test_missing_and_damaged_files_name_the_command(tmp_path, monkeypatch):
+    with pytest.raises(WeightsError, match="run `idmvton weights get pose`"):
+        BlazePose(cache_dir=tmp_path)
+    with pytest.raises(WeightsError, match="run `idmvton weights get pose-heavy`"):
+        BlazePose(model="heavy", cache_dir=_with_damaged_files(tmp_path))
+    with pytest.raises(WeightsError, match="cannot be read as a network"):
+        BlazePose(model="full", cache_dir=tmp_path)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match="cannot be read as a network"):
+        load_pose_estimator()
+
+
+def _with_damaged_files(cache):
+    folder = cache / "idmvton" / "pose-0.10.21"
+    folder.mkdir(parents=True)
+    for name in ("pose_detection.tflite", "pose_landmark_full.tflite"):
+        (folder / name).write_bytes(b"not a network")
+    return cache

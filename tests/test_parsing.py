@@ -1,0 +1,186 @@
+"""The parser studio-net: what it reads, what it says of rendered people, how it sharpens borders."""
+
+import numpy as np
+import pytest
+
+from idmvton.data.synthetic import sample
+from idmvton.errors import InputError
+from idmvton.prepare.densepose import COARSE_PARTS, OTHER_SIDE
+from idmvton.prepare.mask import OTHER_LABEL
+from idmvton.prepare.parsing import inputs, refine
+from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
+from idmvton.prepare.parsing.studio_net import StudioNet
+from idmvton.prepare.signals import Pose
+
+# OpenPose's number -> BlazePose's
+LANDMARKS = {
+    0: 0, 2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15, 8: 24, 9: 26, 10: 28, 11: 23, 12: 25, 13: 27, 16: 8, 17: 7,
+}  # fmt: skip
+HANDS = {16: (14, (18, 20)), 15: (13, (17, 19))}
+
+
+def pose_of(keypoints):
+    """The skeleton that a pose backend would find, from the true points."""
+    points, visibility = np.zeros((33, 2), np.float32), np.full(33, -1, np.float32)
+    for openpose, blazepose in LANDMARKS.items():
+        if keypoints[openpose].any():
+            points[blazepose], visibility[blazepose] = keypoints[openpose], 1
+    for wrist, (elbow, hand) in HANDS.items():
+        if min(visibility[[wrist, elbow]]) > 0:
+            points[list(hand)] = points[wrist] + 0.35 * (points[wrist] - points[elbow])
+            visibility[list(hand)] = 1
+    return Pose(points, visibility, None, "truth")
+
+
+def mirrored(pose, width):
+    points = pose.landmarks[inputs.MIRRORED].copy()
+    points[:, 0] = width - points[:, 0]
+    return Pose(points, pose.visibility[inputs.MIRRORED], None, "truth")
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Photo, pose, outline, true labels and parts."""
+    made = [sample(11, index, "test", "mixed", (256, 192)) for index in range(4)]
+    return [
+        (each.person, pose_of(each.keypoints), (each.labels > 0).astype(np.float32), each.labels, each.iuv[..., 0])
+        for each in made
+    ]
+
+
+@pytest.fixture(scope="module")
+def parser():
+    return StudioNet()
+
+
+@pytest.fixture(scope="module")
+def found(parser, people):
+    return [parser(photo, pose, outline) for photo, pose, outline, _, _ in people]
+
+
+def test_it_reads_rendered_people(people, found):
+    parts, coarse, labels = (np.zeros((size, size), np.int64) for size in (25, 15, 19))
+    for (*_, true_labels, true_parts), each in zip(people, found, strict=True):
+        parts += confusion(true_parts, each.parts, 25)
+        coarse += confusion(COARSE_PARTS[true_parts], COARSE_PARTS[each.parts], 15)
+        labels += confusion(true_labels, each.labels, 19)
+    assert mean_iou(coarse) > 0.6
+    assert mean_iou(parts) > 0.5
+    assert mean_iou(labels) > 0.5
+
+
+def test_maps_have_the_photos_shape_and_end_at_the_outline(people, found):
+    for (photo, _, outline, _, _), each in zip(people, found, strict=True):
+        for values, highest in ((each.labels, 18), (each.parts, 24)):
+            assert values.shape == photo.shape[:2]
+            assert values.dtype == np.uint8
+            assert values.max() <= highest
+            assert not values[outline < 0.5].any()
+
+
+def test_the_same_photo_gives_the_same_maps(parser, people, found):
+    photo, pose, outline, _, _ = people[0]
+    again = parser(photo, pose, outline)
+    assert np.array_equal(again.labels, found[0].labels)
+    assert np.array_equal(again.parts, found[0].parts)
+
+
+def test_a_mirror_exchanges_left_and_right(parser, people, found):
+    for (photo, pose, outline, _, _), each in zip(people, found, strict=True):
+        flipped = parser(
+            np.ascontiguousarray(photo[:, ::-1]),
+            mirrored(pose, photo.shape[1]),
+            np.ascontiguousarray(outline[:, ::-1]),
+        )
+        person = outline > 0.5
+        assert np.mean((OTHER_LABEL[flipped.labels] == each.labels[:, ::-1])[person[:, ::-1]]) > 0.99
+        assert np.mean((OTHER_SIDE[flipped.parts] == each.parts[:, ::-1])[person[:, ::-1]]) > 0.99
+
+
+def test_nobody_outlined_is_nobody_labelled(parser, people):
+    photo, pose, outline, _, _ = people[0]
+    nobody = parser(photo, pose, np.zeros_like(outline))
+    assert not nobody.labels.any()
+    assert not nobody.parts.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda photo, pose, outline: (photo[..., 0], pose, outline), "photo cannot be parsed"),
+        (lambda photo, pose, outline: (photo.astype(float), pose, outline), "photo cannot be parsed"),
+        (lambda photo, pose, outline: (photo, pose, outline[1:]), "outline does not fit"),
+        (lambda photo, pose, outline: (photo, pose, outline > 0), "outline does not fit"),
+        (
+            lambda photo, pose, outline: (photo, Pose(pose.landmarks[:18], pose.visibility, None, ""), outline),
+            "skeleton cannot be used",
+        ),
+    ],
+)
+def test_what_cannot_be_parsed_is_refused(parser, people, change, message):
+    with pytest.raises(InputError, match=message):
+        parser(*change(*people[0][:3]))
+
+
+def test_a_crop_maps_points_and_pixels_alike():
+    photo = np.zeros((400, 300), np.uint8)
+    photo[200:210, 100:110] = 255
+    outline = np.zeros((400, 300), np.float32)
+    outline[150:300, 60:160] = 1
+    crop = inputs.person_crop(outline)
+    for zoom in (1.0, 2.0):
+        rows, columns = np.nonzero(crop.cut(photo, zoom) > 127)
+        middle = np.array([columns.mean(), rows.mean()]) + 0.5
+        assert np.allclose(middle / zoom, crop.points(np.float32([[105, 205]]))[0], atol=0.35)
+
+
+def test_a_crop_holds_the_person_and_beyond_the_photo_is_black():
+    outline = np.ones((300, 100), np.float32)
+    crop = inputs.person_crop(outline)
+    corners = crop.points(np.float32([[0, 0], [100, 300]]))
+    assert (corners >= 0).all()
+    assert (corners <= [inputs.SIZE[1], inputs.SIZE[0]]).all()
+    assert not crop.cut(np.full((300, 100, 3), 255, np.uint8))[:, 0].any()
+
+
+def test_lines_know_left_from_right_and_what_is_unknown():
+    points = np.zeros((33, 2), np.float32)
+    points[12], points[14], points[11], points[13] = (50, 40), (40, 90), (90, 40), (100, 90)
+    visibility = np.full(33, -1, np.float32)
+    visibility[[11, 12, 13, 14]] = 1
+    planes = inputs.encode_pose(points, visibility)
+    assert planes.shape == (inputs.POSE_CHANNELS, 48, 36)
+    assert np.flatnonzero(planes.any((1, 2))).tolist() == [0, 1]
+    stride = inputs.POSE_STRIDE
+    assert planes[0, 65 // stride, 45 // stride] > 0.8 > 0.1 > planes[0, 65 // stride, 95 // stride]
+    visibility[14] = 0.1
+    assert 0.2 < inputs.encode_pose(points, visibility)[0].max() < 0.5, "extrapolated points are drawn faintly"
+
+
+def test_the_filter_moves_a_border_to_the_pictures_edge():
+    picture = np.full((80, 80, 3), (200, 80, 80), np.uint8)
+    picture[:, 40:] = (80, 120, 80)
+    planes = np.zeros((2, 80, 80), np.float32)
+    planes[0, :, :37], planes[1, :, 37:] = 1, 1
+    sharp = refine.guided_filter(picture, planes, 6, 1e-3)
+    assert np.array_equal(sharp.argmax(0)[40], np.arange(80) >= 40)
+
+
+def test_colours_correct_what_the_network_is_unsure_of():
+    picture = np.full((60, 60, 3), (190, 150, 120), np.uint8)
+    picture[:, 30:] = (40, 60, 150)
+    shares = np.full((2, 60, 60), 0.5, np.float32)
+    shares[0, :, :20], shares[1, :, :20] = 0.9, 0.1
+    shares[0, :, 40:], shares[1, :, 40:] = 0.1, 0.9
+    corrected = refine.colour_evidence(picture, shares, np.array([0, 1]))
+    assert np.array_equal(corrected.argmax(0)[30], np.arange(60) >= 30)
+    one_material = refine.colour_evidence(picture, shares, np.array([0, 0]))
+    assert np.allclose(one_material, shares, atol=1e-3), "left and right arm have one colour"
+
+
+def test_scores():
+    truth = np.array([[0, 0, 1, 1]], np.uint8)
+    counts = confusion(truth, np.array([[0, 1, 1, 1]], np.uint8), 3)
+    assert np.allclose(intersection_over_union(counts)[:2], [1 / 2, 2 / 3])
+    assert np.isnan(intersection_over_union(counts)[2])
+    assert mean_iou(counts) == pytest.approx(2 / 3)
