@@ -182,7 +182,7 @@ def _write_parts(components: Mapping[str, Any], folder: Path) -> None:
     _save_unet(unet, _rename_resampler(unet.state_dict(), to_published), folder / "unet", image_prompt)
     _save_unet(garment_net, garment_net.state_dict(), folder / "unet_encoder", {})
     for name in (*LIBRARY_CLASSES, "scheduler", "tokenizer", "tokenizer_2"):
-        with _quiet_transformers():
+        with quiet_transformers():
             components[name].save_pretrained(folder / name)
     for name in ("tokenizer", "tokenizer_2"):  # the files that slow tokenizers read
         components[name].backend_tokenizer.model.save(str(folder / name))
@@ -278,9 +278,7 @@ def _read_folder(folder: Path, stem: str, dtype: torch.dtype, variant: str | Non
     return tensors
 
 
-def load_part(
-    folder: Path, name: str, *, dtype: torch.dtype = torch.float32, variant: str | None = None
-) -> Any:
+def load_part(folder: Path, name: str, *, dtype: torch.dtype = torch.float32, variant: str | None = None) -> Any:
     """Loads one part that diffusers or transformers has: a network of :data:`LIBRARY_CLASSES`, tokenizer, scheduler.
 
     Raises:
@@ -321,7 +319,7 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
         check_file(path)
     dtype_keyword = "torch_dtype" if name == "vae" else "dtype"
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             module, info = LIBRARY_CLASSES[name].from_pretrained(
                 folder,
                 output_loading_info=True,
@@ -343,7 +341,7 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
 
 
 @contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Without the progress bars that transformers prints while it loads and saves."""
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import data, doctor, try_on, weights
+from idmvton.cli import data, doctor, train, try_on, weights
 from idmvton.data.synthetic import commands as studio
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("try-on")(try_on.try_on)
+app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

@@ -8,7 +8,7 @@ whether the training was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,12 +134,10 @@ class Loader:
             IdmVtonError: a sample that cannot be read.
         """
         for batch in self.loader:
-            if isinstance(batch, IdmVtonError):
-                raise batch
-            yield batch
+            yield checked(batch)
 
 
-def collate(samples: list[Mapping[str, Any] | IdmVtonError]) -> Batch | IdmVtonError:
+def collate(samples: Sequence[Mapping[str, Any] | IdmVtonError]) -> Batch | IdmVtonError:
     """Rows -> a batch; of errors, the first."""
     good = []
     for sample in samples:
@@ -151,6 +149,17 @@ def collate(samples: list[Mapping[str, Any] | IdmVtonError]) -> Batch | IdmVtonE
         name: torch.stack([torch.as_tensor(each) for each in values]) if not isinstance(values[0], str) else values
         for name, values in columns.items()
     }
+
+
+def checked(batch: Batch | IdmVtonError) -> Batch:
+    """The batch.
+
+    Raises:
+        IdmVtonError: it is one.
+    """
+    if isinstance(batch, IdmVtonError):
+        raise batch
+    return batch
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -153,7 +153,9 @@ class TryonOptions(Options):
     drop_garment: float = option(0.05, "How often the garment's features alone are dropped.", minimum=0.0, maximum=1.0)
     drop_all: float = option(0.05, "How often all three are dropped together.", minimum=0.0, maximum=1.0)
     min_snr_gamma: float | None = option(
-        None, "Limit of the signal-to-noise ratio in the weight of a timestep; not weighted when not given.", minimum=0.0
+        None,
+        "Limit of the signal-to-noise ratio in the weight of a timestep; not weighted when not given.",
+        minimum=0.0,
     )
     masked_region_weight: float = option(1.0, "Weight of what is repainted, against 1 elsewhere.", minimum=0.0)
     extra_input: ExtraInput = option(

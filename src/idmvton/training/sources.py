@@ -47,10 +47,11 @@ class StudioDataset:
     def __init__(self, options: DataOptions, split: str, num_samples: int) -> None:
         from idmvton.data.synthetic.dataset import StudioStream
 
+        checked: Any = split  # the studio names the splits that it has
         self.stream = StudioStream(
             num_samples,
             seed=options.studio_seed,
-            split=split,
+            split=checked,
             category=options.category,
             size=(options.height, options.width),
         )

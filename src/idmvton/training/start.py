@@ -45,9 +45,7 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
             captions=dataset.captions(),
             height=recipe.section(DataOptions).height,
         )
-    inpainting, garment, image_encoder = (
-        _named(options, name) for name in ("inpainting", "garment", "image_encoder")
-    )
+    inpainting, garment, image_encoder = (_named(options, name) for name in ("inpainting", "garment", "image_encoder"))
     if options.ip_adapter:
         adapter = _named(options, "ip_adapter")
         return load_training_parts(inpainting, garment, adapter, image_encoder, variant=options.variant)

@@ -109,7 +109,7 @@ class Trainer:
         if self.options.compile:
             self.task.model.compile()
         self.trained = [each for each in self.task.model.parameters() if each.requires_grad]
-        optimizer = make_optimizer(self.trained, self.optimizer_options)
+        optimizer = make_optimizer(self.trained, self.optimizer_options, fused=self.device.type == "cuda")
         self.model, self.optimizer = self.accelerator.prepare(self.task.model, optimizer)
         self.trained = [each for each in self.model.parameters() if each.requires_grad]
         self.average = MovingAverage(self.trained, self.options.ema_decay) if self.options.ema_decay else None
@@ -157,9 +157,8 @@ class Trainer:
         fetcher = Fetcher(self.dataset, self.task, augment, self.options.seed)
         if data.cache is None:
             return fetcher
-        settings = {name: self.recipe.sections[name].to_dict() for name in ("data", "augment", "masks", self.recipe.task)
-                    if name in self.recipe.sections}
-        key = fingerprint(self.task.encoders, settings, list(self.dataset.names), self.options.seed)
+        settings = [data.to_dict() | {"cache": None, "folder": None}, augment.to_dict(), self.task.content_settings]
+        key = fingerprint(self.task.encoders, self.recipe.task, settings, list(self.dataset.names), self.options.seed)
         cache = EncodedCache(self.folder / data.cache, key, len(self.dataset), data.cache_variants)
         cache.fill(
             fetcher,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -38,12 +38,15 @@ class Task(Protocol):
         frozen: what else computes, and never changes.
         encoders: the frozen networks that :meth:`encode` uses.
         num_timesteps: of the noise schedule; 1 where there is none.
+        content_settings: plain values that decide what :meth:`content` and :meth:`encode` give, besides the sections
+            ``data`` and ``augment``: a cache made with others is refused.
     """
 
     model: nn.Module
     frozen: Sequence[nn.Module]
     encoders: Sequence[nn.Module]
     num_timesteps: int
+    content_settings: object
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
         """What is needed of a sample, for workers: tensors without the batch dimension, and texts."""

@@ -30,12 +30,19 @@ from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.lora import add_adapters, without_adapters
 from idmvton.training.masks import vary_mask
-from idmvton.training.options import DataOptions, LoraOptions, MaskOptions, TrainOptions, TryonOptions, ValidationOptions
+from idmvton.training.options import (
+    DataOptions,
+    LoraOptions,
+    MaskOptions,
+    TrainOptions,
+    TryonOptions,
+    ValidationOptions,
+)
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
+from idmvton.training.sources import Captioned
 from idmvton.training.start import start_components
 from idmvton.training.tasks.base import Loss
-from idmvton.training.sources import Captioned
 from idmvton.types import Size
 
 
@@ -112,6 +119,7 @@ class Tryon:
         self.unet: TryonNet = self.pipe.unet
         self.garment_net = self.pipe.unet_encoder
         self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
+        self.content_settings = [self.masks.to_dict(), self.options.extra_input]
         self.num_timesteps = self.diffusion.num_timesteps
         self.encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder)
         self.frozen = (*self.encoders, self.garment_net)
@@ -164,9 +172,7 @@ class Tryon:
     def encode(self, batch: Batch) -> Batch:
         """Latents and embeddings, by the code of the pipeline."""
         pictures = {name: bytes_to_vae_tensor(batch[name]) for name in ("person", "garment", "densepose")}
-        person = encode_person(
-            self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32
-        )
+        person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
         return {
             "latents": encode_latents(self.pipe.vae, pictures["person"]),
