@@ -11,11 +11,10 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from idmvton.data.writing import whole_file
 from idmvton.errors import ConfigError
-from idmvton.training.batches import Batch, Micro, Ticket, checked, collate, to_device
+from idmvton.training.batches import Batch, Ticket, checked, read_ahead, to_device
 from idmvton.training.sources import Fetcher
 
 INDEX: Final = "cache.json"
@@ -95,9 +94,8 @@ class EncodedCache:
         mine = [row for row in range(rank, self.num_rows, processes) if not done[row]]
         chunks = [mine[start : start + _BATCH] for start in range(0, len(mine), _BATCH)]
         tickets = [[Ticket(row, row // self.variants, 0) for row in chunk] for chunk in chunks]
-        reader: Any = Micro(lambda ticket: fetcher.content(ticket.index, ticket.number))
-        loader = DataLoader(reader, batch_sampler=tickets, num_workers=workers, collate_fn=collate)
-        for number, (rows, batch) in enumerate(zip(chunks, loader, strict=True), 1):
+        batches = read_ahead(lambda ticket: fetcher.content(ticket.index, ticket.number), tickets, workers=workers)
+        for number, (rows, batch) in enumerate(zip(chunks, batches, strict=True), 1):
             encoded = encode(to_device(checked(batch), device))
             for name, tensor in encoded.items():
                 self._column(name, tensor)[rows] = tensor.cpu().numpy()
