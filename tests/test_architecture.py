@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors", "options", "types"},
     {"images", "framing", "weights", "devices", "schedulers"},
-    {"clock", "garment_cache"},
+    {"clock", "garment_cache", "placing"},
     {"prepare", "models"},
     {"data", "conditioning", "inputs"},
     {"checkpoint", "garment_encoding"},

@@ -39,7 +39,7 @@ LIBRARY_CLASSES = {
     "text_encoder_2": transformers.CLIPTextModelWithProjection,
     "image_encoder": transformers.CLIPVisionModelWithProjection,
 }
-POLICIES = ("garment_timestep", "time_ids")
+POLICIES = ("garment_timestep", "time_ids", "extra_input")
 FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "unet_encoder")
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from idmvton.errors import ConfigError
 from idmvton.models.latents import encode_latents
+from idmvton.placing import PLACERS
 from idmvton.types import Size
 
 TimeIds = Literal["height_width", "height_height"]
@@ -27,12 +28,13 @@ GarmentTimestep = int | Literal["each_step"]
 """Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
 
 
-def check_policies(garment_timestep: Any, time_ids: Any) -> None:
+def check_policies(garment_timestep: Any, time_ids: Any, extra_input: Any = "none") -> None:
     """Checks the policies that a checkpoint carries.
 
     Args:
         garment_timestep: a :data:`GarmentTimestep`.
         time_ids: a :data:`TimeIds`.
+        extra_input: a name of :data:`idmvton.placing.PLACERS`, or ``none``.
 
     Raises:
         ConfigError: an unknown one.
@@ -42,6 +44,8 @@ def check_policies(garment_timestep: Any, time_ids: Any) -> None:
         raise ConfigError("unknown garment_timestep", got=repr(garment_timestep), expected="'each_step', or 0 to 999")
     if time_ids not in get_args(TimeIds):
         raise ConfigError("unknown time_ids", got=repr(time_ids), expected=" or ".join(get_args(TimeIds)))
+    if extra_input not in ("none", *PLACERS):
+        raise ConfigError("unknown extra_input", got=repr(extra_input), expected=", ".join(("none", *PLACERS)))
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,25 @@ class PersonConditions:
         mask: float (P, 1, h, w) in {0, 1}, 1 = repaint.
         masked_latents: float (P, C, h, w), latents of the person with the masked pixels at mid grey.
         densepose_latents: float (P, C, h, w).
+        extra_latents: float (P, C, h, w), for checkpoints with an ``extra_input``; None for the published layout.
     """
 
     mask: Tensor
     masked_latents: Tensor
     densepose_latents: Tensor
+    extra_latents: Tensor | None = None
+
+    @property
+    def channels(self) -> Tensor:
+        """All of them side by side, (P, 2C + 1, h, w) or (P, 3C + 1, h, w)."""
+        parts = (self.mask, self.masked_latents, self.densepose_latents, self.extra_latents)
+        return torch.cat([part for part in parts if part is not None], dim=1)
 
     def rows(self, index: Sequence[int]) -> PersonConditions:
         """The people at ``index``, one row each."""
         picked = list(index)
-        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked])
+        extra = None if self.extra_latents is None else self.extra_latents[picked]
+        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked], extra)
 
 
 def encode_person(
@@ -97,9 +110,10 @@ def shrink_mask(mask_B1HW: Tensor, latent_size: Size) -> Tensor:
 def tryon_input(noisy_BChw: Tensor, person: PersonConditions) -> Tensor:
     """TryonNet's input, float (B, 3C + 1, h, w): noisy latents, mask, masked image, densepose (section 3.2).
 
+    A checkpoint with an ``extra_input`` has C more channels at the end.
     ``person`` may have half the rows of the noisy latents: both halves of guidance see the same person.
     """
-    channels = [torch.cat([person.mask, person.masked_latents, person.densepose_latents], dim=1).to(noisy_BChw.dtype)]
+    channels = [person.channels.to(noisy_BChw.dtype)]
     repeats = noisy_BChw.shape[0] // person.mask.shape[0]
     return torch.cat([noisy_BChw, torch.cat(channels * repeats)], dim=1)
 

@@ -40,11 +40,12 @@ from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
-from idmvton.models.latents import decode_latents, vae_dtype
+from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
 from idmvton.models.text import unread_text
 from idmvton.models.tryon_net import TryonNet
 from idmvton.options import OutputType, SchedulerName, TryOnOptions
 from idmvton.outputs import finish
+from idmvton.placing import PLACERS
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
@@ -64,6 +65,7 @@ class TryOnPipeline(DiffusionPipeline):
         garment_timestep: what GarmentNet is fed. ``each_step``: the current timestep (the published weights).
             A number: always this one, for weights trained that way; a garment is then computed once.
         time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
+        extra_input: what the last C input channels of ``unet`` hold, see :mod:`idmvton.placing`; published: none.
     """
 
     model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
@@ -91,6 +93,7 @@ class TryOnPipeline(DiffusionPipeline):
         scheduler: Any,
         garment_timestep: GarmentTimestep = "each_step",
         time_ids: TimeIds = "height_width",
+        extra_input: str = "none",
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -104,8 +107,8 @@ class TryOnPipeline(DiffusionPipeline):
             unet_encoder=unet_encoder,
             scheduler=scheduler,
         )
-        check_policies(garment_timestep, time_ids)
-        self.register_to_config(garment_timestep=garment_timestep, time_ids=time_ids)
+        check_policies(garment_timestep, time_ids, extra_input)
+        self.register_to_config(garment_timestep=garment_timestep, time_ids=time_ids, extra_input=extra_input)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
         self.feature_cache = GarmentCache()
         self.weights_name = "in memory"
@@ -281,6 +284,7 @@ class TryOnPipeline(DiffusionPipeline):
             unconditional = encoder.encode_unconditional(negative_prompt) if is_guided else None
         with clock("people"):
             people = self.encode_people(pairs.people).rows(pairs.person_rows)
+            people = self.add_extra_input(people, pairs)
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps)
@@ -354,6 +358,17 @@ class TryOnPipeline(DiffusionPipeline):
         pictures = to_vae_tensor([each.image for each in people]).to(device)
         body_maps = to_vae_tensor([each.densepose for each in people]).to(device)
         return encode_person(self.vae, pictures, mask, body_maps, dtype)
+
+    def add_extra_input(self, people: PersonConditions, pairs: Pairs) -> PersonConditions:
+        """With the garment placed on each pair's person, for checkpoints that have such channels."""
+        if self.config.extra_input == "none":
+            return people
+        place = PLACERS[self.config.extra_input]
+        rows = [(pairs.people[each], pairs.garments[other].image) for each, other in
+                zip(pairs.person_rows, pairs.garment_rows, strict=True)]  # fmt: skip
+        placed = to_vae_tensor([place(garment, person.mask, person.densepose) for person, garment in rows])
+        latents = encode_latents(self.vae, placed.to(self._execution_device))
+        return dataclasses.replace(people, extra_latents=latents.to(self.unet.dtype))
 
     def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
         """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.

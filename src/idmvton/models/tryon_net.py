@@ -22,9 +22,9 @@ from idmvton.models.attention import (
 from idmvton.types import GarmentFeatures
 
 
-def num_input_channels(latent_channels: int) -> int:
-    """Channels of TryonNet's input: noisy, masked-image and densepose latents, and the mask."""
-    return 3 * latent_channels + 1
+def num_input_channels(latent_channels: int, *, extra_input: bool = False) -> int:
+    """Channels of TryonNet's input: noisy, masked-image and densepose latents, the mask, possibly more latents."""
+    return (4 if extra_input else 3) * latent_channels + 1
 
 
 class TryonNet(FixedProcessors, UNet2DConditionModel):

@@ -9,6 +9,7 @@ import diffusers
 
 from idmvton.checkpoint import load_checkpoint, load_garment_net, load_part, load_training_parts
 from idmvton.errors import ConfigError
+from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.initialise import new_components, new_resampler, tryon_net_from
 from idmvton.training.options import (
     ClipOptions,
@@ -26,12 +27,19 @@ _SHARED = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", 
 
 
 def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
-    """The parts of a pipeline, float32, as ``[tryon] init`` says.
+    """The parts of a pipeline, float32, as ``[tryon]`` says, with channels for the extra input.
 
     Raises:
-        ConfigError: a folder that is needed was not named.
+        ConfigError: a folder that is needed was not named, or more input channels than the recipe has a use for.
         WeightsError: a folder that is missing or does not fit.
     """
+    components = _components(recipe, dataset)
+    options, net = recipe.section(TryonOptions), components["unet"]
+    widen_input(net, num_input_channels(net.latent_channels, extra_input=options.extra_input != "none"))
+    return components
+
+
+def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     options = recipe.section(TryonOptions)
     if options.init == "checkpoint":
         return load_checkpoint(_named(options, "checkpoint"), variant=options.variant)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from idmvton.errors import ConfigError
+from idmvton.errors import ConfigError, InputError
 
 FOLDER: Final = "states"
 _PREFIX: Final = "step-"
@@ -74,10 +74,31 @@ def save_state(accelerator: Any, run: Path, step: int, keep: int) -> Path:
 
     Returns:
         The state's folder.
+
+    Raises:
+        InputError: it cannot be written; the states before it stay.
     """
     final = run / FOLDER / f"{_PREFIX}{step:08d}"
     if final.exists():
         return final
+    try:
+        _write(accelerator, final)
+        if accelerator.is_main_process:
+            for old in saved_states(run)[:-keep]:
+                shutil.rmtree(old)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise InputError(
+            "the state cannot be saved",
+            got=f"{final}: {error}",
+            expected="a folder that takes new files",
+            fix="free space, then go on from the state before with --resume",
+        ) from error
+    accelerator.wait_for_everyone()
+    return final
+
+
+def _write(accelerator: Any, final: Path) -> None:
+    """Beside the final folder first; renamed when every process has written."""
     partial = final.with_name(f".{final.name}.part")
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
@@ -87,10 +108,6 @@ def save_state(accelerator: Any, run: Path, step: int, keep: int) -> Path:
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         partial.rename(final)
-        for old in saved_states(run)[:-keep]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-    return final
 
 
 def resume(accelerator: Any, run: Path) -> Path:

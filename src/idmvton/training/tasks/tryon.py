@@ -26,6 +26,7 @@ from idmvton.models.attention import CONTEXT, AttentionContext
 from idmvton.models.latents import encode_latents
 from idmvton.models.tryon_net import TryonNet
 from idmvton.pipeline import TryOnPipeline
+from idmvton.placing import PLACERS
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.lora import add_adapters, without_adapters
@@ -44,6 +45,8 @@ from idmvton.training.sources import Captioned
 from idmvton.training.start import start_components
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
+
+_PICTURES = ("person", "garment", "densepose", "extra")
 
 
 class TryonStep(nn.Module):
@@ -111,6 +114,7 @@ class Tryon:
         components |= {
             "garment_timestep": "each_step" if policy is None else policy,
             "time_ids": self.options.time_ids,
+            "extra_input": self.options.extra_input,
         }
         self.pipe = TryOnPipeline(**components)
         self.pipe.set_progress_bar_config(disable=True)
@@ -142,12 +146,13 @@ class Tryon:
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
         """Pictures as bytes, the mask, CLIP's pixels, and the phrase [V]."""
-        pictures = bytes_tensor([sample.person, sample.garment, sample.densepose])
+        mask = vary_mask(sample.mask, rng, self.masks)
+        pictures = {"person": sample.person, "garment": sample.garment, "densepose": sample.densepose}
+        if self.options.extra_input != "none":
+            pictures["extra"] = PLACERS[self.options.extra_input](sample.garment, mask, sample.densepose)
         return {
-            "person": pictures[0],
-            "garment": pictures[1],
-            "densepose": pictures[2],
-            "mask": mask_to_tensor([vary_mask(sample.mask, rng, self.masks)])[0],
+            **dict(zip(pictures, bytes_tensor(list(pictures.values())), strict=True)),
+            "mask": mask_to_tensor([mask])[0],
             "clip_pixels": clip_pixel_values([sample.garment], self.pipe.image_encoder.config.image_size)[0],
             "caption": sample.caption,
         }
@@ -171,10 +176,11 @@ class Tryon:
     @torch.no_grad()
     def encode(self, batch: Batch) -> Batch:
         """Latents and embeddings, by the code of the pipeline."""
-        pictures = {name: bytes_to_vae_tensor(batch[name]) for name in ("person", "garment", "densepose")}
+        pictures = {name: bytes_to_vae_tensor(batch[name]) for name in _PICTURES if name in batch}
         person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
-        return {
+        extra = {"extra_latents": encode_latents(self.pipe.vae, pictures["extra"])} if "extra" in pictures else {}
+        return extra | {
             "latents": encode_latents(self.pipe.vae, pictures["person"]),
             "latent_mask": person.mask,
             "masked_latents": person.masked_latents,
@@ -192,7 +198,9 @@ class Tryon:
         rows = {name: value[order] for name, value in batch.items() if isinstance(value, Tensor)}
         num_dropped = int(rows["drop_garment"].sum())
         noisy = self.diffusion.add_noise(rows["latents"], rows["noise"], rows["timestep"])
-        person = PersonConditions(rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"])
+        person = PersonConditions(
+            rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"], rows.get("extra_latents")
+        )
         text, pooled, clip_hidden_states = self._prompts(rows)
         time_ids = make_time_ids(self.size, self.options.time_ids).to(noisy.device)
         prediction = model(
