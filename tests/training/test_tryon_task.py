@@ -54,7 +54,8 @@ def batch_of(task, dataset, numbers, augment=NO_CHANGE):
 def inference(pipe: TryOnPipeline, samples: list[TryOnSample]):
     """What a call of the pipeline tells the networks, before it denoises."""
     columns = {
-        name: [getattr(each, name) for each in samples] for name in ("person", "garment", "mask", "densepose", "caption")
+        name: [getattr(each, name) for each in samples]
+        for name in ("person", "garment", "mask", "densepose", "caption")
     }
     pairs = gather_pairs(**columns, seed=0, size=SIZE, options=TryOnOptions())
     garments = GarmentEncoder(pipe).encode(pairs.garments)
@@ -187,8 +188,7 @@ def test_dropped_rows_keep_their_own_noise(plain, photos):
     together = task.loss(task.model, batch)
     order = [1, 0, 2]
     alone = [
-        task.loss(task.model, {name: value[row : row + 1] for name, value in batch.items()}).per_sample
-        for row in order
+        task.loss(task.model, {name: value[row : row + 1] for name, value in batch.items()}).per_sample for row in order
     ]
     torch.testing.assert_close(together.per_sample, torch.cat(alone), rtol=1e-3, atol=1e-4)
     assert together.timesteps.tolist() == batch["timestep"][order].tolist()

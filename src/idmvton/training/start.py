@@ -22,6 +22,7 @@ from idmvton.training.options import (
 )
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
+from idmvton.weights import CATALOGUE, locate
 
 _SHARED = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 
@@ -72,7 +73,15 @@ def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
 
 
 def _named(options: TryonOptions, name: str) -> Path:
+    """A path, or a name of the catalogue with or without a path inside."""
     value = getattr(options, name)
     if not value:
-        raise ConfigError(f"tryon.{name} is not set", got=f"tryon.init = {options.init!r}", expected="a path")
+        raise ConfigError(
+            f"tryon.{name} is not set",
+            got=f"tryon.init = {options.init!r}",
+            expected="a path, or a name from `idmvton weights list`",
+        )
+    name, _, inside = value.partition("/")
+    if not Path(value).exists() and name in CATALOGUE:
+        return locate(name) / inside
     return Path(value)

@@ -132,7 +132,7 @@ class Tryon:
         train = recipe.section(TrainOptions)
         if train.precision == "bfloat16":
             for part in self.frozen[1:]:  # the VAE stays float32
-                part.to(torch.bfloat16)
+                nn.Module.to(part, torch.bfloat16)
         self.unet.requires_grad_(True).train()
         self.lora = recipe.section(LoraOptions)
         if self.lora.rank:
@@ -249,7 +249,7 @@ class Tryon:
         features = self.garment_net(
             rows["garment_latents"][first:].to(dtype), timesteps, rows["garment_text"][first:].to(dtype)
         )
-        return {name: tokens.float() for name, tokens in features.tokens.items()}
+        return dict(features.tokens)
 
     # ------------------------------------------------------------------------------------------ results
 
