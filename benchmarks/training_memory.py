@@ -202,11 +202,11 @@ def step_inputs(batch: int, features: Mapping[str, Tensor]) -> tuple[Any, ...]:
 def garment_features(batch: int) -> dict[str, Tensor]:
     """What GarmentNet gives for a batch, without numbers."""
     picture, text = SIZES["full"]["picture"], SIZES["full"]["text"]
-    half = {"device": "meta", "dtype": torch.bfloat16}
-    with torch.no_grad():
-        latents = torch.empty(batch, 4, picture.height // 8, picture.width // 8, **half)
-        timesteps = torch.empty(batch, dtype=torch.long, device="meta")
-        return dict(garment_net()(latents, timesteps, torch.empty(batch, 77, text, **half)).tokens)
+    with torch.no_grad(), torch.device("meta"):
+        latents = torch.empty(batch, 4, picture.height // 8, picture.width // 8, dtype=torch.bfloat16)
+        timesteps = torch.empty(batch, dtype=torch.long)
+        prompts = torch.empty(batch, 77, text, dtype=torch.bfloat16)
+        return dict(garment_net()(latents, timesteps, prompts).tokens)
 
 
 def activations(batch: int, *, checkpointing: bool) -> int:
@@ -241,15 +241,8 @@ def print_parameters() -> int:
     frozen = {"GarmentNet": (count(garment_net()), 2)}
     frozen |= {name: (count(module), 4 if name == "VAE" else 2) for name, module in encoders().items()}
     print("| part | parameters, M | bytes each | GiB |\n|---|---|---|---|")
-    rows = [
-        ("weights", 4),
-        ("gradients", 4),
-        ("AdamW", 8),
-        ("AdamW, 8 bits", 2),
-        ("moving average", 4),
-        ("copies for bfloat16", 2),
-    ]
-    for name, size in rows:
+    rows = {"weights": 4, "gradients": 4, "AdamW": 8, "AdamW, 8 bits": 2, "moving average": 4, "bfloat16 copies": 2}
+    for name, size in rows.items():
         print(f"| TryonNet: {name} | {trained / 1e6:.0f} | {size} | {trained * size / GIB:.1f} |")
     for name, (number, size) in frozen.items():
         print(f"| {name}, frozen | {number / 1e6:.0f} | {size} | {number * size / GIB:.1f} |")
