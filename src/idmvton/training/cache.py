@@ -19,7 +19,8 @@ from idmvton.training.sources import Fetcher
 
 INDEX: Final = "cache.json"
 _DONE: Final = "done.npy"
-_BATCH: Final = 16
+_BATCH: Final = 32
+_WRITE_EVERY: Final = 64  # batches: writing them out and marking them done takes a while
 
 
 def fingerprint(modules: Iterable[nn.Module], *settings: object) -> str:
@@ -95,14 +96,17 @@ class EncodedCache:
         chunks = [mine[start : start + _BATCH] for start in range(0, len(mine), _BATCH)]
         tickets = [[Ticket(row, row // self.variants, 0) for row in chunk] for chunk in chunks]
         batches = read_ahead(lambda ticket: fetcher.content(ticket.index, ticket.number), tickets, workers=workers)
+        finished = 0
         for number, (rows, batch) in enumerate(zip(chunks, batches, strict=True), 1):
             encoded = encode(to_device(checked(batch), device))
             for name, tensor in encoded.items():
                 self._column(name, tensor)[rows] = tensor.cpu().numpy()
-            for column in self.columns.values():
-                column.flush()
-            done[rows] = True
-            done.flush()
+            if number % _WRITE_EVERY == 0 or number == len(chunks):
+                for column in self.columns.values():
+                    column.flush()
+                done[mine[finished : number * _BATCH]] = True
+                done.flush()
+                finished = number * _BATCH
             if progress is not None:
                 progress(min(number * _BATCH, len(mine)), len(mine))
 

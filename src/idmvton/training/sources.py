@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,12 +57,16 @@ class StudioDataset:
             size=(options.height, options.width),
         )
         self.kind = options.captions
+        self._made = functools.lru_cache(_FOR_CAPTIONS)(self._make)
         self.names = [f"studio-{options.studio_seed}-{split}-{index}" for index in range(num_samples)]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> TryOnSample:
+        return self._made(index)
+
+    def _make(self, index: int) -> TryOnSample:
         made = self.stream[index]
         phrases = {"tags": made.tags, "detailed": made.caption, "naive": made.naive_caption}
         return TryOnSample(
