@@ -166,7 +166,7 @@ def test_warm_up_and_schedules():
     rates = [rate_at(step, 24, options) for step in range(24)]
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates[14] == pytest.approx(0.55)
-    assert all(later < earlier for earlier, later in itertools.pairwise(rates))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[4:]))
     assert rate_at(24, 24, options) == pytest.approx(0.1)
     constant = OptimizerOptions(learning_rate=1.0, warmup_steps=4)
     assert [rate_at(step, 24, constant) for step in (0, 4, 23)] == [0.25, 1.0, 1.0]
@@ -224,6 +224,27 @@ def test_an_interrupted_save_leaves_no_state(photos, tmp_path, monkeypatch):
     assert [path.name for path in saved_states(tmp_path)] == ["step-00000002"]
     _, outcome = run(photos, tmp_path, resume=True)
     assert outcome.step == 8
+
+
+def test_sharded_weights_are_gathered_for_the_checkpoint(photos, tmp_path, monkeypatch):
+    """One process stands for one of many: the checkpoint comes from gathered weights, in a copy of its own."""
+    whole, _ = run(photos, tmp_path / "whole")
+    for module in ("state", "trainer"):
+        monkeypatch.setattr(f"idmvton.training.{module}.is_sharded", lambda accelerator: True)
+    trainer, _ = run(photos, tmp_path / "sharded", train={"max_minutes": 0.0})
+    assert [path.name for path in saved_states(tmp_path / "sharded")[0].glob("average*")] == ["average-0.safetensors"]
+    trainer, _ = run(photos, tmp_path / "sharded", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "sharded"))
+    assert trainer._plain is not trainer.task.model
+    assert same(whole.model.state_dict(), trainer.model.state_dict())
+    with pytest.raises(ConfigError, match=r"validation\.every"):
+        run(photos, tmp_path / "shown", validation={"every": 2})
+
+
+def test_a_state_without_an_average(photos, tmp_path):
+    run(photos, tmp_path, train={"steps": 1, "ema_decay": 0.0})
+    with pytest.raises(ConfigError, match="no moving average"):
+        run(photos, tmp_path, resume=True)
 
 
 def test_the_newest_states_are_kept(photos, tmp_path):

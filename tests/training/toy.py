@@ -76,9 +76,9 @@ class Toy:
     def measure(self, samples: Any) -> dict[str, float]:
         return {"bias": float(self.model.bias.detach().sum())}
 
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: nn.Module) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.save(self.model.state_dict(), folder / "toy.pt")
+        torch.save(model.state_dict(), folder / "toy.pt")
 
 
 def weights(folder: Path) -> dict[str, Tensor]:

@@ -150,9 +150,9 @@ class Autoencoder:
         return figures
 
     @torch.no_grad()
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: Any) -> None:
         """Writes ``vae``, whose latents have mean 0 and deviation 1 in every channel on the training samples."""
-        vae = copy.deepcopy(self.vae).eval()
+        vae = copy.deepcopy(model.vae).eval()
         latents = []
         for index in range(min(len(self.dataset), _MEASURED)):
             sample = self.dataset[index]

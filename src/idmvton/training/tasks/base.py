@@ -66,5 +66,5 @@ class Task(Protocol):
     def measure(self, samples: Sequence[TryOnSample]) -> dict[str, float]:
         """Figures of the present weights beyond the loss."""
 
-    def export(self, folder: Path) -> None:
-        """Writes what other stages and inference read, with the present weights."""
+    def export(self, folder: Path, model: nn.Module) -> None:
+        """Writes what other stages and inference read; ``model`` is like :attr:`model`, with the weights to write."""

@@ -24,6 +24,7 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
 from idmvton.training.tasks.base import Loss
 
+_ENCODERS = ("image_encoder", "text_encoder", "text_encoder_2")
 _MAX_SCALE = math.log(100)
 
 
@@ -151,10 +152,10 @@ class Contrastive:
             for number, text in enumerate(texts, 1)
         }
 
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: Any) -> None:
         """Writes both tokenizers and the three encoders."""
         with whole_folder(folder) as new:
-            save_parts(self.parts, new)
+            save_parts(self.parts | {name: getattr(model, name) for name in _ENCODERS}, new)
 
 
 def _same_texts(ids: Tensor) -> Tensor:

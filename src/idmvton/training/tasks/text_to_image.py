@@ -233,7 +233,7 @@ class TextToImage:
         """Nothing beyond the loss."""
         return {}
 
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: Any) -> None:
         """Writes an SDXL-shaped folder: UNet, VAE, text encoders, tokenizers, scheduler."""
         with whole_folder(folder) as new:
-            save_parts(self.parts | {"unet": self.unet}, new)
+            save_parts(self.parts | {"unet": model.unet}, new)

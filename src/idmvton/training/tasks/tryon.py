@@ -283,8 +283,8 @@ class Tryon:
         """Nothing beyond the loss."""
         return {}
 
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: Any) -> None:
         """The complete checkpoint, in float32; adapters are merged, and also written by themselves."""
         policies = {name: self.pipe.config[name] for name in POLICIES}
-        with without_adapters(self.unet, folder.parent / "adapters" if self.lora.rank else None) as unet:
+        with without_adapters(model.unet, folder.parent / "adapters" if self.lora.rank else None) as unet:
             save_checkpoint(self.pipe.components | {"unet": unet} | policies, folder)
