@@ -329,5 +329,6 @@ class Trainer:
 
 def without_numbers(module: nn.Module) -> nn.Module:
     """A copy on the meta device, to be filled with gathered weights."""
-    tensors = [*module.parameters(), *module.buffers()]
-    return copy.deepcopy(module, {id(each): each.to("meta") for each in tensors})
+    empty: dict[int, Any] = {id(each): each.to("meta") for each in module.buffers()}
+    empty |= {id(each): nn.Parameter(each.detach().to("meta")) for each in module.parameters()}
+    return copy.deepcopy(module, empty)
