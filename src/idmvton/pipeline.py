@@ -49,7 +49,7 @@ from idmvton.outputs import finish
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
-from idmvton.warping import Wearer, warp_garments
+from idmvton.warping import warp_garments
 from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
@@ -368,9 +368,17 @@ class TryOnPipeline(DiffusionPipeline):
     def encode_warps(self, net: WarpNet, pairs: Pairs) -> Tensor:
         """The garments, laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
         people = [pairs.people[row] for row in pairs.person_rows]
-        garments = [pairs.garments[row].image for row in pairs.garment_rows]
-        wearers = [Wearer(each.image, each.mask, each.densepose) for each in people]
-        return encode_latents(self.vae, warp_garments(net, wearers, garments)).to(self.unet.dtype)
+        mask = mask_to_tensor([each.mask for each in people]).to(self._execution_device)
+        person, body_maps, garments = (
+            to_vae_tensor(pictures).to(self._execution_device)
+            for pictures in (
+                [each.image for each in people],
+                [each.densepose for each in people],
+                [pairs.garments[row].image for row in pairs.garment_rows],
+            )
+        )
+        warped = warp_garments(net, person, mask, body_maps, garments)
+        return encode_latents(self.vae, warped).to(self.unet.dtype)
 
     def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
         """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.

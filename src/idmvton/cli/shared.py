@@ -17,6 +17,7 @@ from idmvton.options import Option, Options, describe
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 Command = Callable[..., None]
 

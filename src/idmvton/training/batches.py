@@ -8,7 +8,7 @@ whether the training was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,27 @@ class Shares:
         return range(first, first + size)
 
 
+def read_ahead(
+    fetch: Callable[[Ticket], Batch], tickets: Iterable[list[Ticket]], *, workers: int, pin: bool = False
+) -> Iterable[Batch | IdmVtonError]:
+    """Batches of tickets -> batches, or the error of a sample.
+
+    Args:
+        fetch: called in workers.
+        tickets: what each batch holds.
+        workers: processes; 0 for this one.
+        pin: put batches into memory that GPUs copy from quickly.
+    """
+    return DataLoader(
+        Micro(fetch),
+        batch_sampler=tickets,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin,
+        generator=torch.Generator(),  # not torch's own: reading must not draw from what a training draws from
+    )
+
+
 class Loader:
     """Batches from a step on, without an end; ``next`` gives the parts of each step in turn.
 
@@ -116,9 +137,7 @@ class Loader:
         pin: bool,
     ) -> None:
         self.order, self.shares, self.first_step = order, shares, first_step
-        self.loader = DataLoader(
-            Micro(fetch), batch_sampler=self, num_workers=workers, collate_fn=collate, pin_memory=pin
-        )
+        self.loader = read_ahead(fetch, self, workers=workers, pin=pin)
 
     def __iter__(self) -> Iterator[list[Ticket]]:
         step = self.first_step
@@ -134,12 +153,10 @@ class Loader:
             IdmVtonError: a sample that cannot be read.
         """
         for batch in self.loader:
-            if isinstance(batch, IdmVtonError):
-                raise batch
-            yield batch
+            yield checked(batch)
 
 
-def collate(samples: list[Mapping[str, Any] | IdmVtonError]) -> Batch | IdmVtonError:
+def collate(samples: Sequence[Mapping[str, Any] | IdmVtonError]) -> Batch | IdmVtonError:
     """Rows -> a batch; of errors, the first."""
     good = []
     for sample in samples:
@@ -151,6 +168,17 @@ def collate(samples: list[Mapping[str, Any] | IdmVtonError]) -> Batch | IdmVtonE
         name: torch.stack([torch.as_tensor(each) for each in values]) if not isinstance(values[0], str) else values
         for name, values in columns.items()
     }
+
+
+def checked(batch: Batch | IdmVtonError) -> Batch:
+    """The batch.
+
+    Raises:
+        IdmVtonError: it is one.
+    """
+    if isinstance(batch, IdmVtonError):
+        raise batch
+    return batch
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

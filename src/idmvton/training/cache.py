@@ -11,16 +11,16 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from idmvton.data.writing import whole_file
-from idmvton.errors import ConfigError, IdmVtonError
-from idmvton.training.batches import Batch, Micro, Ticket, collate, to_device
+from idmvton.errors import ConfigError
+from idmvton.training.batches import Batch, Ticket, checked, read_ahead, to_device
 from idmvton.training.sources import Fetcher
 
 INDEX: Final = "cache.json"
 _DONE: Final = "done.npy"
-_BATCH: Final = 16
+_BATCH: Final = 32
+_WRITE_EVERY: Final = 64  # batches: writing them out and marking them done takes a while
 
 
 def fingerprint(modules: Iterable[nn.Module], *settings: object) -> str:
@@ -48,7 +48,7 @@ class EncodedCache:
 
     def __init__(self, folder: Path, key: str, num_samples: int, variants: int) -> None:
         self.folder, self.num_samples, self.variants = folder, num_samples, variants
-        self.columns: dict[str, np.ndarray[Any, Any]] = {}
+        self.columns: dict[str, np.memmap[Any, Any]] = {}
         index = folder / INDEX
         if not index.exists():
             with whole_file(index) as file:
@@ -95,18 +95,18 @@ class EncodedCache:
         mine = [row for row in range(rank, self.num_rows, processes) if not done[row]]
         chunks = [mine[start : start + _BATCH] for start in range(0, len(mine), _BATCH)]
         tickets = [[Ticket(row, row // self.variants, 0) for row in chunk] for chunk in chunks]
-        reader: Any = Micro(lambda ticket: fetcher.content(ticket.index, ticket.number))
-        loader = DataLoader(reader, batch_sampler=tickets, num_workers=workers, collate_fn=collate)
-        for number, (rows, batch) in enumerate(zip(chunks, loader, strict=True), 1):
-            if isinstance(batch, IdmVtonError):
-                raise batch
-            encoded = encode(to_device(batch, device))
+        batches = read_ahead(lambda ticket: fetcher.content(ticket.index, ticket.number), tickets, workers=workers)
+        finished = 0
+        for number, (rows, batch) in enumerate(zip(chunks, batches, strict=True), 1):
+            encoded = encode(to_device(checked(batch), device))
             for name, tensor in encoded.items():
                 self._column(name, tensor)[rows] = tensor.cpu().numpy()
-            for column in self.columns.values():
-                column.flush()
-            done[rows] = True
-            done.flush()
+            if number % _WRITE_EVERY == 0 or number == len(chunks):
+                for column in self.columns.values():
+                    column.flush()
+                done[mine[finished : number * _BATCH]] = True
+                done.flush()
+                finished = number * _BATCH
             if progress is not None:
                 progress(min(number * _BATCH, len(mine)), len(mine))
 
@@ -114,21 +114,23 @@ class EncodedCache:
         """What was kept for a ticket; each pass over the data takes the next variant."""
         if not self.columns:
             self.columns = {
-                path.stem: np.load(path, mmap_mode="r") for path in self.folder.glob("*.npy") if path.name != _DONE
+                path.stem: np.lib.format.open_memmap(path, mode="r")
+                for path in self.folder.glob("*.npy")
+                if path.name != _DONE
             }
         row = ticket.index * self.variants + ticket.epoch % self.variants
         return {name: torch.from_numpy(np.array(column[row])) for name, column in self.columns.items()}
 
-    def _done(self) -> np.ndarray[Any, Any]:
+    def _done(self) -> np.memmap[Any, Any]:
         return self._open(_DONE, np.dtype(bool), ())
 
-    def _column(self, name: str, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    def _column(self, name: str, tensor: torch.Tensor) -> np.memmap[Any, Any]:
         if name not in self.columns:
             dtype = torch.empty(0, dtype=tensor.dtype).numpy().dtype
             self.columns[name] = self._open(f"{name}.npy", dtype, tuple(tensor.shape[1:]))
         return self.columns[name]
 
-    def _open(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    def _open(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
         path = self.folder / name
         mode: Any = "r+" if path.exists() else "w+"
         return np.lib.format.open_memmap(path, mode=mode, dtype=dtype, shape=(self.num_rows, *shape))

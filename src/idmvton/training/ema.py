@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 
 class MovingAverage:
@@ -44,15 +44,21 @@ class MovingAverage:
         finally:
             _write(self.parameters, own)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that resuming needs."""
-        return {"num_updates": self.num_updates, "averages": self.averages}
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that resuming needs; of averages that are sharded, this process's part."""
+        parts = {f"{number:05d}": _local(each) for number, each in enumerate(self.averages)}
+        return parts | {"num_updates": torch.tensor(self.num_updates)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of :meth:`state_dict`."""
         self.num_updates = int(state["num_updates"])
-        for average, saved in zip(self.averages, state["averages"], strict=True):
-            average.copy_(saved)
+        for number, average in enumerate(self.averages):
+            _local(average).copy_(state[f"{number:05d}"])
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """The part of a sharded tensor that this process has; of others, all."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def _write(parameters: list[nn.Parameter], values: list[Tensor]) -> None:

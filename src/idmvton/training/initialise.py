@@ -54,7 +54,7 @@ def new_clip(options: ClipOptions, captions: Iterable[str]) -> dict[str, Any]:
     if options.image_width % _IMAGE_HEAD:
         raise ConfigError("image_width cannot be used", got=options.image_width, expected="a multiple of 32")
     phrases = list(captions)
-    texts = [*map(tryon_prompt, phrases), *map(garment_prompt, phrases), NEGATIVE_PROMPT]
+    texts = [*map(tryon_prompt, phrases), *map(garment_prompt, phrases)] + [NEGATIVE_PROMPT] * len(phrases)
     tokenizer = train_tokenizer(texts, options.vocabulary, options.num_tokens)
     configs = [_text_config(options, width, tokenizer) for width in options.text_widths]
     configs[0].hidden_act = "quick_gelu"  # as published

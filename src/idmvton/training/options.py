@@ -7,18 +7,18 @@ from typing import Literal
 
 from idmvton.options import NEGATIVE_PROMPT, Options, option
 
-TaskName = Literal["tryon", "text_to_image", "autoencoder", "contrastive"]
+TaskName = Literal["tryon", "text_to_image", "autoencoder", "contrastive", "warp"]
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "adamw_8bit"]
 Schedule = Literal["constant", "cosine"]
 Source = Literal["folder", "studio"]
 Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
+Order = Literal["paired", "unpaired", "both"]
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
 PredictionType = Literal["epsilon", "v_prediction"]
 Spacing = Literal["leading", "trailing", "linspace"]
-ExtraInput = Literal["none", "placed_garment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,9 @@ class DataOptions(Options):
     category: Category = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)
     studio_seed: int = option(0, "Seed of the studio's samples.", minimum=0)
+    order: Order = option(
+        "paired", "unpaired: people in the other garment, by the list; rendered people are then shown in that garment."
+    )
     captions: Captions = option("tags", "detailed and naive are in studio folders only.")
     missing_caption: MissingCaption = option("error", "What to do about garments that nobody described.")
     mask_threshold: int | None = option(None, "Makes grey masks binary.", minimum=1, maximum=255)
@@ -151,6 +154,12 @@ class TryonOptions(Options):
     drop_text: float = option(0.05, "How often the text alone is dropped.", minimum=0.0, maximum=1.0)
     drop_image_prompt: float = option(0.05, "How often the image prompt alone is dropped.", minimum=0.0, maximum=1.0)
     drop_garment: float = option(0.05, "How often the garment's features alone are dropped.", minimum=0.0, maximum=1.0)
+    drop_warp: float = option(
+        0.1,
+        "How often the garment that WarpNet lays is left out.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     drop_all: float = option(0.05, "How often all three are dropped together.", minimum=0.0, maximum=1.0)
     min_snr_gamma: float | None = option(
         None,
@@ -158,9 +167,7 @@ class TryonOptions(Options):
         minimum=0.0,
     )
     masked_region_weight: float = option(1.0, "Weight of what is repainted, against 1 elsewhere.", minimum=0.0)
-    extra_input: ExtraInput = option(
-        "none", "More channels of TryonNet's input: the garment, placed into the mask, as latents."
-    )
+    warp_net: str = option("", "The folder that has `warp_net`: the garment, warped, is one more input of TryonNet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +209,24 @@ class ContrastiveOptions(Options):
     worn: float = option(0.3, "How often a garment is shown worn, where there is such a picture.", minimum=0.0)
     temperature: float = option(0.07, "At the start; it is learned.", minimum=0.001, maximum=1.0)
     crop: float = option(0.2, "Largest share of the side that a random crop takes away.", minimum=0.0, maximum=0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class WarpOptions(Options):
+    """``[warp]``: WarpNet, from rendered people whose flow into the product picture is known."""
+
+    init: str | None = option(None, "A WarpNet folder to go on from; a new one, of this size, when not given.")
+    height: int = option(128, "Of WarpNet's own pictures; a multiple of 16.", minimum=32, unit="pixels")
+    width: int = option(96, "Likewise.", minimum=32, unit="pixels")
+    channels: tuple[int, ...] = option((24, 48, 80, 128), "Of the four levels, from fine to coarse.", minimum=8)
+    num_layers: int = option(3, "Transformer layers at the coarsest level.", minimum=1)
+    flow_weight: float = option(1.0, "Of the flow's error.", minimum=0.0)
+    colour_weight: float = option(0.2, "Of the difference of the colours that both flows fetch.", minimum=0.0)
+    outline_weight: float = option(0.2, "Of the outline's cross-entropy.", minimum=0.0)
+    turn: float = option(6.0, "Product pictures are turned by up to this.", minimum=0.0, unit="degrees")
+    zoom: float = option(0.12, "They are scaled by up to this, as a share.", minimum=0.0, maximum=0.5)
+    shear: float = option(0.06, "They are sheared by up to this.", minimum=0.0, maximum=0.5)
+    shift: float = option(0.05, "They are moved by up to this share of their size.", minimum=0.0, maximum=0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ _OF_TASK: Final[dict[str, dict[str, type[Options]]]] = {
         "noise": sections.NoiseOptions,
     },
     "autoencoder": {"autoencoder": sections.AutoencoderOptions, "vae": sections.VaeOptions},
+    "warp": {"warp": sections.WarpOptions, "masks": sections.MaskOptions},
     "contrastive": {"contrastive": sections.ContrastiveOptions, "clip": sections.ClipOptions},
 }
 

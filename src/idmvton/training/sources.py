@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +14,7 @@ from PIL import Image
 from idmvton.data.augment import augmented
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.files import FileDataset
+from idmvton.data.listing import Order
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.data.viton_hd import VitonHD
@@ -47,20 +50,25 @@ class StudioDataset:
     def __init__(self, options: DataOptions, split: str, num_samples: int) -> None:
         from idmvton.data.synthetic.dataset import StudioStream
 
+        checked: Any = split  # the studio names the splits that it has
         self.stream = StudioStream(
             num_samples,
             seed=options.studio_seed,
-            split=split,
+            split=checked,
             category=options.category,
             size=(options.height, options.width),
         )
         self.kind = options.captions
+        self._made = functools.lru_cache(_FOR_CAPTIONS)(self._make)
         self.names = [f"studio-{options.studio_seed}-{split}-{index}" for index in range(num_samples)]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> TryOnSample:
+        return self._made(index)
+
+    def _make(self, index: int) -> TryOnSample:
         made = self.stream[index]
         phrases = {"tags": made.tags, "detailed": made.caption, "naive": made.naive_caption}
         return TryOnSample(
@@ -82,48 +90,55 @@ class StudioDataset:
 
 
 class FolderDataset:
-    """The first samples of a folder."""
+    """The first samples of a folder, in the asked order of pairs.
+
+    Raises:
+        ConfigError: no folder was named.
+        InputError: a folder that cannot be read.
+    """
 
     def __init__(self, options: DataOptions, split: str, num_samples: int | None) -> None:
         if not options.folder:
             raise ConfigError("no data set was named", expected="data.folder, or data.source = 'studio'")
-        self.files = _open(options, split)
-        length = len(self.files)
-        self.names: Sequence[str] = self.files.names[: length if num_samples is None else min(num_samples, length)]
+        orders: tuple[Order, ...] = ("paired", "unpaired") if options.order == "both" else (options.order,)
+        self.sources = [_open(options, split, order) for order in orders]
+        self.places = [(source, index) for source in self.sources for index in range(len(source))][:num_samples]
+        self.names: Sequence[str] = [source.names[index] for source, index in self.places]
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> TryOnSample:
-        return self.files[index]
+        source, place = self.places[index]
+        sample = source[place]
+        return sample if sample.unpaired_target is None else in_other_garment(sample)
 
     def captions(self) -> list[str]:
         """The phrases of all garments that somebody described."""
-        return [each.caption for each in self.files.files if each.caption]
+        return [each.caption for source in self.sources for each in source.files if each.caption]
 
 
-def _open(options: DataOptions, split: str) -> FileDataset:
+def in_other_garment(sample: TryOnSample) -> TryOnSample:
+    """The person as the known truth shows them: in the garment of the sample, which the mask was not made for."""
+    assert sample.unpaired_target is not None
+    return replace(sample, person=sample.unpaired_target, unpaired_target=None, labels=None)
+
+
+def _open(options: DataOptions, split: str, order: Order) -> FileDataset:
     root, size = Path(options.folder), (options.height, options.width)
+    common: dict[str, Any] = {
+        "split": split,
+        "order": order,
+        "missing_caption": options.missing_caption,
+        "mask_threshold": options.mask_threshold,
+    }
     if options.captions == "tags":
-        return open_dataset(
-            root,
-            size,
-            split=split,
-            missing_caption=options.missing_caption,
-            mask_threshold=options.mask_threshold,
-        )
+        return open_dataset(root, size, **common)
     if recognise(root) != "viton-hd":
         raise ConfigError(
             "this data set has no such captions", got=f"data.captions={options.captions!r}", expected="tags"
         )
-    return VitonHD(
-        root,
-        size,
-        split=split,
-        captions=options.captions,
-        missing_caption=options.missing_caption,
-        mask_threshold=options.mask_threshold,
-    )
+    return VitonHD(root, size, captions=options.captions, **common)
 
 
 def open_source(options: DataOptions, split: str, num_samples: int | None) -> Captioned:

@@ -8,8 +8,9 @@ from typing import Any
 import diffusers
 
 from idmvton.checkpoint import load_checkpoint, load_garment_net, load_training_parts
-from idmvton.checkpoint_parts import load_part
+from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.errors import ConfigError
+from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.initialise import new_components, new_resampler, tryon_net_from
 from idmvton.training.options import (
     ClipOptions,
@@ -22,17 +23,27 @@ from idmvton.training.options import (
 )
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
+from idmvton.weights import CATALOGUE, locate
 
 _SHARED = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 
 
 def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
-    """The parts of a pipeline, float32, as ``[tryon] init`` says.
+    """The parts of a pipeline, float32, as ``[tryon]`` says; TryonNet has channels for the garment that WarpNet lays.
 
     Raises:
-        ConfigError: a folder that is needed was not named.
+        ConfigError: a folder that is needed was not named, or more input channels than the recipe has a use for.
         WeightsError: a folder that is missing or does not fit.
     """
+    components = _components(recipe, dataset)
+    options, net = recipe.section(TryonOptions), components["unet"]
+    if options.warp_net:
+        components[WARP_NET] = load_part(Path(options.warp_net) / WARP_NET, WARP_NET)
+    widen_input(net, num_input_channels(net.latent_channels, warped=WARP_NET in components))
+    return components
+
+
+def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     options = recipe.section(TryonOptions)
     if options.init == "checkpoint":
         return load_checkpoint(_named(options, "checkpoint"), variant=options.variant)
@@ -65,7 +76,15 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
 
 
 def _named(options: TryonOptions, name: str) -> Path:
+    """A path, or a name of the catalogue with or without a path inside."""
     value = getattr(options, name)
     if not value:
-        raise ConfigError(f"tryon.{name} is not set", got=f"tryon.init = {options.init!r}", expected="a path")
+        raise ConfigError(
+            f"tryon.{name} is not set",
+            got=f"tryon.init = {options.init!r}",
+            expected="a path, or a name from `idmvton weights list`",
+        )
+    name, _, inside = value.partition("/")
+    if not Path(value).exists() and name in CATALOGUE:
+        return locate(name) / inside
     return Path(value)

@@ -1,21 +1,27 @@
 """States to resume from: written beside, renamed when complete, the newest few kept.
 
-A state holds what accelerate saves (weights, optimizer, the random states of python, numpy and torch in every process)
-and :class:`Progress`. The rate is a function of the step, and the order of the samples one of their numbers: neither
-has a state of its own.
+A state holds what accelerate saves (weights, optimizer, the random states of python, numpy and torch in every
+process), the moving average, and :class:`Progress`. The rate is a function of the step, and the order of the samples
+one of their numbers: neither has a state of its own.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from idmvton.errors import ConfigError
+import accelerate
+
+from idmvton.errors import ConfigError, InputError
+from idmvton.training.ema import MovingAverage
+from idmvton.weights import read_tensors, write_tensors
 
 FOLDER: Final = "states"
 _PREFIX: Final = "step-"
+_PROGRESS: Final = "progress.json"
 
 
 @dataclass
@@ -37,12 +43,8 @@ class Progress:
     step: int = 0
     consumed: int = 0
 
-    def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the position.
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Takes over the position of a saved one.
 
         Raises:
             ConfigError: the state belongs to another training.
@@ -63,37 +65,59 @@ def saved_states(run: Path) -> list[Path]:
     return sorted((run / FOLDER).glob(f"{_PREFIX}*"))
 
 
-def save_state(accelerator: Any, run: Path, step: int, keep: int) -> Path:
+def save_state(accelerator: Any, run: Path, progress: Progress, average: MovingAverage | None, keep: int) -> Path:
     """Writes a state; all processes call this together.
 
     Args:
-        accelerator: with the networks, the optimizer and the registered objects.
+        accelerator: with the networks and the optimizer.
         run: the run's folder.
-        step: optimizer steps done.
+        progress: where the training is.
+        average: of the weights.
         keep: how many states stay.
 
     Returns:
         The state's folder.
+
+    Raises:
+        InputError: it cannot be written; the states before it stay.
     """
-    final = run / FOLDER / f"{_PREFIX}{step:08d}"
+    final = run / FOLDER / f"{_PREFIX}{progress.step:08d}"
     if final.exists():
         return final
+    try:
+        _write(accelerator, final, progress, average)
+        if accelerator.is_main_process:
+            for old in saved_states(run)[:-keep]:
+                shutil.rmtree(old)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise InputError(
+            "the state cannot be saved",
+            got=f"{final}: {error}",
+            expected="a folder that takes new files",
+            fix="free space, then go on from the state before with --resume",
+        ) from error
+    accelerator.wait_for_everyone()
+    return final
+
+
+def _write(accelerator: Any, final: Path, progress: Progress, average: MovingAverage | None) -> None:
+    """Beside the final folder first; renamed when every process has written."""
     partial = final.with_name(f".{final.name}.part")
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(partial))
+    if average is not None and (accelerator.is_main_process or is_sharded(accelerator)):
+        write_tensors(average.state_dict(), partial / _average_file(accelerator))
+    if accelerator.is_main_process:
+        (partial / _PROGRESS).write_text(json.dumps(asdict(progress)))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         partial.rename(final)
-        for old in saved_states(run)[:-keep]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-    return final
 
 
-def resume(accelerator: Any, run: Path) -> Path:
+def resume(accelerator: Any, run: Path, progress: Progress, average: MovingAverage | None) -> None:
     """Loads the newest state.
 
     Raises:
@@ -104,5 +128,20 @@ def resume(accelerator: Any, run: Path) -> Path:
         raise ConfigError(
             "there is nothing to resume", got=run / FOLDER, expected="a saved state", fix="leave --resume out"
         )
+    progress.go_on(json.loads((states[-1] / _PROGRESS).read_text()))
+    if average is not None:
+        path = states[-1] / _average_file(accelerator)
+        if not path.exists():
+            raise ConfigError("the saved training had no moving average", got=path, fix="set train.ema_decay = 0")
+        average.load_state_dict(read_tensors(path))
     accelerator.load_state(str(states[-1]))
-    return states[-1]
+
+
+def is_sharded(accelerator: Any) -> bool:
+    """Whether each process has only a part of the weights."""
+    kinds = (accelerate.DistributedType.FSDP, accelerate.DistributedType.DEEPSPEED)
+    return accelerator.distributed_type in kinds
+
+
+def _average_file(accelerator: Any) -> str:
+    return f"average-{accelerator.process_index if is_sharded(accelerator) else 0}.safetensors"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-Reason = Literal["finished", "signal", "time"]
+Reason = Literal["finished", "terminate", "interrupt", "time"]
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -24,7 +24,7 @@ class Stopper:
 
     def __init__(self, max_minutes: float | None) -> None:
         self.deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-        self.signalled = False
+        self.signal = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopper:
@@ -36,7 +36,7 @@ class Stopper:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signalled = True
+        self.signal = number
         self._restore()
 
     def _restore(self) -> None:
@@ -47,10 +47,9 @@ class Stopper:
     def reason(self, accelerator: Any) -> Reason | None:
         """Why all processes stop now, or None; they agree."""
         late = self.deadline is not None and time.monotonic() >= self.deadline
-        flags = torch.tensor([float(self.signalled), float(late)], device=accelerator.device)
+        flags = [self.signal == signal.SIGTERM, self.signal == signal.SIGINT, late]
         if accelerator.num_processes > 1:
-            flags = accelerator.reduce(flags, reduction="sum")
-            signalled, late = (bool(flag) for flag in flags.tolist())
-        else:
-            signalled = self.signalled
-        return "signal" if signalled else "time" if late else None
+            counts = torch.tensor(flags, dtype=torch.float32, device=accelerator.device)
+            flags = [count > 0 for count in accelerator.reduce(counts, reduction="sum").tolist()]
+        reasons: tuple[Reason, ...] = ("terminate", "interrupt", "time")
+        return next((reason for reason, flag in zip(reasons, flags, strict=True) if flag), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 import accelerate
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.writing import whole_file
 from idmvton.devices import resolve_device
 from idmvton.errors import ConfigError, InputError, NumericsError
+from idmvton.training import state
 from idmvton.training.batches import Batch, Loader, SampleOrder, Shares, to_device
 from idmvton.training.cache import CachedFetcher, EncodedCache, fingerprint
 from idmvton.training.ema import MovingAverage
@@ -26,7 +28,7 @@ from idmvton.training.optimization import make_optimizer, rate_at
 from idmvton.training.options import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Fetcher, open_source
-from idmvton.training.state import Progress, resume, save_state, saved_states
+from idmvton.training.state import Progress, is_sharded, saved_states
 from idmvton.training.stopping import Reason, Stopper
 from idmvton.training.tasks import build_task
 from idmvton.training.tasks.base import Task
@@ -109,16 +111,15 @@ class Trainer:
         if self.options.compile:
             self.task.model.compile()
         self.trained = [each for each in self.task.model.parameters() if each.requires_grad]
-        optimizer = make_optimizer(self.trained, self.optimizer_options)
+        optimizer = make_optimizer(self.trained, self.optimizer_options, fused=self.device.type == "cuda")
+        self.is_sharded = is_sharded(self.accelerator)
+        self._plain = without_numbers(self.task.model) if self.is_sharded else None
         self.model, self.optimizer = self.accelerator.prepare(self.task.model, optimizer)
         self.trained = [each for each in self.model.parameters() if each.requires_grad]
         self.average = MovingAverage(self.trained, self.options.ema_decay) if self.options.ema_decay else None
         self.progress = Progress(len(self.dataset), self.options.batch_size, self.options.seed, recipe.task)
-        self.accelerator.register_for_checkpointing(self.progress)
-        if self.average is not None:
-            self.accelerator.register_for_checkpointing(self.average)
         if resume:
-            self._resume()
+            state.resume(self.accelerator, folder, self.progress, self.average)
         shares = (self.options.accumulation, self.accelerator.num_processes, self.accelerator.process_index)
         self.shares = Shares(self.options.batch_size, *shares)
         self.validation = Validation(recipe, self.task, self.device)
@@ -141,14 +142,20 @@ class Trainer:
         on_cpu = resolve_device(self.options.device).type == "cpu"
         if not on_cpu:
             torch.set_float32_matmul_precision("high")
-        return accelerate.Accelerator(
-            cpu=on_cpu,
-            gradient_accumulation_steps=self.options.accumulation,
-            step_scheduler_with_optimizer=False,
-        )
-
-    def _resume(self) -> None:
-        resume(self.accelerator, self.folder)
+        accelerator = accelerate.Accelerator(cpu=on_cpu, gradient_accumulation_steps=self.options.accumulation)
+        deepspeed = accelerator.distributed_type is accelerate.DistributedType.DEEPSPEED
+        refused = {
+            "validation.every": is_sharded(accelerator) and self.recipe.section(ValidationOptions).every > 0,
+            "train.ema_decay": deepspeed and self.options.ema_decay > 0,
+        }
+        for name in (name for name, is_refused in refused.items() if is_refused):
+            raise ConfigError(
+                f"{name} needs whole weights in one process",
+                got=f"weights sharded by {accelerator.distributed_type.value}",
+                expected=f"{name} = 0",
+                fix=f"add --set {name}=0; pictures can be drawn from the exported checkpoint",
+            )
+        return accelerator
 
     def _fetcher(self) -> Fetcher | CachedFetcher:
         """Reads samples, or the rows of a cache, which is filled first."""
@@ -157,12 +164,8 @@ class Trainer:
         fetcher = Fetcher(self.dataset, self.task, augment, self.options.seed)
         if data.cache is None:
             return fetcher
-        settings = {
-            name: self.recipe.sections[name].to_dict()
-            for name in ("data", "augment", "masks", self.recipe.task)
-            if name in self.recipe.sections
-        }
-        key = fingerprint(self.task.encoders, settings, list(self.dataset.names), self.options.seed)
+        settings = [data.to_dict() | {"cache": None, "folder": None}, augment.to_dict(), self.task.content_settings]
+        key = fingerprint(self.task.encoders, self.recipe.task, settings, list(self.dataset.names), self.options.seed)
         cache = EncodedCache(self.folder / data.cache, key, len(self.dataset), data.cache_variants)
         cache.fill(
             fetcher,
@@ -204,7 +207,7 @@ class Trainer:
                     break
             if reason is None or self.progress.step == steps:
                 reason = "finished"
-            save_state(self.accelerator, self.folder, self.progress.step, self.options.keep)
+            self._save()
             checkpoint = self._export() if reason == "finished" else None
         if writer is not None:
             writer.close()
@@ -288,7 +291,10 @@ class Trainer:
         if self.options.export_every and step % self.options.export_every == 0 and not is_last:
             self._export()
         if step % self.options.save_every == 0 and not is_last:
-            save_state(self.accelerator, self.folder, step, self.options.keep)
+            self._save()
+
+    def _save(self) -> None:
+        state.save_state(self.accelerator, self.folder, self.progress, self.average, self.options.keep)
 
     def _averaged(self) -> Any:
         """A block in which the weights are their moving average."""
@@ -312,7 +318,17 @@ class Trainer:
         """Writes the checkpoint, with the moving average of the weights."""
         folder = self.folder / CHECKPOINT
         with self._averaged():
+            tensors = self.accelerator.get_state_dict(self.model) if self.is_sharded else {}
             if self.accelerator.is_main_process:
-                self.task.export(folder)
+                if self._plain is not None:
+                    self._plain.load_state_dict(tensors, assign=True)
+                self.task.export(folder, self._plain or self.task.model)
         self.accelerator.wait_for_everyone()
         return folder
+
+
+def without_numbers(module: nn.Module) -> nn.Module:
+    """A copy on the meta device, to be filled with gathered weights."""
+    empty: dict[int, Any] = {id(each): each.to("meta") for each in module.buffers()}
+    empty |= {id(each): nn.Parameter(each.detach().to("meta")) for each in module.parameters()}
+    return copy.deepcopy(module, empty)

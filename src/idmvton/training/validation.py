@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from idmvton.data.sample import TryOnSample
-from idmvton.training.batches import Batch, Ticket, collate, to_device
+from idmvton.training.batches import Batch, Ticket, checked, collate, to_device
 from idmvton.training.options import DataOptions, ValidationOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
@@ -45,7 +45,8 @@ class Validation:
         tickets = [Ticket(index, index, 0) for index in range(min(self.options.num_losses, len(self.samples)))]
         kept = []
         for start in range(0, len(tickets), _BATCH):
-            contents = to_device(collate([fetcher(ticket) for ticket in tickets[start : start + _BATCH]]), self.device)
+            samples = [fetcher(ticket) for ticket in tickets[start : start + _BATCH]]
+            contents = to_device(checked(collate(samples)), self.device)
             kept.append(to_device(contents | self.task.encode(contents), torch.device("cpu")))
         return kept
 

@@ -13,6 +13,7 @@ _CLASSES = {
     "text_to_image": "TextToImage",
     "autoencoder": "Autoencoder",
     "contrastive": "Contrastive",
+    "warp": "WarpTask",
 }
 
 

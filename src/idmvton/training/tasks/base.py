@@ -38,12 +38,15 @@ class Task(Protocol):
         frozen: what else computes, and never changes.
         encoders: the frozen networks that :meth:`encode` uses.
         num_timesteps: of the noise schedule; 1 where there is none.
+        content_settings: plain values that decide what :meth:`content` and :meth:`encode` give, besides the sections
+            ``data`` and ``augment``: a cache made with others is refused.
     """
 
     model: nn.Module
     frozen: Sequence[nn.Module]
     encoders: Sequence[nn.Module]
     num_timesteps: int
+    content_settings: object
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
         """What is needed of a sample, for workers: tensors without the batch dimension, and texts."""
@@ -63,5 +66,5 @@ class Task(Protocol):
     def measure(self, samples: Sequence[TryOnSample]) -> dict[str, float]:
         """Figures of the present weights beyond the loss."""
 
-    def export(self, folder: Path) -> None:
-        """Writes what other stages and inference read, with the present weights."""
+    def export(self, folder: Path, model: nn.Module) -> None:
+        """Writes what other stages and inference read; ``model`` is like :attr:`model`, with the weights to write."""

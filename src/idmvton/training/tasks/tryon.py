@@ -44,6 +44,9 @@ from idmvton.training.sources import Captioned
 from idmvton.training.start import start_components
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
+from idmvton.warping import warp_garments
+
+_PICTURES = ("person", "garment", "densepose")
 
 
 class TryonStep(nn.Module):
@@ -119,15 +122,17 @@ class Tryon:
         self.unet: TryonNet = self.pipe.unet
         self.garment_net = self.pipe.unet_encoder
         self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
+        self.content_settings = [self.masks.to_dict(), self.options.warp_net]
         self.num_timesteps = self.diffusion.num_timesteps
-        self.encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder)
+        warp_net = () if self.pipe.warp_net is None else (self.pipe.warp_net,)
+        self.encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder, *warp_net)
         self.frozen = (*self.encoders, self.garment_net)
         for part in self.frozen:
             part.requires_grad_(False).eval()
         train = recipe.section(TrainOptions)
         if train.precision == "bfloat16":
             for part in self.frozen[1:]:  # the VAE stays float32
-                part.to(torch.bfloat16)
+                nn.Module.to(part, torch.bfloat16)
         self.unet.requires_grad_(True).train()
         self.lora = recipe.section(LoraOptions)
         if self.lora.rank:
@@ -136,17 +141,17 @@ class Tryon:
             self.unet.enable_gradient_checkpointing()
         self.model: nn.Module = TryonStep(self.unet)
         self._unconditional: Any = None
+        self._grey: Tensor | None = None
 
     # ------------------------------------------------------------------------------------------ in workers
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
         """Pictures as bytes, the mask, CLIP's pixels, and the phrase [V]."""
-        pictures = bytes_tensor([sample.person, sample.garment, sample.densepose])
+        mask = vary_mask(sample.mask, rng, self.masks)
+        pictures = {"person": sample.person, "garment": sample.garment, "densepose": sample.densepose}
         return {
-            "person": pictures[0],
-            "garment": pictures[1],
-            "densepose": pictures[2],
-            "mask": mask_to_tensor([vary_mask(sample.mask, rng, self.masks)])[0],
+            **dict(zip(pictures, bytes_tensor(list(pictures.values())), strict=True)),
+            "mask": mask_to_tensor([mask])[0],
             "clip_pixels": clip_pixel_values([sample.garment], self.pipe.image_encoder.config.image_size)[0],
             "caption": sample.caption,
         }
@@ -155,13 +160,14 @@ class Tryon:
         """Noise, timestep, and which conditions are dropped."""
         options, factor = self.options, self.pipe.vae_scale_factor
         shape = (self.pipe.vae.config.latent_channels, self.size.height // factor, self.size.width // factor)
-        everything, text, image_prompt, garment = rng.random(4)
+        everything, text, image_prompt, garment, warp = rng.random(5)
         dropped_all = everything < options.drop_all
         return {
             "timestep": int(rng.integers(self.num_timesteps)),
             "drop_text": bool(dropped_all or text < options.drop_text),
             "drop_image_prompt": bool(dropped_all or image_prompt < options.drop_image_prompt),
             "drop_garment": bool(dropped_all or garment < options.drop_garment),
+            "drop_warp": bool(warp < options.drop_warp),
             "noise": rng.standard_normal(shape, np.float32),
         }
 
@@ -170,10 +176,16 @@ class Tryon:
     @torch.no_grad()
     def encode(self, batch: Batch) -> Batch:
         """Latents and embeddings, by the code of the pipeline."""
-        pictures = {name: bytes_to_vae_tensor(batch[name]) for name in ("person", "garment", "densepose")}
+        pictures = {name: bytes_to_vae_tensor(batch[name]) for name in _PICTURES}
         person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
-        return {
+        warped = {}
+        if self.pipe.warp_net is not None:
+            laid = warp_garments(
+                self.pipe.warp_net, pictures["person"], batch["mask"], pictures["densepose"], pictures["garment"]
+            )
+            warped["warped_latents"] = encode_latents(self.pipe.vae, laid)
+        return warped | {
             "latents": encode_latents(self.pipe.vae, pictures["person"]),
             "latent_mask": person.mask,
             "masked_latents": person.masked_latents,
@@ -191,7 +203,9 @@ class Tryon:
         rows = {name: value[order] for name, value in batch.items() if isinstance(value, Tensor)}
         num_dropped = int(rows["drop_garment"].sum())
         noisy = self.diffusion.add_noise(rows["latents"], rows["noise"], rows["timestep"])
-        person = PersonConditions(rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"])
+        person = PersonConditions(
+            rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"], self._warped(rows)
+        )
         text, pooled, clip_hidden_states = self._prompts(rows)
         time_ids = make_time_ids(self.size, self.options.time_ids).to(noisy.device)
         prediction = model(
@@ -207,6 +221,16 @@ class Tryon:
         where = None if weight == 1 else 1 + (weight - 1) * rows["latent_mask"]
         losses = self.diffusion.loss(prediction, rows["latents"], rows["noise"], rows["timestep"], where)
         return Loss(losses, rows["timestep"])
+
+    def _warped(self, rows: Batch) -> Tensor | None:
+        """The warped garments; a dropped one is the latents of mid grey, as where WarpNet sees no garment."""
+        if "warped_latents" not in rows:
+            return None
+        if self._grey is None:
+            empty = torch.zeros(1, 3, *self.size, device=self.pipe.vae.device)
+            with torch.no_grad():
+                self._grey = encode_latents(self.pipe.vae, empty).float()
+        return torch.where(rows["drop_warp"][:, None, None, None], self._grey, rows["warped_latents"])
 
     def _prompts(self, rows: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Text, pooled text and CLIP states; dropped ones are those of the unconditional half at inference."""
@@ -240,7 +264,7 @@ class Tryon:
         features = self.garment_net(
             rows["garment_latents"][first:].to(dtype), timesteps, rows["garment_text"][first:].to(dtype)
         )
-        return {name: tokens.float() for name, tokens in features.tokens.items()}
+        return dict(features.tokens)
 
     # ------------------------------------------------------------------------------------------ results
 
@@ -274,8 +298,8 @@ class Tryon:
         """Nothing beyond the loss."""
         return {}
 
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: Any) -> None:
         """The complete checkpoint, in float32; adapters are merged, and also written by themselves."""
         policies = {name: self.pipe.config[name] for name in POLICIES}
-        with without_adapters(self.unet, folder.parent / "adapters" if self.lora.rank else None) as unet:
+        with without_adapters(model.unet, folder.parent / "adapters" if self.lora.rank else None) as unet:
             save_checkpoint(self.pipe.components | {"unet": unet} | policies, folder)

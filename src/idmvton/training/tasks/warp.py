@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
@@ -32,8 +32,7 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import Wearer, garment_planes, person_planes, warp_garments
-
+from idmvton.warping import garment_planes, person_planes, warp_garments
 
 
 class WarpTask:
@@ -86,10 +85,10 @@ class WarpTask:
         known = np.isfinite(small).all(2)
         extent = np.array(garment.size, np.float32)
         target = np.where(known[..., None], small / extent * 2 - 1, np.float32(0))
-        wearer = Wearer(sample.person, mask, sample.densepose)
+        person, densepose, product = to_vae_tensor([sample.person, sample.densepose, garment]).split(1)
         return {
-            "person": person_planes([wearer], self.size)[0],
-            "garment": garment_planes([garment], self.size)[0],
+            "person": person_planes(person, mask_to_tensor([mask]), densepose, self.size)[0],
+            "garment": garment_planes(product, self.size)[0],
             "flow": torch.from_numpy(target).permute(2, 0, 1).contiguous(),
             "known": torch.from_numpy(known)[None].float(),
             "seen": torch.from_numpy(~np.isnan(small).any(2))[None].float(),
@@ -126,8 +125,13 @@ class WarpTask:
     def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
         """What is repainted, the garment, the garment as it lies on the person, the truth; one row a sample."""
         self.net.eval()
-        wearers = [Wearer(each.person, each.mask, each.densepose) for each in samples]
-        warped = to_pil(from_vae_tensor(warp_garments(self.net, wearers, [each.garment for each in samples]).cpu()))
+        device = self.net.device
+        person, densepose, garment = (
+            to_vae_tensor([getattr(each, kind) for each in samples]).to(device)
+            for kind in ("person", "densepose", "garment")
+        )
+        mask = mask_to_tensor([each.mask for each in samples]).to(device)
+        warped = to_pil(from_vae_tensor(warp_garments(self.net, person, mask, densepose, garment)).cpu())
         self.net.train()
         rows = [
             (greyed(each.person, each.mask), each.garment, picture, each.unpaired_target or each.person)

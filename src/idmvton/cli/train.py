@@ -1,0 +1,88 @@
+"""``idmvton train``: a recipe in, a checkpoint out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from idmvton.cli.shared import EXIT_INTERRUPTED, EXIT_TERMINATED, err, out, reports_errors
+
+
+@reports_errors
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A TOML file, or the name of a recipe such as tiny_cpu.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder; runs/NAME when not given.", show_default=False),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A value of the recipe: section.name=value; may be repeated.", show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest saved state.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the complete recipe as JSON and exit.")] = False,
+) -> None:
+    """Train by a recipe. SIGTERM and Ctrl-C save the state first; run again with --resume to go on."""
+    from idmvton.cli.shared import print_json
+    from idmvton.training.recipe import load_recipe
+
+    loaded = load_recipe(recipe, changes or [])
+    if show:
+        print_json(loaded.to_dict())
+        return
+    folder = output or Path("runs") / loaded.name
+    outcome = _run(loaded, folder, resume)
+    if outcome.checkpoint is not None:
+        out.print(f"Trained {outcome.step} steps: {escape(str(outcome.checkpoint))}", soft_wrap=True)
+        return
+    why = "time is over" if outcome.reason == "time" else "stopped by a signal"
+    err.print(f"{why} at step {outcome.step}: the state is saved, --resume goes on", soft_wrap=True)
+    if outcome.reason != "time":
+        raise typer.Exit(EXIT_INTERRUPTED if outcome.reason == "interrupt" else EXIT_TERMINATED)
+
+
+def _run(recipe: Any, folder: Path, resume: bool) -> Any:
+    """Trains under a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Console(stderr=True).status("loading torch and the networks"):
+        import diffusers
+        import transformers
+
+        from idmvton.training.trainer import Trainer
+
+        diffusers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.set_verbosity_error()
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=err,
+        )
+        trainer = Trainer(recipe, folder, resume=resume, report=_reporter(bar))
+    with bar:
+        return trainer.run()
+
+
+def _reporter(bar: Any) -> Callable[[str, int, int, dict[str, float]], None]:
+    """Shows each stage on a line of its own, with the loss."""
+    lines: dict[str, Any] = {}
+
+    def report(stage: str, done: int, total: int, metrics: dict[str, float]) -> None:
+        if stage not in lines:
+            lines[stage] = bar.add_task(stage, total=total, figures="")
+        figures = (
+            f"loss {metrics['loss']:.4f}  {metrics['samples_per_second']:.1f} samples/s" if "loss" in metrics else ""
+        )
+        bar.update(lines[stage], completed=done, figures=figures)
+
+    return report
