@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 
 from idmvton.errors import ConfigError, WeightsError
+from idmvton.images import to_vae_tensor
 from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.models.warp_net import PERSON_CHANNELS, Warp, WarpNet, sample_at
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.densepose import colour_parts
 from idmvton.types import Size
-from idmvton.warping import Wearer, apply_warp, person_planes, warp_garments
+from idmvton.warping import apply_warp, person_planes, warp_garments
 
 SIZE = Size(32, 48)
 
@@ -27,12 +28,14 @@ def identity(height, width):
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
-def wearer():
+def person(count=1):
+    """Red picture, mask of the lower half, body map of two parts; float tensors of 64x96."""
     parts = np.zeros((64, 96), np.uint8)
     parts[:, :48], parts[:, 48:] = 2, 15
-    mask = np.zeros((64, 96), bool)
-    mask[32:] = True
-    return Wearer(Image.new("RGB", (96, 64), (255, 0, 0)), mask, colour_parts(parts))
+    mask = torch.zeros(count, 1, 64, 96)
+    mask[:, :, 32:] = 1
+    pictures = to_vae_tensor([Image.new("RGB", (96, 64), (255, 0, 0))] * count)
+    return pictures, mask, to_vae_tensor([colour_parts(parts)] * count)
 
 
 def test_an_identity_flow_samples_the_picture_itself():
@@ -54,7 +57,7 @@ def test_a_coarse_warp_is_applied_at_the_pictures_size():
 
 
 def test_planes_hold_parts_mask_and_masked_picture():
-    planes = person_planes([wearer()], SIZE)
+    planes = person_planes(*person(), SIZE)
     assert planes.shape == (1, 29, 32, 48)
     assert (planes[0, 2, :, :24] == 1).all()
     assert (planes[0, 15, :, 24:] == 1).all()
@@ -141,4 +144,4 @@ def test_channels_must_fit(warping_pipe):
 
 def test_warps_need_as_many_people_as_garments():
     with pytest.raises(RuntimeError):
-        warp_garments(tiny_net(), [wearer(), wearer()], [Image.new("RGB", (96, 64))])
+        warp_garments(tiny_net(), *person(2), torch.zeros(3, 3, 64, 96))

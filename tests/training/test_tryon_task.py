@@ -12,6 +12,8 @@ from idmvton.denoising import Denoiser
 from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.inputs import gather_pairs
+from idmvton.models.latents import encode_latents
+from idmvton.models.warp_net import WarpNet
 from idmvton.options import TryOnOptions
 from idmvton.prepare.mask import ATR_LABELS
 from idmvton.training.batches import Ticket, collate
@@ -312,9 +314,12 @@ def test_adapters(photos, tmp_path):
     torch.testing.assert_close(merged.prediction, own.prediction, rtol=1e-4, atol=1e-5)
 
 
-def test_an_extra_input(photos, tmp_path):
-    """The garment placed into the mask, as more channels that start at zero; inference makes the same ones."""
-    trainer = Trainer(recipe(photos, tryon={**NOTHING_DROPPED, "extra_input": "placed_garment"}), tmp_path)
+def test_a_warp_net(photos, tmp_path):
+    """The garment, warped, as more channels that start at zero, as at inference; grey where dropped."""
+    torch.manual_seed(0)
+    WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
+    with_warp = {**NOTHING_DROPPED, "drop_warp": 0.0, "warp_net": str(tmp_path)}
+    trainer = Trainer(recipe(photos, tryon=with_warp), tmp_path / "run")
     task, dataset = trainer.task, trainer.dataset
     plain, _ = build(photos, tryon=NOTHING_DROPPED)
     assert (task.unet.config.in_channels, plain.unet.config.in_channels) == (17, 13)
@@ -324,16 +329,18 @@ def test_an_extra_input(photos, tmp_path):
         task.loss(own, batch)
         plain.loss(other, batch_of(plain, dataset, [0, 1]))
     torch.testing.assert_close(own.prediction, other.prediction)
-    pairs, _, people = inference(task.pipe, [dataset[0], dataset[1]])
-    torch.testing.assert_close(own.arguments[0][:, 4:], task.pipe.add_extra_input(people, pairs).channels)
+    pairs, _, _ = inference(task.pipe, [dataset[0], dataset[1]])
+    laid = own.arguments[0][:, 13:]
+    torch.testing.assert_close(laid, task.pipe.encode_warps(task.pipe.warp_net, pairs))
+    with torch.no_grad():
+        task.loss(own, batch | {"drop_warp": torch.tensor([True, False])})
+        grey = encode_latents(task.pipe.vae, torch.zeros(1, 3, *SIZE))
+    torch.testing.assert_close(own.arguments[0][:, 13:], torch.cat([grey, laid[1:]]))
+    before = {name: tensor.clone() for name, tensor in task.pipe.warp_net.state_dict().items()}
     trainer.run()
-    loaded = TryOnPipeline.from_pretrained(tmp_path / "checkpoint", device="cpu")
-    assert loaded.config.extra_input == "placed_garment"
+    loaded = TryOnPipeline.from_pretrained(tmp_path / "run" / "checkpoint", device="cpu")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in loaded.warp_net.state_dict().items())
     assert loaded.unet.conv_in.weight[:, 13:].abs().max() > 0
-    loaded.set_progress_bar_config(disable=True)
-    sample = dataset[0]
-    pictures = {name: getattr(sample, name) for name in ("person", "garment", "mask", "densepose", "caption")}
-    assert loaded(**pictures, num_inference_steps=1, height=64, width=64).images
 
 
 def test_masks_are_varied(plain):

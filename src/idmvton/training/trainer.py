@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from idmvton.data.augment_options import AugmentOptions
-from idmvton.data.writing import whole_file
 from idmvton.devices import resolve_device
 from idmvton.errors import ConfigError, InputError, NumericsError
+from idmvton.images.whole import whole_file
 from idmvton.training import state
 from idmvton.training.batches import Batch, Loader, SampleOrder, Shares, to_device
 from idmvton.training.cache import CachedFetcher, EncodedCache, fingerprint

@@ -155,10 +155,10 @@ class WarpTask:
         self.net.train()
         return {"flow_error": float(torch.cat(errors).median()), "outline_iou": float(np.mean(overlaps))}
 
-    def export(self, folder: Path) -> None:
+    def export(self, folder: Path, model: nn.Module) -> None:
         """Writes ``warp_net``."""
         with whole_folder(folder) as new:
-            save_parts({WARP_NET: self.net}, new)
+            save_parts({WARP_NET: model}, new)
 
 
 def move_garment(
