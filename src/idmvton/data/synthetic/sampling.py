@@ -28,6 +28,7 @@ CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
+TRIES: Final = 3  # other cuts that are tried before the same cut is taken in another fabric
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
 _OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
@@ -217,7 +218,7 @@ def _companion(rng: np.random.Generator, category: Category, female: bool) -> wa
 
 
 def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator) -> dressing.Outfit:
-    inner = wardrobe.make_garment(rng, "t-shirt", calm=True) if target.opening > 0 else None
+    inner = wardrobe.sample_inner(rng) if target.opening > 0 else None
     if target.category == "lower_body":
         assert companion is not None
         return dressing.Outfit(companion, target, None, target)
@@ -233,8 +234,8 @@ def _another(
     frame: Frame, mask: Bytes, size: tuple[int, int],
 ) -> tuple[wardrobe.Garment, list[Item], Frame, float]:  # fmt: skip
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
-    for attempt in range(3):
-        if attempt < 2:
+    for attempt in range(TRIES + 1):
+        if attempt < TRIES:
             other = wardrobe.sample_within(rng, outfit.target, female=posed.body.female)
         else:
             other = wardrobe.recolour(outfit.target, rng)
@@ -243,7 +244,7 @@ def _another(
         else:
             inner = outfit.inner
             if other.opening > 0 and inner is None:
-                inner = wardrobe.make_garment(rng, "t-shirt", calm=True)
+                inner = wardrobe.sample_inner(rng)
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
         items = _stage(posed, look, changed, place)
         picture = shoot(items, place.view, size, place.backdrop)
