@@ -49,20 +49,25 @@ class Outfit:
     target: Garment
 
 
-def dress(posed: PosedBody, look: Look, outfit: Outfit) -> list[Item]:
-    """Everything that a person shows: clothes, shoes, hair, skin, accessories; what covers comes first."""
-    items = _clothes(posed, outfit)
+def belongings(posed: PosedBody, look: Look) -> list[Item]:
+    """What a person shows whatever the clothes: shoes, hair, accessories."""
+    return [_shoes(posed, look), *hair.hair_items(posed, look), *accessories.accessory_items(posed, look)]
+
+
+def dress(posed: PosedBody, look: Look, outfit: Outfit, kept: list[Item] | None = None) -> list[Item]:
+    """Everything that a person shows: clothes, belongings, skin; what covers comes first.
+
+    ``kept``: from :func:`belongings`, when it is there already.
+    """
+    items = _clothes(posed, outfit) + (belongings(posed, look) if kept is None else kept)
     covers = [*_skin_covers(outfit), (look.shoe_cut, 0.012)]
     uniforms = {**look.skin_uniforms(), "noise": noise_texture()}
     uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
     uniforms["hairline"] = hair.hairline(look)
-    items.append(_shoes(posed, look))
-    items += hair.hair_items(posed, look)
     mesh = skin_mesh(posed, covers)
     dark = posed.body.anatomy.faces["dark"]
     dark = dark[~hidden(mesh.where, covers)[dark].all(1)]
     items.append(Item(mesh, "skin", uniforms, closed=True, shadow_faces=dark))
-    items += accessories.accessory_items(posed, look)
     return items
 
 
@@ -152,12 +157,11 @@ def _garment_items(posed: PosedBody, garment: Garment, target: bool, covers: lis
         fit = Fit(UNDER, 0.08 * fit.drape, 0.08 * fit.fall, fit.sleeve, fit.leg)
     fit = replace(fit, offset=fit.offset + lift)
     items: list[Item] = []
-    wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
-        mesh = shell_mesh(posed, "top", fit, wobble)
+        mesh = shell_mesh(posed, "top", fit, garment.wobble)
         items.append(_shell_item(mesh, garment.cut, uniforms, covers))
     if garment.kind == "bottom":
-        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble), garment.cut, uniforms, covers))
+        items.append(_shell_item(shell_mesh(posed, "bottom", fit, garment.wobble), garment.cut, uniforms, covers))
     if garment.skirt is not None:
         tube = {**uniforms, "garment": _tube_cut(garment)}
         mesh = skirt_mesh(posed, garment.skirt)

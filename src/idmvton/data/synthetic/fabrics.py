@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import Colour, pick_colour
 from idmvton.data.synthetic.prints import draw_print
 
@@ -303,8 +304,7 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
         printed: how likely a placed print (logo, words, large shape) is on a calm fabric.
     """
     names = list(kinds or FABRICS)
-    odds = np.array([FABRICS[name][2] for name in names])
-    name = str(rng.choice(names, p=odds / odds.sum()))
+    name = choose(rng, names, (FABRICS[name][2] for name in names))
     _, (shortest, longest), _ = FABRICS[name]
     colour, main = pick_colour(rng)
     _, accent = pick_colour(rng, avoid=colour)

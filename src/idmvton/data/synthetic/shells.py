@@ -47,9 +47,9 @@ class Fit:
     leg: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PosedBody:
-    """A body in a pose with what garments need of it.
+    """A body in a pose with what garments need of it. Compared by identity.
 
     Attributes:
         body: the rest shape.
@@ -127,14 +127,15 @@ def pose_body(body: Body, transforms: Floats) -> PosedBody:
     return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
-def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None) -> Mesh:
-    """The shell, loosened at rest and then posed.
+@functools.lru_cache(maxsize=8)
+def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: tuple[float, ...] | None = None) -> Mesh:
+    """The shell, loosened at rest and then posed; the last few are kept for the next picture of the same person.
 
     Args:
         posed: the wearer.
         part: which triangles, see :func:`shell_part`.
         fit: how loose.
-        wobble: float (4,), phases of soft waves in a loose garment.
+        wobble: four phases of soft waves in a loose garment.
     """
     anatomy_ = posed.body.anatomy
     chosen = shell_part(anatomy_, part)
@@ -239,6 +240,7 @@ class Skirt:
     phase: float
 
 
+@functools.lru_cache(maxsize=4)
 def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     """Rings around the posed hips and legs, never inside them."""
     anatomy_ = posed.body.anatomy

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import Colour, pick_colour
 from idmvton.data.synthetic.fabrics import Fabric, make_fabric
 from idmvton.data.synthetic.shells import WAISTBAND, Fit, Skirt
@@ -204,14 +205,13 @@ def sample_garment(rng: np.random.Generator, category: Category, *, female: bool
     """Draws a garment for a part of the body; dresses are drawn for women only."""
     column = 0 if female or category == "dresses" else 1
     names = [name for name, model in MODELS.items() if model.category == category and model.odds[column] > 0]
-    odds = np.array([MODELS[name].odds[column] for name in names])
-    return make_garment(rng, str(rng.choice(names, p=odds / odds.sum())))
+    return make_garment(rng, choose(rng, names, (MODELS[name].odds[column] for name in names)))
 
 
 def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> Garment:
     """Draws everything that is left open about an item; ``calm``: a plain companion without prints."""
     model = MODELS[item]
-    pick = [str(rng.choice(choices)) if choices else "" for choices in (model.necklines, model.sleeves, model.fits)]
+    pick = [choose(rng, choices) if choices else "" for choices in (model.necklines, model.sleeves, model.fits)]
     neckline, sleeve, fit_name = pick
     sleeve_range = SLEEVES.get(sleeve, (0.0, 0.0))
     sleeve_end = float(rng.uniform(*sleeve_range))
