@@ -322,9 +322,9 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
         print_seed=print_seed if stamped else None,
         main=main,
         accent=accent,
-        sheen=0.12 if name in ("knit", "heather") else 0.05,
-        shine=0.30 if satin else float(rng.uniform(0.0, 0.05)),
-        gloss=18.0 if satin else 10.0,
+        sheen=0.12 if satin or name in ("knit", "heather") else 0.05,
+        shine=0.17 if satin else float(rng.uniform(0.0, 0.05)),
+        gloss=11.0 if satin else 10.0,
         weave=0.15 if satin else float(rng.uniform(0.4, 1.0)),
     )
 
