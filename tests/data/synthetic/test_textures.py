@@ -12,6 +12,7 @@ from idmvton.data.synthetic.bodies import load_anatomy, sample_body
 SIZE = (512, 384)
 WHITE = np.full((2, 2, 3), 255, np.uint8)
 TOLERANCE = 14 / 255  # median of the absolute difference, worst channel; what is left is filtering
+FLOW_TOLERANCE = 6 / 255  # the same, through the flow
 
 
 def unshaded(items, view, size=SIZE):
@@ -76,7 +77,7 @@ def test_the_flow_finds_the_same_spot_of_fabric(item, size):
     x, y = flow[known].T
     sampled = cv2.remap(colours, np.nan_to_num(flow - 0.5), None, cv2.INTER_LINEAR)[known]
     away = np.abs(sampled.astype(int) - worn_colours[known]).max(-1)
-    assert np.median(away) / 255 <= TOLERANCE
+    assert np.median(away) / 255 <= FLOW_TOLERANCE
     row, column = np.minimum(y.astype(int), size[0] - 1), np.minimum(x.astype(int), size[1] - 1)
     same_chart = chart[row, column] == worn_chart[known]
     assert same_chart.mean() > 0.95
