@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from idmvton.data import VitonHD, check_dataset, prepare_dataset
-from idmvton.data.densepose import colour_parts, part_colours
-from idmvton.data.synthetic import make_dataset, sample, sampling
+from idmvton.data.synthetic import make_dataset, sample
 
 SIZE = (128, 96)
 
@@ -63,9 +62,3 @@ def test_prepare_makes_the_studios_own_masks(root, made):
     for row, truth in enumerate(made):
         different = data[row].mask != (truth.mask > 0)
         assert different.mean() < 0.04, "equal but for the width of the arms, which depends on the crop"
-
-
-def test_one_palette():
-    numbers = np.arange(25, dtype=np.uint8)[None]
-    assert np.array_equal(sampling.colour_parts(numbers), np.asarray(colour_parts(numbers)))
-    assert np.array_equal(sampling.colour_parts(numbers)[0], part_colours())
