@@ -1,9 +1,10 @@
-"""How many complete samples a second the studio makes.
+"""How many complete samples a second the studio makes, and how much processor time one takes.
 
 python benchmarks/studio.py [--samples 40] [--workers 2] [--split train]
 
 Counts whole samples written to disk: two photos, two product pictures, the garment on somebody else, body map,
-labels, mask, keypoints, captions. Process start and shader compilation are left out by a first round.
+labels, mask, keypoints, captions. Process start and shader compilation are left out by a first round. On a machine
+that others use too, the processor time of one process is the fair number.
 """
 
 from __future__ import annotations
@@ -29,23 +30,28 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, {renderer().context.info['GL_RENDERER']}")
     for size in SIZES:
-        rate = measure(size, options.samples, options.workers, options.split)
-        print(f"{size[0]}x{size[1]} (height x width), {options.workers} workers: {rate:.2f} samples/s")
-
-
-def measure(size: tuple[int, int], samples: int, workers: int, split: Split) -> float:
-    times: list[float] = []
-    first = 4 * workers
-    with tempfile.TemporaryDirectory() as folder:
-        make_dataset(
-            folder,
-            pairs=samples + first,
-            size=size,
-            split=split,
-            workers=workers,
-            progress=lambda done, total: times.append(time.perf_counter()),
+        wall, _ = measure(size, options.samples, options.workers, options.split)
+        _, busy = measure(size, options.samples, 0, options.split)
+        print(
+            f"{size[0]}x{size[1]} (height x width), {options.workers} workers: {1 / wall:.2f} samples/s, load "
+            f"{os.getloadavg()[0]:.1f}; one process: {busy:.3f} s of processor time a sample"
         )
-    return (len(times) - first) / (times[-1] - times[first - 1])
+
+
+def measure(size: tuple[int, int], samples: int, workers: int, split: Split) -> tuple[float, float]:
+    """Seconds a sample, and seconds of this process's processor time a sample."""
+    wall: list[float] = []
+    busy: list[float] = []
+    first = 4 * max(workers, 2)
+
+    def tick(done: int, total: int) -> None:
+        wall.append(time.perf_counter())
+        busy.append(time.process_time())
+
+    with tempfile.TemporaryDirectory() as folder:
+        make_dataset(folder, pairs=samples + first, size=size, split=split, workers=workers, progress=tick)
+    wall_s, busy_s = ((times[-1] - times[first - 1]) / (len(times) - first) for times in (wall, busy))
+    return wall_s, busy_s
 
 
 if __name__ == "__main__":

@@ -119,6 +119,34 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         make_dataset(tmp_path, pairs=1, size=SIZE, workers=0)
 
 
+def test_samples_of_an_older_format_are_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "sample", pytest.fail)
+        settings = {"seed": 0, "split": "train", "category": "mixed", "height": 64, "width": 48, "format": 1}
+        (tmp_path / "train").mkdir()
+        (tmp_path / "train" / "studio.json").write_text(json.dumps(settings))
+        with pytest.raises(InputError, match="other settings"):
+            make_dataset(tmp_path, pairs=1, size=SIZE, workers=0)
+
+
+def test_flow_is_written_when_asked_for_and_reads_back(made, tmp_path):
+    assert not (made / "test" / "garment-flow").exists()
+    make_dataset(tmp_path, pairs=1, size=SIZE, split="test", workers=0, flow=True)
+    exact = sampling.sample(0, 0, "test", "mixed", SIZE, flow=True)
+    for folder, flow in (("garment-flow", exact.flow), ("garment-flow-unpaired", exact.unpaired_flow)):
+        file = tmp_path / "test" / folder / "000000_00.png"
+        stored = dataset.read_flow(file)
+        assert np.array_equal(np.isnan(stored), np.isnan(flow))
+        assert np.nanmax(np.abs(stored - flow)) <= 0.5 / dataset.FLOW_STEPS + 1e-4
+        file.write_bytes(b"not a picture")
+        with pytest.raises(InputError, match="cannot be read"):
+            dataset.read_flow(file)
+    with pytest.raises(InputError, match="flow"):
+        dataset.read_flow(tmp_path / "test" / "image" / "000000_00.jpg")
+    with pytest.raises(InputError, match="does not fit"):
+        make_dataset(tmp_path / "large", pairs=1, size=(2048, 1536), workers=0, flow=True)
+
+
 def test_damaged_settings_are_reported(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "studio.json").write_text("{")
@@ -170,12 +198,16 @@ def test_stream():
 
 def test_commands(tmp_path):
     runner = CliRunner()
-    made = runner.invoke(studio_app, ["make", str(tmp_path), "--pairs", "1", "--size", "64x48", "--workers", "0"])
+    options = ["--pairs", "1", "--size", "64x48", "--workers", "0", "--flow", "--json"]
+    made = runner.invoke(studio_app, ["make", str(tmp_path), *options])
     assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout) == {"folder": str(tmp_path / "train"), "samples": 1, "new": 1}
+    assert (tmp_path / "train" / "garment-flow" / "000000_00.png").exists()
     shown = runner.invoke(studio_app, ["show", str(tmp_path), "-o", str(tmp_path / "sheet.png")])
     assert shown.exit_code == 0, shown.output
     assert (tmp_path / "sheet.png").exists()
     refused = runner.invoke(studio_app, ["make", str(tmp_path), "--size", "huge"])
     assert refused.exit_code == 1
+    assert "512x384" in refused.stderr
     with pytest.raises(InputError):
         parse_size("512")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 
@@ -55,6 +56,31 @@ def test_the_other_garment_is_another_garment(samples):
         inside = made.mask > 0
         changed = np.abs(made.person.astype(int) - made.unpaired).max(-1) > 12
         assert changed[inside].mean() > 0.05, (made.category, made.index, made.caption, made.other_caption)
+
+
+def test_the_other_garment_mostly_has_another_cut(samples):
+    cuts_of = [(made.attributes, made.other_attributes) for made in samples]
+    same = [own["item"] == other["item"] and own["hem"] == other["hem"] for own, other in cuts_of]
+    assert np.mean(same) <= 0.2
+
+
+def test_flows_are_left_out_unless_asked_for(samples):
+    assert all(made.flow is None and made.unpaired_flow is None for made in samples)
+
+
+def test_flows_lie_on_the_garments_and_within_the_mask():
+    made = sample(3, 1, "train", "dresses", SIZE, flow=True)
+    for flow, labels, garment in (
+        (made.flow, made.labels, made.garment_mask),
+        (made.unpaired_flow, made.unpaired_labels, made.other_garment_mask),
+    ):
+        known = ~np.isnan(flow[..., 0])
+        assert known.sum() > 0.9 * (labels == 7).sum()
+        assert (labels[known] == 7).mean() > 0.97  # labels are those of the nearest of the rendered samples
+        x, y = flow[known].T.astype(int)
+        near = cv2.dilate(garment, np.ones((3, 3), np.uint8))
+        assert (near[y.clip(0, SIZE[0] - 1), x.clip(0, SIZE[1] - 1)] > 0).all()
+    assert np.isnan(made.unpaired_flow[made.mask == 0]).all()
 
 
 def test_the_mask_is_what_the_projects_rules_give(samples):
@@ -130,10 +156,10 @@ def test_captions_state_every_attribute():
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others():
-    first, second = (sample(11, 4, "train", "upper_body", SIZE) for _ in range(2))
+    first, second = (sample(11, 4, "train", "upper_body", SIZE, flow=True) for _ in range(2))
     for field in dataclasses.fields(first):
         one, two = getattr(first, field.name), getattr(second, field.name)
-        assert np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two, field.name
+        assert one.tobytes() == two.tobytes() if isinstance(one, np.ndarray) else one == two, field.name
     assert not np.array_equal(first.person, sample(12, 4, "train", "upper_body", SIZE).person)
     assert not np.array_equal(first.person, sample(11, 5, "train", "upper_body", SIZE).person)
 

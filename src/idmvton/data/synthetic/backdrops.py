@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.fabrics import noise_texture
 
 Bytes = NDArray[np.uint8]
@@ -166,8 +167,7 @@ def make_backdrop(rng: np.random.Generator, horizon: float, *, wild: bool) -> tu
         its name and uint8 (256, 192, 3).
     """
     choices = WILD if wild else FASHION
-    odds = np.array([entry[1] for entry in choices.values()])
-    name = str(rng.choice(list(choices), p=odds / odds.sum()))
+    name = choose(rng, list(choices), (entry[1] for entry in choices.values()))
     picture = choices[name][0](rng, horizon)
     if name != "studio":
         picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(1.2, 5.0)))

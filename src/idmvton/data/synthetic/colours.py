@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from idmvton.data.synthetic.chance import choose
+
 Colour = tuple[float, float, float]
 
 COLOURS: Final[dict[str, Colour]] = {
@@ -37,7 +39,7 @@ COLOURS: Final[dict[str, Colour]] = {
 
 def pick_colour(rng: np.random.Generator, avoid: str | None = None) -> tuple[str, Colour]:
     """A named colour, a little off."""
-    names = [name for name in COLOURS if name != avoid]
-    name = str(rng.choice(names))
-    shifted = np.clip(np.array(COLOURS[name]) * rng.uniform(0.9, 1.08) + rng.normal(0, 0.02, 3), 0.02, 0.97)
-    return name, (float(shifted[0]), float(shifted[1]), float(shifted[2]))
+    name = choose(rng, [name for name in COLOURS if name != avoid])
+    bright, off = float(rng.uniform(0.9, 1.08)), rng.normal(0, 0.02, 3).tolist()
+    r, g, b = (min(max(c * bright + d, 0.02), 0.97) for c, d in zip(COLOURS[name], off, strict=True))
+    return name, (r, g, b)

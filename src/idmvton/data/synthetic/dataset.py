@@ -250,7 +250,7 @@ def write_sample(target: Path, made: StudioSample) -> None:
 
 def encode(picture: NDArray[np.uint8 | np.uint16], suffix: str, quality: int = 97) -> bytes:
     flat = picture[..., ::-1] if picture.ndim == 3 else picture
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.endswith(".jpg") else [cv2.IMWRITE_PNG_COMPRESSION, 1]
     done, data = cv2.imencode(suffix[-4:], np.ascontiguousarray(flat), options)
     if not done:
         raise OSError(f"cannot encode {suffix}")

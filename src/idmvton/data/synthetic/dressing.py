@@ -27,6 +27,7 @@ from idmvton.prepare.mask import ATR_LABELS
 Floats = NDArray[np.floating[Any]]
 Cover = tuple[Floats, float]
 
+UNDER: Final = 0.003  # distance from the skin of what is tucked into a waistband, metres
 LABELS: Final = {name: float(number) for number, name in enumerate(ATR_LABELS)}
 _NO_PRINT: Final = np.zeros((4, 4, 4), np.uint8)
 _NO_PRINT.flags.writeable = False
@@ -48,20 +49,25 @@ class Outfit:
     target: Garment
 
 
-def dress(posed: PosedBody, look: Look, outfit: Outfit) -> list[Item]:
-    """Everything that a person shows: clothes, shoes, hair, skin, accessories; what covers comes first."""
-    items = _clothes(posed, outfit)
+def belongings(posed: PosedBody, look: Look) -> list[Item]:
+    """What a person shows whatever the clothes: shoes, hair, accessories."""
+    return [_shoes(posed, look), *hair.hair_items(posed, look), *accessories.accessory_items(posed, look)]
+
+
+def dress(posed: PosedBody, look: Look, outfit: Outfit, kept: list[Item] | None = None) -> list[Item]:
+    """Everything that a person shows: clothes, belongings, skin; what covers comes first.
+
+    ``kept``: from :func:`belongings`, when it is there already.
+    """
+    items = _clothes(posed, outfit) + (belongings(posed, look) if kept is None else kept)
     covers = [*_skin_covers(outfit), (look.shoe_cut, 0.012)]
     uniforms = {**look.skin_uniforms(), "noise": noise_texture()}
     uniforms["scalp"] = (*look.hair_colour, 0.0 if look.hair == "bald" else 0.9)
     uniforms["hairline"] = hair.hairline(look)
-    items.append(_shoes(posed, look))
-    items += hair.hair_items(posed, look)
     mesh = skin_mesh(posed, covers)
     dark = posed.body.anatomy.faces["dark"]
     dark = dark[~hidden(mesh.where, covers)[dark].all(1)]
     items.append(Item(mesh, "skin", uniforms, closed=True, shadow_faces=dark))
-    items += accessories.accessory_items(posed, look)
     return items
 
 
@@ -124,17 +130,14 @@ def _skin_covers(outfit: Outfit) -> list[Cover]:
 def _clothes(posed: PosedBody, outfit: Outfit) -> list[Item]:
     top, bottom, inner = outfit.top, outfit.bottom, outfit.inner
     items: list[Item] = []
-    tucked = top.tucked or (inner is not None and top.opening > 0)
     if bottom is not None:
         worn_over = [] if top.tucked else [_cover(top, 0.020)]
-        closer = min(0.0, top.fit_shape.offset - bottom.fit_shape.offset - 0.003)  # stays under the top's hem
-        lift = 0.009 if tucked else closer
-        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, lift)
+        items += _garment_items(posed, bottom, bottom is outfit.target, worn_over, 0.0)
         if top.tucked:
             top = _tucked_into(top, bottom)
     if inner is not None:
         under = [_cover(top, 0.030)] + ([_cover(bottom, 0.014)] if bottom is not None else [])
-        items += _garment_items(posed, inner, False, under, -0.002)
+        items += _garment_items(posed, inner, False, under, 0.0)
     items += _garment_items(posed, top, outfit.top is outfit.target, [], 0.006 if inner is not None else 0.0)
     return items
 
@@ -150,15 +153,15 @@ def _tucked_into(top: Garment, bottom: Garment) -> Garment:
 def _garment_items(posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
     fit = garment.fit_shape
-    loose = 0.08 if garment.tucked else 1.0
-    fit = Fit(fit.offset + lift, fit.drape * loose, fit.fall * loose, fit.sleeve, fit.leg)
+    if garment.tucked:  # stays inside the waistband
+        fit = Fit(UNDER, 0.08 * fit.drape, 0.08 * fit.fall, fit.sleeve, fit.leg)
+    fit = replace(fit, offset=fit.offset + lift)
     items: list[Item] = []
-    wobble = np.array(garment.wobble, np.float32)
     if garment.kind in ("top", "dress"):
-        mesh = shell_mesh(posed, "top", fit, wobble)
+        mesh = shell_mesh(posed, "top", fit, garment.wobble)
         items.append(_shell_item(mesh, garment.cut, uniforms, covers))
     if garment.kind == "bottom":
-        items.append(_shell_item(shell_mesh(posed, "bottom", fit, wobble), garment.cut, uniforms, covers))
+        items.append(_shell_item(shell_mesh(posed, "bottom", fit, garment.wobble), garment.cut, uniforms, covers))
     if garment.skirt is not None:
         tube = {**uniforms, "garment": _tube_cut(garment)}
         mesh = skirt_mesh(posed, garment.skirt)

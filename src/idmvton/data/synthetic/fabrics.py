@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import Colour, pick_colour
 from idmvton.data.synthetic.prints import draw_print
 
@@ -303,8 +304,7 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
         printed: how likely a placed print (logo, words, large shape) is on a calm fabric.
     """
     names = list(kinds or FABRICS)
-    odds = np.array([FABRICS[name][2] for name in names])
-    name = str(rng.choice(names, p=odds / odds.sum()))
+    name = choose(rng, names, (FABRICS[name][2] for name in names))
     _, (shortest, longest), _ = FABRICS[name]
     colour, main = pick_colour(rng)
     _, accent = pick_colour(rng, avoid=colour)
@@ -322,9 +322,9 @@ def make_fabric(rng: np.random.Generator, kinds: tuple[str, ...] | None = None, 
         print_seed=print_seed if stamped else None,
         main=main,
         accent=accent,
-        sheen=0.12 if name in ("knit", "heather") else 0.05,
-        shine=0.30 if satin else float(rng.uniform(0.0, 0.05)),
-        gloss=18.0 if satin else 10.0,
+        sheen=0.12 if satin or name in ("knit", "heather") else 0.05,
+        shine=0.17 if satin else float(rng.uniform(0.0, 0.05)),
+        gloss=11.0 if satin else 10.0,
         weave=0.15 if satin else float(rng.uniform(0.4, 1.0)),
     )
 

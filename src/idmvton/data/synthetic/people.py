@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic.bodies import Body
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import COLOURS, Colour, pick_colour
 
 Floats = NDArray[np.floating[Any]]
@@ -129,7 +130,7 @@ def sample_look(rng: np.random.Generator, body: Body) -> Look:
     tone = SKIN_TONES[int(depth)] * (1 - share) + SKIN_TONES[int(depth) + 1] * share
     tone = tone * rng.uniform(0.96, 1.03, 3)
     styles = HAIR_WOMEN if body.female else HAIR_MEN
-    style = str(rng.choice(list(styles), p=np.array(list(styles.values())) / sum(styles.values())))
+    style = choose(rng, list(styles), styles.values())
     grey = body.age > 0.82 and rng.random() < 0.6
     if grey:
         shade = HAIR_COLOURS[int(rng.integers(8, 10))]
@@ -140,10 +141,10 @@ def sample_look(rng: np.random.Generator, body: Body) -> Look:
     tip = shade * rng.uniform(0.9, 1.6) if rng.random() < 0.3 else shade
     lipstick = body.female and rng.random() < 0.5
     lips = np.array([0.62, 0.16, 0.20]) * rng.uniform(0.7, 1.2) if lipstick else tone * np.array([0.86, 0.62, 0.62])
-    shoe = str(rng.choice(list(SHOES), p=np.array([s[2] for s in SHOES.values()]) / sum(s[2] for s in SHOES.values())))
+    shoe = choose(rng, list(SHOES), (entry[2] for entry in SHOES.values()))
     height, front, _ = SHOES[shoe]
     shoe_names = ("white", "black", "brown", "tan", "grey", "navy", "red", "beige")
-    shoe_colour = COLOURS[str(rng.choice(shoe_names))]
+    shoe_colour = COLOURS[choose(rng, shoe_names)]
     beard = 0.0 if body.female or rng.random() < 0.5 else float(rng.uniform(0.15, 0.8))
     return Look(
         skin=_colour(tone),

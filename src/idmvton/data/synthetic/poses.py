@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.synthetic.bodies import Body, forward_kinematics, load_anatomy
+from idmvton.data.synthetic.chance import choose
 
 Floats = NDArray[np.floating[Any]]
 Vector = tuple[float, float, float]
@@ -341,8 +342,7 @@ WILD: Final[dict[str, tuple[Maker, Maker]]] = {
 def sample_pose(rng: np.random.Generator, *, wild: bool = False) -> Pose:
     """Draws a pose: of fashion photos, or of photos in the wild."""
     choices = WILD if wild else FASHION
-    odds = np.array([3.0 if name == "standing" else 1.0 for name in choices])
-    name = str(rng.choice(list(choices), p=odds / odds.sum()))
+    name = choose(rng, list(choices), (3.0 if name == "standing" else 1.0 for name in choices))
     makers = choices[name] if rng.random() < 0.5 else choices[name][::-1]
     strength = 1.8 if wild else 1.0
     walking = rng.random() < (0.4 if wild else 0.2)

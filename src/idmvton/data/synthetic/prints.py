@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import Colour, pick_colour
 
 Bytes = NDArray[np.uint8]
@@ -31,7 +32,7 @@ def draw_print(seed: int, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
 
 def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[float, float]]:
     """A print with alpha, and its width and height in metres: words, a badge, or a large shape."""
-    style = str(rng.choice(["words", "badge", "shape", "words"]))
+    style = choose(rng, ("words", "badge", "shape", "words"))
     canvas = Image.new("RGBA", (256, 256 if style != "words" else 128))
     draw = ImageDraw.Draw(canvas)
     fill = tuple(int(c * 255) for c in ink)
@@ -44,7 +45,7 @@ def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[floa
         reach = [88 if k % 2 == 0 else 38 for k in range(10)]
         points = [(128 + r * np.sin(np.pi * k / 5), 128 - r * np.cos(np.pi * k / 5)) for k, r in enumerate(reach)]
         draw.polygon(points, fill=fill)
-        size = float(rng.choice([0.07, 0.16, 0.20]))
+        size = choose(rng, (0.07, 0.16, 0.20))
         return np.array(canvas), (size, size)
     for _ in range(int(rng.integers(2, 5))):
         colour = tuple(int(c * 255) for c in pick_colour(rng)[1])
@@ -58,7 +59,7 @@ def make_print(rng: np.random.Generator, ink: Colour) -> tuple[Bytes, tuple[floa
 
 
 def _words(rng: np.random.Generator, fill: tuple[int, ...]) -> tuple[Bytes, tuple[float, float]]:
-    word = str(rng.choice(WORDS))
+    word = choose(rng, WORDS)
     font = int(rng.choice([-1, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
                            cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_PLAIN]))  # fmt: skip
     mask = np.zeros((200, 620), np.uint8)

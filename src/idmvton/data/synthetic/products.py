@@ -36,9 +36,7 @@ def mannequin(female: bool, anatomy: Anatomy) -> PosedBody:
 
 def product_view(posed: PosedBody, items: list[Item]) -> View:
     """A camera from the front that frames the garment."""
-    extent = np.concatenate([item.mesh.vertices[np.unique(item.mesh.faces)] for item in items])
-    keep = np.concatenate([_visible(item) for item in items])
-    extent = extent[keep]
+    extent = np.concatenate([item.mesh.vertices[_visible(item)] for item in items])
     low, high = extent.min(0), extent.max(0)
     target = (low + high) / 2
     half = max((high[2] - low[2]) / 2, (high[0] - low[0]) / 2 / 0.75) * 1.12
@@ -69,15 +67,17 @@ def product_view(posed: PosedBody, items: list[Item]) -> View:
 
 def _visible(item: Item) -> NDArray[np.bool_]:
     """Which vertices of an item its cut leaves, roughly; for framing only."""
-    where = item.mesh.where[np.unique(item.mesh.faces)]
+    where = item.mesh.where
     cut = item.uniforms["garment"]
     kind = int(cut[2][0])
+    used = np.zeros(len(where), bool)
+    used[item.mesh.faces] = True
     if kind == 1:
         sleeve = np.where(where[:, 3] > 0, where[:, 4] < max(float(cut[0][3]), 0.0), where[:, 2] > cut[0][0])
-        return np.asarray(sleeve & (where[:, 2] < 0.78))
+        return np.asarray(used & sleeve & (where[:, 2] < 0.78))
     if kind == 2:
-        return np.asarray((where[:, 2] < cut[0][1]) & (where[:, 8] < cut[0][2]) & (where[:, 3] < 0))
-    return np.ones(len(where), bool)
+        return np.asarray(used & (where[:, 2] < cut[0][1]) & (where[:, 8] < cut[0][2]) & (where[:, 3] < 0))
+    return used
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Product:
     Attributes:
         garment: what it shows; ``female``: on which mannequin it was shaped.
         picture: uint8 (H, W, 3), on white or light grey with a soft shadow; ``mask``: uint8 (H, W).
-        view: the camera; ``depth``: float (h, w) in [0, 1] along it, as rendered.
+        view: the camera; ``depth``: float (h, w) in [0, 1] along it, as rendered, or ``None``.
     """
 
     garment: Garment
@@ -95,25 +95,25 @@ class Product:
     picture: Bytes
     mask: Bytes
     view: View
-    depth: Floats
+    depth: Floats | None
 
 
-def photograph_product(garment: Garment, size: tuple[int, int], rng: np.random.Generator) -> Product:
-    """Shows a garment alone."""
+def photograph_product(garment: Garment, size: tuple[int, int], rng: np.random.Generator, *, depth: bool) -> Product:
+    """Shows a garment alone; ``depth``: whether to keep what :func:`garment_flow` needs."""
     female = bool(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
     posed = mannequin(female, detail("product", size))
     items = dressing.garment_alone(posed, garment)
     view = product_view(posed, items)
     shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
     frame = shoot(items, view, size, np.full((2, 2, 3), shade, np.uint8))
-    depth = renderer().depth(rendered_size(size))
+    distances = renderer().depth(rendered_size(size)) if depth else None
     inside = frame.truth[..., 0] > 0
     mask = np.where(inside, np.uint8(255), np.uint8(0))
     sigma = size[0] / 60
     soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)
     soft = np.roll(soft, (int(sigma * 0.8), int(sigma * 0.3)), (0, 1)) * ~inside
     picture = frame.picture * (1 - np.float32(0.22) * soft[..., None])
-    return Product(garment, female, picture.round().astype(np.uint8), mask, view, depth)
+    return Product(garment, female, picture.round().astype(np.uint8), mask, view, distances)
 
 
 def garment_flow(items: list[Item], anatomy: Anatomy, view: View, product: Product, size: tuple[int, int]) -> Floats:
@@ -132,6 +132,7 @@ def garment_flow(items: list[Item], anatomy: Anatomy, view: View, product: Produ
     words = np.concatenate([frame.picture, frame.truth[..., :2]], 2).astype(np.float32)
     x, y, z = (words[..., high] * 256 + words[..., high + 1] for high in (0, 2, 4))
     x, y, z = x / 65535, 1 - y / 65535, z / 65535
+    assert product.depth is not None
     rows, columns = product.depth.shape
     nearest = product.depth[
         np.minimum((y * rows).astype(int), rows - 1), np.minimum((x * columns).astype(int), columns - 1)

@@ -28,6 +28,7 @@ CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
+TRIES: Final = 3  # other cuts that are tried before the same cut is taken in another fabric
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
 _OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
@@ -137,19 +138,18 @@ def sample(
     target = wardrobe.sample_garment(_stream(seed, split, index, "garment"), kind, female=body.female)
     companion = _companion(rng, kind, body.female)
     outfit = _outfit(target, companion, rng)
-    items = _stage(posed, look, outfit, place)
-    frame = shoot(items, place.view, size, place.backdrop)
+    sitting = _sit(posed, look, place, size)
+    items, frame = sitting.shoot(outfit)
     labels = np.ascontiguousarray(frame.truth[..., 0])
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
-    other, others, unpaired, over = _another(
-        _stream(seed, split, index, "other garment"), posed, look, outfit, place, frame, mask, size
-    )
+    rng = _stream(seed, split, index, "other garment")
+    other, others, unpaired, over = _another(rng, sitting, outfit, frame, mask)
     person = place.lens.apply(frame.picture)
     repainted = mask > 0
     iuv = _body_map(posed, place, size)
-    product = photograph_product(target, size, _stream(seed, split, index, "product"))
-    other_product = photograph_product(other, size, _stream(seed, split, index, "other product"))
+    product = photograph_product(target, size, _stream(seed, split, index, "product"), depth=flow)
+    other_product = photograph_product(other, size, _stream(seed, split, index, "other product"), depth=flow)
     own_flow = crossed_flow = None
     if flow:
         own_flow = garment_flow(items, posed.body.anatomy, place.view, product, size)
@@ -217,25 +217,40 @@ def _companion(rng: np.random.Generator, category: Category, female: bool) -> wa
 
 
 def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator) -> dressing.Outfit:
-    inner = wardrobe.make_garment(rng, "t-shirt", calm=True) if target.opening > 0 else None
+    inner = wardrobe.sample_inner(rng) if target.opening > 0 else None
     if target.category == "lower_body":
         assert companion is not None
         return dressing.Outfit(companion, target, None, target)
     return dressing.Outfit(target, companion, inner, target)
 
 
-def _stage(posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene) -> list[Item]:
-    return dressing.dress(posed, look, outfit) + ([scene.ground_item()] if place.ground else [])
+@dataclass(frozen=True, slots=True)
+class _Sitting:
+    """A person in front of a camera, to be photographed in several outfits; ``kept``: what stays on."""
+
+    posed: PosedBody
+    look: Look
+    place: scene.Scene
+    kept: list[Item]
+    size: tuple[int, int]
+
+    def shoot(self, outfit: dressing.Outfit) -> tuple[list[Item], Frame]:
+        items = dressing.dress(self.posed, self.look, outfit, self.kept)
+        return items, shoot(items, self.place.view, self.size, self.place.backdrop)
+
+
+def _sit(posed: PosedBody, look: Look, place: scene.Scene, size: tuple[int, int]) -> _Sitting:
+    ground = [scene.ground_item()] if place.ground else []
+    return _Sitting(posed, look, place, dressing.belongings(posed, look) + ground, size)
 
 
 def _another(
-    rng: np.random.Generator, posed: PosedBody, look: Look, outfit: dressing.Outfit, place: scene.Scene,
-    frame: Frame, mask: Bytes, size: tuple[int, int],
-) -> tuple[wardrobe.Garment, list[Item], Frame, float]:  # fmt: skip
+    rng: np.random.Generator, sitting: _Sitting, outfit: dressing.Outfit, frame: Frame, mask: Bytes
+) -> tuple[wardrobe.Garment, list[Item], Frame, float]:
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
-    for attempt in range(3):
-        if attempt < 2:
-            other = wardrobe.sample_within(rng, outfit.target, female=posed.body.female)
+    for attempt in range(TRIES + 1):
+        if attempt < TRIES:
+            other = wardrobe.sample_within(rng, outfit.target, female=sitting.posed.body.female)
         else:
             other = wardrobe.recolour(outfit.target, rng)
         if outfit.target.category == "lower_body":
@@ -243,10 +258,9 @@ def _another(
         else:
             inner = outfit.inner
             if other.opening > 0 and inner is None:
-                inner = wardrobe.make_garment(rng, "t-shirt", calm=True)
+                inner = wardrobe.sample_inner(rng)
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
-        items = _stage(posed, look, changed, place)
-        picture = shoot(items, place.view, size, place.backdrop)
+        items, picture = sitting.shoot(changed)
         over = overflow(frame.truth, picture.truth, mask)
         if over <= _OVERFLOW:
             break
@@ -280,6 +294,5 @@ def _worn(
     body, posed, look = _person(rng, category if garment.kind != "skirt" else "dresses", crop, size, wild=wild)
     place = scene.sample_scene(rng, posed, crop, wild=wild)
     other = _companion(rng, category, body.female) if companion is not None else None
-    items = _stage(posed, look, _outfit(garment, other, rng), place)
-    frame = shoot(items, place.view, size, place.backdrop)
+    _, frame = _sit(posed, look, place, size).shoot(_outfit(garment, other, rng))
     return place.lens.apply(frame.picture)

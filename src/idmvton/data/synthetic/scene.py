@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from idmvton.data.synthetic.backdrops import make_backdrop
 from idmvton.data.synthetic.bodies import load_anatomy
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.renderer import Item, Mesh, View, orthographic, perspective
 from idmvton.data.synthetic.shells import PosedBody
 
@@ -136,7 +137,7 @@ def sample_crop(rng: np.random.Generator, category: str) -> str:
         "lower_body": (0.0, 0.30, 0.70),
         "dresses": (0.0, 0.30, 0.70),
     }[category]
-    return str(rng.choice(["half", "three-quarter", "full"], p=odds))
+    return choose(rng, ("half", "three-quarter", "full"), odds)
 
 
 def _vertical_range(posed: PosedBody, crop: str) -> tuple[float, float]:
@@ -151,7 +152,7 @@ def _vertical_range(posed: PosedBody, crop: str) -> tuple[float, float]:
 
 
 def _sample_light(rng: np.random.Generator, wild: bool) -> tuple[float, dict[str, Any]]:
-    side = float(rng.choice([-1, 1])) * float(rng.uniform(0.2, 1.0 if wild else 0.7))
+    side = choose(rng, (-1.0, 1.0)) * float(rng.uniform(0.2, 1.0 if wild else 0.7))
     key = np.array([side, -1.0, float(rng.uniform(0.45, 1.3))])
     key /= np.linalg.norm(key)
     warmth = float(rng.normal(0, 0.06))

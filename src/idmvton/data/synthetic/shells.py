@@ -21,6 +21,7 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.signedinteger[Any]]
 
 NUM_DIRECTIONS: Final = 64
+WAISTBAND: Final = 0.005  # distance of trousers and skirts from the skin at the hips, metres
 _DIRECTIONS: Final = np.arange(NUM_DIRECTIONS) * (2 * np.pi / NUM_DIRECTIONS)
 # Rings are numbered by angle from the front (-y), growing toward the person's left (+x).
 _NORMALS: Final = np.stack([np.sin(_DIRECTIONS), -np.cos(_DIRECTIONS)], 1)
@@ -46,9 +47,9 @@ class Fit:
     leg: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PosedBody:
-    """A body in a pose with what garments need of it.
+    """A body in a pose with what garments need of it. Compared by identity.
 
     Attributes:
         body: the rest shape.
@@ -126,14 +127,15 @@ def pose_body(body: Body, transforms: Floats) -> PosedBody:
     return PosedBody(body, transforms, vertices, normals, rest_normals, blend[anatomy_.shell_start :])
 
 
-def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = None) -> Mesh:
-    """The shell, loosened at rest and then posed.
+@functools.lru_cache(maxsize=8)
+def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: tuple[float, ...] | None = None) -> Mesh:
+    """The shell, loosened at rest and then posed; the last few are kept for the next picture of the same person.
 
     Args:
         posed: the wearer.
         part: which triangles, see :func:`shell_part`.
         fit: how loose.
-        wobble: float (4,), phases of soft waves in a loose garment.
+        wobble: four phases of soft waves in a loose garment.
     """
     anatomy_ = posed.body.anatomy
     chosen = shell_part(anatomy_, part)
@@ -142,6 +144,8 @@ def shell_mesh(posed: PosedBody, part: str, fit: Fit, wobble: Floats | None = No
     seam, height, along = where[:, 3], where[:, 2], where[:, 4]
     leg_along, around = where[:, 8], where[:, 6]
     offset = np.full(len(rest), fit.offset, np.float32)
+    if part == "bottom":  # over what is tucked in, under what hangs over
+        offset += (WAISTBAND - fit.offset) * _smooth(-0.10, 0.10, height)
     offset += fit.sleeve * _smooth(0.0, 0.08, seam) * (0.75 + 0.25 * np.clip(along, 0, 1))
     crotch = _smooth(0.015, 0.07, np.abs(where[:, 0])) + _smooth(0.3, 0.8, leg_along)
     offset += fit.leg * _smooth(0.05, 1.8, leg_along) * np.clip(crotch, 0, 1)
@@ -236,6 +240,7 @@ class Skirt:
     phase: float
 
 
+@functools.lru_cache(maxsize=4)
 def skirt_mesh(posed: PosedBody, skirt: Skirt, rows: int = 36) -> Mesh:
     """Rings around the posed hips and legs, never inside them."""
     anatomy_ = posed.body.anatomy

@@ -8,9 +8,10 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import Colour, pick_colour
 from idmvton.data.synthetic.fabrics import Fabric, make_fabric
-from idmvton.data.synthetic.shells import Fit, Skirt
+from idmvton.data.synthetic.shells import WAISTBAND, Fit, Skirt
 
 Floats = NDArray[np.floating[Any]]
 Kind = Literal["top", "bottom", "skirt", "dress"]
@@ -36,8 +37,8 @@ SLEEVES: Final[dict[str, tuple[float, float]]] = {
     "long sleeve": (1.92, 2.02),
 }
 FITS: Final[dict[str, tuple[Fit, float]]] = {
-    "tight": (Fit(offset=0.004, drape=0.25, fall=0.0, sleeve=0.0, leg=0.0), 0.40),
-    "regular": (Fit(offset=0.007, drape=0.65, fall=0.40, sleeve=0.009, leg=0.020), 0.85),
+    "tight": (Fit(offset=0.007, drape=0.25, fall=0.0, sleeve=0.0, leg=0.0), 0.40),
+    "regular": (Fit(offset=0.009, drape=0.65, fall=0.40, sleeve=0.009, leg=0.020), 0.85),
     "loose": (Fit(offset=0.012, drape=1.0, fall=0.85, sleeve=0.024, leg=0.050), 1.25),
 }
 
@@ -204,14 +205,13 @@ def sample_garment(rng: np.random.Generator, category: Category, *, female: bool
     """Draws a garment for a part of the body; dresses are drawn for women only."""
     column = 0 if female or category == "dresses" else 1
     names = [name for name, model in MODELS.items() if model.category == category and model.odds[column] > 0]
-    odds = np.array([MODELS[name].odds[column] for name in names])
-    return make_garment(rng, str(rng.choice(names, p=odds / odds.sum())))
+    return make_garment(rng, choose(rng, names, (MODELS[name].odds[column] for name in names)))
 
 
 def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> Garment:
     """Draws everything that is left open about an item; ``calm``: a plain companion without prints."""
     model = MODELS[item]
-    pick = [str(rng.choice(choices)) if choices else "" for choices in (model.necklines, model.sleeves, model.fits)]
+    pick = [choose(rng, choices) if choices else "" for choices in (model.necklines, model.sleeves, model.fits)]
     neckline, sleeve, fit_name = pick
     sleeve_range = SLEEVES.get(sleeve, (0.0, 0.0))
     sleeve_end = float(rng.uniform(*sleeve_range))
@@ -263,7 +263,7 @@ def _skirt(rng: np.random.Generator, model: Model, fit_name: str, fit: Fit, end:
         top=0.29 if model.kind == "dress" else float(rng.uniform(0.25, 0.31)),
         end=end,
         flare=wide,
-        offset=fit.offset + (0.008 if model.kind == "dress" else 0.004),
+        offset=fit.offset + 0.006 if model.kind == "dress" else WAISTBAND,
         pleats=int(rng.integers(7, 13)),
         depth=0.004 + 0.045 * wide,
         phase=float(rng.uniform(0, 6.28)),
@@ -315,13 +315,27 @@ def sample_within(rng: np.random.Generator, target: Garment, *, female: bool) ->
     return recolour(target, rng)
 
 
+def sample_inner(rng: np.random.Generator) -> Garment:
+    """Draws the top that is worn under an open jacket: plain, close to the body, tucked in."""
+    fit, strength = FITS["tight"]
+    garment = make_garment(rng, "t-shirt", calm=True)
+    return replace(garment, fit="tight", fit_shape=fit, folds=(strength, *garment.folds[1:]), tucked=True)
+
+
 def _stays_within(other: Garment, target: Garment) -> bool:
     sizes = list(FITS)
-    if sizes.index(other.fit) > sizes.index(target.fit) + (target.kind != "dress"):
+    wider = sizes.index(other.fit) - sizes.index(target.fit)
+    if wider > (target.kind != "dress"):
         return False
     if target.kind == "top":
-        hem = min(float(target.cut[0][0]), 0.27)
-        return float(other.cut[0][0]) >= hem - 0.010 and other.tucked == target.tucked
+        high = other.neckline in ("turtleneck", "hood")  # may push hair aside
+        if high and target.neckline not in ("turtleneck", "hood", "collar"):
+            return False
+        hem = min(float(target.cut[0][0]), 0.27) + 0.010 * max(wider, 0)
+        reaches = other.tucked or float(other.cut[0][0]) >= hem
+        if target.opening > 0:  # what shows between its fronts is kept
+            return reaches and (other.opening > 0 or other.tucked)
+        return reaches and other.tucked == target.tucked
     if other.skirt is None:
         return target.skirt is None or target.length > 0.4
     if target.skirt is None:

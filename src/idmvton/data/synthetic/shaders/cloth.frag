@@ -25,6 +25,11 @@ uniform vec3 detail_colour;
 uniform vec4 folds;            // strength, offset u, offset v, stiffness (larger folds)
 uniform vec4 finish;           // shine, gloss, sheen, unused
 uniform sampler2D noise;
+#ifdef FINE
+const float WIDE = 1.0, FAINT = 1.0;
+#else
+const float WIDE = 2.6, FAINT = 0.4; // seams that are thinner than a pixel are drawn wider and weaker
+#endif
 
 vec4 field(vec2 uv) { return textureLod(noise, uv + folds.yz, FIELD_LEVEL); }
 
@@ -126,17 +131,17 @@ void main() {
     const float dash = 0.86;
 #endif
     if (!tube && !shoe) {
-        seam = max(seam, smoothstep(0.0022, 0.0008, abs(where0.w)) * step(0.0, garment.extent.w) * float(!leg));
-        seam = max(seam, 0.6 * smoothstep(0.0018, 0.0006, abs(hem_edge - max(trim.z, 0.020))) * dash);
-        seam = max(seam, 0.6 * smoothstep(0.0018, 0.0006, abs(cuff_edge - max(trim.y, 0.020))) * dash);
-        seam = max(seam, 0.6 * smoothstep(0.0018, 0.0006, abs(neck_edge - max(trim.x, 0.016))));
+        seam = max(seam, smoothstep(0.0022 * WIDE, 0.0008, abs(where0.w)) * step(0.0, garment.extent.w) * float(!leg));
+        seam = max(seam, 0.6 * smoothstep(0.0018 * WIDE, 0.0006, abs(hem_edge - max(trim.z, 0.020))) * dash);
+        seam = max(seam, 0.6 * smoothstep(0.0018 * WIDE, 0.0006, abs(cuff_edge - max(trim.y, 0.020))) * dash);
+        seam = max(seam, 0.6 * smoothstep(0.0018 * WIDE, 0.0006, abs(neck_edge - max(trim.x, 0.016))));
     }
     float button = 0.0;
     vec3 extra = vec3(0.0);
     if (kind == KIND_TOP && !sleeve && where1.w > 0.0 && detail.x > 0.5) {
         float x = p.x;
         if (detail.x < 1.5) {
-            seam = max(seam, smoothstep(0.0018, 0.0006, abs(abs(x - 0.004) - 0.016)) * 0.7);
+            seam = max(seam, smoothstep(0.0018 * WIDE, 0.0006, abs(abs(x - 0.004) - 0.016)) * 0.7);
             vec2 spot = vec2(x - 0.004, mod(p.z, detail.y) - detail.y * 0.5);
             button = smoothstep(0.0062, 0.0052, length(spot)) * step(0.012, neck_edge);
             float holes = smoothstep(0.0011, 0.0007, length(vec2(abs(spot.x) - 0.0016, abs(spot.y) - 0.0016)));
@@ -148,10 +153,10 @@ void main() {
         }
     }
     if (leg && where1.w > 0.0) {
-        seam = max(seam, 0.8 * smoothstep(0.0018, 0.0006, abs(p.x)) * step(0.02, p.z));
-        seam = max(seam, 0.5 * smoothstep(0.0018, 0.0006, abs(abs(p.x - 0.0) - 0.022)) * step(0.075, p.z) * step(0.0, p.x));
+        seam = max(seam, 0.8 * smoothstep(0.0018 * WIDE, 0.0006, abs(p.x)) * step(0.02, p.z));
+        seam = max(seam, 0.5 * smoothstep(0.0018 * WIDE, 0.0006, abs(abs(p.x - 0.0) - 0.022)) * step(0.075, p.z) * step(0.0, p.x));
         float pocket = p.z - (garment.extent.y - 0.045) + (0.14 - abs(p.x)) * 0.9 - 0.055;
-        seam = max(seam, 0.7 * smoothstep(0.0022, 0.0008, abs(pocket)) * step(0.085, abs(p.x)) * step(trim.z, hem_edge));
+        seam = max(seam, 0.7 * smoothstep(0.0022 * WIDE, 0.0008, abs(pocket)) * step(0.085, abs(p.x)) * step(trim.z, hem_edge));
         vec2 spot = vec2(p.x, p.z - (garment.extent.y - 0.018));
         button = smoothstep(0.0075, 0.0065, length(spot));
         extra = linear_colour(detail_colour);
@@ -162,6 +167,7 @@ void main() {
         float lace = step(0.5, fract(where2.x * 42.0)) * step(0.55, where2.z) * step(abs(where2.y), 0.03) * step(where2.x, 2.06);
         if (detail.x > 0.5) colour = mix(colour, linear_colour(detail_colour), lace * (1.0 - sole));
     }
+    seam *= FAINT;
     colour = mix(colour, colour * 0.45, seam * detail.z);
     colour = mix(colour, extra, button);
     vec3 bare = colour;
