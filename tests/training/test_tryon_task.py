@@ -15,6 +15,7 @@ from idmvton.denoising import Denoiser
 from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.inputs import gather_pairs
+from idmvton.models.text import encode_prompts
 from idmvton.options import TryOnOptions
 from idmvton.training.batches import Ticket, collate
 from idmvton.training.options import TryonOptions
@@ -94,7 +95,11 @@ def test_every_condition_equals_inference(plain):
     task.loss(recorded, batch)
     channels, _, text, added, clip_hidden_states, _, num_zero_garment = recorded.arguments
     assert num_zero_garment == 0
-    for row, garment in enumerate(garments):
+    for row, (sample, garment) in enumerate(zip(samples, garments, strict=True)):
+        said = [f"model is wearing {sample.caption}", f"a photo of {sample.caption}"]
+        embeds = encode_prompts(said, task.pipe.tokenizers, task.pipe.text_encoders, torch.device("cpu"))
+        torch.testing.assert_close(text[row], embeds.tokens[0])
+        torch.testing.assert_close(batch["garment_text"][row], embeds.tokens[1])
         torch.testing.assert_close(text[row], garment.prompt.text[0])
         torch.testing.assert_close(added["text_embeds"][row], garment.prompt.pooled[0])
         torch.testing.assert_close(clip_hidden_states[row], garment.prompt.clip_hidden_states[0])
@@ -390,3 +395,23 @@ def test_folders_that_were_not_named(photos):
         build(photos, tryon={"init": "parts"})
     with pytest.raises(ConfigError, match=r"tryon\.checkpoint is not set"):
         build(photos, tryon={"checkpoint": ""})
+
+
+def test_cached_features(photos, tmp_path):
+    """At a fixed timestep GarmentNet runs once a sample, and training reads what it said."""
+    fixed = {**NOTHING_DROPPED, "garment_timestep": 0}
+    kept = recipe(photos, tryon={**fixed, "cache_features": True}, data={"cache": "rows"})
+    trainer = Trainer(kept, tmp_path)
+    rows = trainer._fetcher()
+    runs = []
+    trainer.task.garment_net.register_forward_pre_hook(lambda *_: runs.append(1))
+    batch = collate([rows(Ticket(number, number, 0)) for number in range(2)])
+    batch["drop_garment"] = torch.tensor([True, False])
+    own = trainer.task.loss(trainer.task.model, batch).per_sample
+    assert not runs
+    named = {name: value for name, value in batch.items() if not name.startswith("feature:")}
+    torch.testing.assert_close(own, trainer.task.loss(trainer.task.model, named).per_sample, rtol=1e-3, atol=1e-4)
+    assert runs
+    for wrong in ({"garment_timestep": None}, {}):
+        with pytest.raises(ConfigError, match="cannot be kept"):
+            build(photos, tryon={**fixed, "cache_features": True, **wrong})

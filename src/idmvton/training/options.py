@@ -13,6 +13,7 @@ OptimizerName = Literal["adamw", "adamw_8bit"]
 Schedule = Literal["constant", "cosine"]
 Source = Literal["folder", "studio"]
 Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
+Order = Literal["paired", "unpaired", "both"]
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
@@ -89,6 +90,10 @@ class DataOptions(Options):
     height: int = option(1024, "Working height.", minimum=8, unit="pixels")
     width: int = option(768, "Working width.", minimum=8, unit="pixels")
     split: str = option("train", "Which list of pairs.")
+    order: Order = option(
+        "paired",
+        "paired: people in their own garment; unpaired: in the other one, where the truth is known (studio); both.",
+    )
     category: Category = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)
     studio_seed: int = option(0, "Seed of the studio's samples.", minimum=0)
@@ -158,6 +163,9 @@ class TryonOptions(Options):
         minimum=0.0,
     )
     masked_region_weight: float = option(1.0, "Weight of what is repainted, against 1 elsewhere.", minimum=0.0)
+    cache_features: bool = option(
+        False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
+    )
     extra_input: ExtraInput = option(
         "none", "More channels of TryonNet's input: the garment, placed into the mask, as latents."
     )
