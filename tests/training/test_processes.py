@@ -26,10 +26,12 @@ class Slow(Toy):
         time.sleep(float(sys.argv[5]))
         return super().loss(model, batch)
 
-recipe = toy_recipe(Path(sys.argv[1]), train={"steps": int(sys.argv[3]), "accumulation": int(sys.argv[4])})
+train = {"steps": int(sys.argv[3]), "accumulation": int(sys.argv[4])}
+recipe = toy_recipe(Path(sys.argv[1]), train=train, data={"cache": "rows"})
 print("ready", flush=True)
 trainer = Trainer(recipe, Path(sys.argv[2]), tasks=Slow)
-print(trainer.accelerator.num_processes, trainer.run().reason, sum(map(len, trainer.task.seen)), flush=True)
+reason, seen = trainer.run().reason, sum(map(len, trainer.task.seen))
+print(trainer.accelerator.num_processes, reason, seen, trainer.task.encoded, flush=True)
 """
 TESTS = Path(__file__).parents[1]
 
@@ -58,8 +60,8 @@ def test_two_processes_train_as_one(photos, tmp_path):
     ]
     finished = [process.communicate(timeout=120) for process in running]
     for output, errors in finished:
-        assert "2 finished 16" in output, errors
-    one = Trainer(toy_recipe(photos), tmp_path / "one", tasks=Toy)
+        assert "2 finished 16 3" in output, errors  # half of the 32 samples seen, and of the 6 encoded
+    one = Trainer(toy_recipe(photos, data={"cache": "rows"}), tmp_path / "one", tasks=Toy)
     one.run()
     for name, value in weights(tmp_path / "one").items():
         torch.testing.assert_close(weights(tmp_path / "two")[name], value, rtol=1e-5, atol=1e-6)

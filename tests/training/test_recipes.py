@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -135,6 +136,14 @@ def test_the_command_explains_itself():
     missing = runner.invoke(app, ["train", "nothing"])
     assert missing.exit_code == 1
     assert "tiny_cpu" in missing.output
+
+
+def test_the_optimizer_in_eight_bits(monkeypatch):
+    made = []
+    module = SimpleNamespace(optim=SimpleNamespace(AdamW8bit=lambda *a, **k: made.append((a, k))))
+    monkeypatch.setitem(sys.modules, "bitsandbytes", module)
+    make_optimizer([], OptimizerOptions(name="adamw_8bit", learning_rate=0.5, weight_decay=0.25))
+    assert made == [(([],), {"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.25})]
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_the_stages_make_a_complete_checkpoint(runs, photos):
     pipe = TryOnPipeline.from_pretrained(root / "tryon" / "checkpoint", device="cpu")
     assert (pipe.unet.config.in_channels, pipe.vae.config.latent_channels, pipe.vae_scale_factor) == (19, 6, 4)
     assert (pipe.config.garment_timestep, pipe.default_size) == (0, (64, 48))
-    garment_net = load_part(root / "vae" / "checkpoint" / "vae", "vae")
-    assert all(torch.equal(value, pipe.vae.state_dict()[name]) for name, value in garment_net.state_dict().items())
+    vae, loaded = load_part(root / "vae" / "checkpoint" / "vae", "vae").state_dict(), pipe.vae.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in vae.items())
     start = made["start"].task.unet.state_dict()
     assert torch.equal(
         pipe.unet_encoder.state_dict()["mid_block.resnets.0.conv1.weight"],

@@ -1,11 +1,14 @@
 """The try-on task: what it tells the networks is what inference tells them, and only TryonNet learns."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
+from idmvton.checkpoint import load_tryon_net
 from idmvton.conditioning import guide
 from idmvton.data.sample import TryOnSample
 from idmvton.denoising import Denoiser
@@ -13,14 +16,15 @@ from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.inputs import gather_pairs
 from idmvton.models.latents import encode_latents
+from idmvton.models.text import encode_prompts
 from idmvton.models.warp_net import WarpNet
 from idmvton.options import TryOnOptions
-from idmvton.prepare.mask import ATR_LABELS
 from idmvton.training.batches import Ticket, collate
+from idmvton.training.options import TryonOptions
 from idmvton.training.recipe import make_recipe
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.tasks.tryon import Tryon
-from idmvton.training.trainer import Trainer
+from idmvton.training.trainer import Trainer, without_numbers
 from idmvton.types import Size
 
 SIZE = Size(64, 64)
@@ -93,7 +97,11 @@ def test_every_condition_equals_inference(plain):
     task.loss(recorded, batch)
     channels, _, text, added, clip_hidden_states, _, num_zero_garment = recorded.arguments
     assert num_zero_garment == 0
-    for row, garment in enumerate(garments):
+    for row, (sample, garment) in enumerate(zip(samples, garments, strict=True)):
+        said = [f"model is wearing {sample.caption}", f"a photo of {sample.caption}"]
+        embeds = encode_prompts(said, task.pipe.tokenizers, task.pipe.text_encoders, torch.device("cpu"))
+        torch.testing.assert_close(text[row], embeds.tokens[0])
+        torch.testing.assert_close(batch["garment_text"][row], embeds.tokens[1])
         torch.testing.assert_close(text[row], garment.prompt.text[0])
         torch.testing.assert_close(added["text_embeds"][row], garment.prompt.pooled[0])
         torch.testing.assert_close(clip_hidden_states[row], garment.prompt.clip_hidden_states[0])
@@ -123,6 +131,7 @@ def test_predictions_equal_both_halves_of_guidance(photos, policy):
     for name in ("drop_text", "drop_image_prompt", "drop_garment"):
         batch[name] = torch.tensor([False, True])
     batch["timestep"] = torch.tensor([600, 600])
+    assert task.pipe.config.garment_timestep == ("each_step" if policy is None else 0)
     task.unet.eval()
     recorded = Recording(task.model)
     with torch.no_grad():
@@ -156,8 +165,9 @@ def test_predictions_equal_both_halves_of_guidance(photos, policy):
 
 
 @pytest.mark.parametrize("name", ["drop_text", "drop_image_prompt", "drop_garment"])
-def test_each_condition_is_dropped_alone(photos, name):
-    task, dataset = build(photos, tryon={**NOTHING_DROPPED, name: 1.0})
+def test_each_condition_is_dropped_alone(plain, monkeypatch, name):
+    task, dataset = plain
+    monkeypatch.setattr(task, "options", dataclasses.replace(task.options, **{name: 1.0}))
     batch = batch_of(task, dataset, [0])
     recorded = Recording(task.model)
     task.loss(recorded, batch)
@@ -169,8 +179,9 @@ def test_each_condition_is_dropped_alone(photos, name):
     assert num_zero_garment == (name == "drop_garment")
 
 
-def test_conditions_are_dropped_about_one_time_in_ten(photos):
-    task, _ = build(photos)
+def test_conditions_are_dropped_about_one_time_in_ten(plain, monkeypatch):
+    task, _ = plain
+    monkeypatch.setattr(task, "options", TryonOptions())
     draws = [task.draw(np.random.default_rng(number)) for number in range(4000)]
     kinds = ("drop_text", "drop_image_prompt", "drop_garment")
     rates = {name: np.mean([draw[name] for draw in draws]) for name in kinds}
@@ -196,15 +207,16 @@ def test_dropped_rows_keep_their_own_noise(plain, photos):
     assert together.timesteps.tolist() == batch["timestep"][order].tolist()
 
 
-def test_garment_net_sees_the_timestep_of_the_policy(photos):
-    for policy in (None, 7):
-        task, dataset = build(photos, tryon={**NOTHING_DROPPED, "garment_timestep": policy})
-        batch = batch_of(task, dataset, [0, 1])
-        seen = []
-        task.garment_net.register_forward_pre_hook(lambda _, arguments, seen=seen: seen.append(arguments[1].tolist()))
-        task.loss(task.model, batch)
-        assert seen == [batch["timestep"].tolist() if policy is None else [7, 7]]
-        assert task.pipe.config.garment_timestep == ("each_step" if policy is None else 7)
+@pytest.mark.parametrize("policy", [None, 7])
+def test_garment_net_sees_the_timestep_of_the_policy(plain, monkeypatch, policy):
+    task, dataset = plain
+    monkeypatch.setattr(task, "options", dataclasses.replace(task.options, garment_timestep=policy))
+    batch = batch_of(task, dataset, [0, 1])
+    seen = []
+    hook = task.garment_net.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1].tolist()))
+    task._garment_features(batch, 0)
+    hook.remove()
+    assert seen == [batch["timestep"].tolist() if policy is None else [7, 7]]
 
 
 def test_pictures_stay_bytes_until_they_are_normalised(plain):
@@ -245,51 +257,74 @@ def test_the_vae_stays_float32(photos):
     torch.testing.assert_close(loss, plain.loss(plain.model, expected).per_sample, rtol=0.05, atol=0.02)
 
 
-def test_only_tryon_net_learns(photos, tmp_path):
-    """Every one of its tensors moves, the image prompt's among them; the frozen parts stay bit-equal."""
-    trainer = Trainer(recipe(photos, train={"gradient_checkpointing": True}, tryon=NOTHING_DROPPED), tmp_path)
+@pytest.fixture(scope="module")
+def trained(photos, tmp_path_factory):
+    """One step, with validation; the weights before it."""
+    folder = tmp_path_factory.mktemp("trained")
+    trainer = Trainer(recipe(photos, validation={"every": 1}, tryon=NOTHING_DROPPED), folder)
     task = trainer.task
     before = {name: value.clone() for name, value in task.model.state_dict().items()}
     frozen = [{name: value.clone() for name, value in part.state_dict().items()} for part in task.frozen]
     trainer.run()
-    stayed = [name for name, value in task.model.state_dict().items() if torch.equal(value, before[name])]
-    assert stayed == []
-    assert {"unet.encoder_hid_proj.latents"} <= before.keys()
+    return trainer, folder, before, frozen
+
+
+def test_only_tryon_net_learns(trained):
+    """Every one of its tensors moves, the image prompt's among them; the frozen parts stay bit-equal."""
+    trainer, folder, before, frozen = trained
+    task = trainer.task
+    after = task.model.state_dict()
+    assert [name for name, value in after.items() if torch.equal(value, before[name])] == []
+    assert "unet.encoder_hid_proj.latents" in before
     assert any("to_k_ip" in name for name in before)
     for part, values in zip(task.frozen, frozen, strict=True):
         assert not any(each.requires_grad for each in part.parameters())
         assert all(torch.equal(value, values[name]) for name, value in part.state_dict().items())
-    exported = TryOnPipeline.from_pretrained(tmp_path / "checkpoint", device="cpu")
-    for name, value in exported.unet.state_dict().items():
-        assert torch.equal(value, task.unet.state_dict()[name])
+    exported = load_tryon_net(folder / "checkpoint" / "unet").state_dict()
+    assert all(torch.equal(value, after[f"unet.{name}"]) for name, value in exported.items())
+
+
+def test_gathered_weights_make_the_same_net(trained):
+    """What a sharded training exports: a copy without numbers, filled."""
+    trainer, _, _, _ = trained
+    copy = without_numbers(trainer.task.model)
+    assert all(each.is_meta for each in copy.parameters())
+    copy.load_state_dict(trainer.task.model.state_dict(), assign=True)
+    batch = batch_of(trainer.task, trainer.dataset, [0])
+    with torch.no_grad():
+        losses = [trainer.task.loss(model, batch).per_sample for model in (trainer.task.model, copy)]
+    assert torch.equal(*losses)
+
+
+def test_pictures_and_validation(trained):
+    trainer, folder, _, _ = trained
+    assert (folder / "pictures" / "step-00000001.png").exists()
+    assert trainer.task.unet.training
+    assert trainer.validation.losses() == trainer.validation.losses()
 
 
 def test_gradient_checkpointing_gives_the_same_gradients(photos):
-    gradients = []
-    for checkpointing in (False, True):
-        task, dataset = build(photos, train={"gradient_checkpointing": checkpointing}, tryon=NOTHING_DROPPED)
-        task.loss(task.model, batch_of(task, dataset, [0])).per_sample.mean().backward()
-        gradients.append({name: each.grad for name, each in task.model.named_parameters()})
-    for name, gradient in gradients[0].items():
-        torch.testing.assert_close(gradient, gradients[1][name])
+    task, dataset = build(photos, train={"gradient_checkpointing": True}, tryon=NOTHING_DROPPED)
+    assert task.unet.is_gradient_checkpointing
+    batch, gradients = batch_of(task, dataset, [0]), []
+    for _ in range(2):
+        task.model.zero_grad()
+        task.loss(task.model, batch).per_sample.mean().backward()
+        gradients.append([each.grad for each in task.model.parameters()])
+        task.unet.disable_gradient_checkpointing()
+    torch.testing.assert_close(*gradients)
 
 
-def test_the_masked_region_weighs_more(photos):
-    task, dataset = build(photos, tryon={**NOTHING_DROPPED, "masked_region_weight": 3.0})
+def test_the_masked_region_weighs_more(plain, monkeypatch):
+    task, dataset = plain
+    monkeypatch.setattr(task, "options", dataclasses.replace(task.options, masked_region_weight=3.0))
     batch = batch_of(task, dataset, [0])
-    error = (Recorded := Recording(task.model)) and task.loss(Recorded, batch).per_sample
-    squared = (Recorded.prediction - batch["noise"]) ** 2
+    recorded = Recording(task.model)
+    error = task.loss(recorded, batch).per_sample
+    squared = (recorded.prediction - batch["noise"]) ** 2
     weight = 1 + 2 * batch["latent_mask"]
     torch.testing.assert_close(error, (squared * weight).mean((1, 2, 3)) / weight.mean((1, 2, 3)))
     assert 0 < batch["latent_mask"].mean() < 1
-
-
-def test_pictures_and_validation(photos, tmp_path):
-    trainer = Trainer(recipe(photos, validation={"every": 1}), tmp_path)
-    trainer.run()
-    assert (tmp_path / "pictures" / "step-00000001.png").exists()
-    assert trainer.task.unet.training
-    assert trainer.validation.losses() == trainer.validation.losses()
 
 
 def test_adapters(photos, tmp_path):
@@ -350,7 +385,6 @@ def test_masks_are_varied(plain):
     task, dataset = plain
     mask = dataset[0].mask
     assert mask.any()
-    assert ATR_LABELS
     rng = np.random.default_rng(0)
     assert np.array_equal(vary_mask(mask, rng, MaskOptions()), mask)
     box = vary_mask(mask, rng, MaskOptions(box=1.0))
@@ -368,3 +402,23 @@ def test_folders_that_were_not_named(photos):
         build(photos, tryon={"init": "parts"})
     with pytest.raises(ConfigError, match=r"tryon\.checkpoint is not set"):
         build(photos, tryon={"checkpoint": ""})
+
+
+def test_cached_features(photos, tmp_path):
+    """At a fixed timestep GarmentNet runs once a sample, and training reads what it said."""
+    fixed = {**NOTHING_DROPPED, "garment_timestep": 0}
+    kept = recipe(photos, tryon={**fixed, "cache_features": True}, data={"cache": "rows"})
+    trainer = Trainer(kept, tmp_path)
+    rows = trainer._fetcher()
+    runs = []
+    trainer.task.garment_net.register_forward_pre_hook(lambda *_: runs.append(1))
+    batch = collate([rows(Ticket(number, number, 0)) for number in range(2)])
+    batch["drop_garment"] = torch.tensor([True, False])
+    own = trainer.task.loss(trainer.task.model, batch).per_sample
+    assert not runs
+    named = {name: value for name, value in batch.items() if not name.startswith("feature:")}
+    torch.testing.assert_close(own, trainer.task.loss(trainer.task.model, named).per_sample, rtol=1e-3, atol=1e-4)
+    assert runs
+    for wrong in ({"garment_timestep": None}, {}):
+        with pytest.raises(ConfigError, match="cannot be kept"):
+            build(photos, tryon={**fixed, "cache_features": True, **wrong})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,8 +37,9 @@ def train(
     if show:
         print_json(loaded.to_dict())
         return
-    folder = output or Path("runs") / loaded.name
-    outcome = _run(loaded, folder, resume)
+    outcome = _run(loaded, output or Path("runs") / loaded.name, resume)
+    if not _reports():
+        return
     if outcome.checkpoint is not None:
         out.print(f"Trained {outcome.step} steps: {escape(str(outcome.checkpoint))}", soft_wrap=True)
         return
@@ -52,7 +54,8 @@ def _run(recipe: Any, folder: Path, resume: bool) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Console(stderr=True).status("loading torch and the networks"):
+    quiet = not _reports()
+    with Console(stderr=True, quiet=quiet).status("loading torch and the networks"):
         import diffusers
         import transformers
 
@@ -67,10 +70,20 @@ def _run(recipe: Any, folder: Path, resume: bool) -> Any:
             TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
             console=err,
+            disable=quiet,
         )
         trainer = Trainer(recipe, folder, resume=resume, report=_reporter(bar))
     with bar:
-        return trainer.run()
+        try:
+            return trainer.run()
+        except KeyboardInterrupt:  # before the first step or after the last; steps end whole
+            err.print("interrupted: what was made is kept, --resume goes on from the newest state")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _reports() -> bool:
+    """Whether this process is the one of several that tells what happens."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _reporter(bar: Any) -> Callable[[str, int, int, dict[str, float]], None]:

@@ -76,7 +76,8 @@ class EncodedCache:
         workers: int,
         rank: int = 0,
         processes: int = 1,
-        progress: Callable[[int, int], None] | None = None,
+        wait: Callable[[], None] = lambda: None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         """Encodes the rows that are missing; this process does every ``processes``-th of them.
 
@@ -86,11 +87,14 @@ class EncodedCache:
             device: where it computes.
             workers: processes that read ahead.
             rank, processes: this process among all.
+            wait: called once in each process, for all to meet: the files are there when the others begin.
             progress: called with (rows done, rows in all) of this process.
 
         Raises:
             IdmVtonError: a sample that cannot be read.
         """
+        if rank:
+            wait()
         done = self._done()
         mine = [row for row in range(rank, self.num_rows, processes) if not done[row]]
         chunks = [mine[start : start + _BATCH] for start in range(0, len(mine), _BATCH)]
@@ -107,8 +111,11 @@ class EncodedCache:
                 done[mine[finished : number * _BATCH]] = True
                 done.flush()
                 finished = number * _BATCH
-            if progress is not None:
-                progress(min(number * _BATCH, len(mine)), len(mine))
+            if number == 1 and not rank:
+                wait()
+            progress(min(number * _BATCH, len(mine)), len(mine))
+        if not chunks and not rank:
+            wait()
 
     def row(self, ticket: Ticket) -> Batch:
         """What was kept for a ticket; each pass over the data takes the next variant."""

@@ -89,12 +89,13 @@ class DataOptions(Options):
     height: int = option(1024, "Working height.", minimum=8, unit="pixels")
     width: int = option(768, "Working width.", minimum=8, unit="pixels")
     split: str = option("train", "Which list of pairs.")
+    order: Order = option(
+        "paired",
+        "paired: people in their own garment; unpaired: in the other one, where the truth is known (studio); both.",
+    )
     category: Category = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)
     studio_seed: int = option(0, "Seed of the studio's samples.", minimum=0)
-    order: Order = option(
-        "paired", "unpaired: people in the other garment, by the list; rendered people are then shown in that garment."
-    )
     captions: Captions = option("tags", "detailed and naive are in studio folders only.")
     missing_caption: MissingCaption = option("error", "What to do about garments that nobody described.")
     mask_threshold: int | None = option(None, "Makes grey masks binary.", minimum=1, maximum=255)
@@ -167,6 +168,9 @@ class TryonOptions(Options):
         minimum=0.0,
     )
     masked_region_weight: float = option(1.0, "Weight of what is repainted, against 1 elsewhere.", minimum=0.0)
+    cache_features: bool = option(
+        False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
+    )
     warp_net: str = option("", "The folder that has `warp_net`: the garment, warped, is one more input of TryonNet.")
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -14,16 +13,20 @@ from PIL import Image
 from idmvton.data.augment import augmented
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.files import FileDataset
-from idmvton.data.listing import Order
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.data.viton_hd import VitonHD
-from idmvton.errors import ConfigError
+from idmvton.errors import ConfigError, InputError
 from idmvton.training.batches import Batch, Ticket
 from idmvton.training.options import DataOptions
 
 NO_CHANGE = AugmentOptions(flip=0.0, affine=0.0, colour=0.0)
 _FOR_CAPTIONS = 48
+_ORDERS: Final[dict[str, tuple[Literal["paired", "unpaired"], ...]]] = {
+    "paired": ("paired",),
+    "unpaired": ("unpaired",),
+    "both": ("paired", "unpaired"),
+}
 _VARIATION, _DRAWS = 1, 2  # separate streams of a sample's random numbers
 
 
@@ -60,7 +63,12 @@ class StudioDataset:
         )
         self.kind = options.captions
         self._made = functools.lru_cache(_FOR_CAPTIONS)(self._make)
-        self.names = [f"studio-{options.studio_seed}-{split}-{index}" for index in range(num_samples)]
+        self.orders = _ORDERS[options.order]
+        self.names = [
+            f"studio-{options.studio_seed}-{split}-{index}" + ("-other" if order == "unpaired" else "")
+            for index in range(num_samples)
+            for order in self.orders
+        ]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -69,19 +77,26 @@ class StudioDataset:
         return self._made(index)
 
     def _make(self, index: int) -> TryOnSample:
-        made = self.stream[index]
-        phrases = {"tags": made.tags, "detailed": made.caption, "naive": made.naive_caption}
+        orders = self.orders
+        made, order = self.stream[index // len(orders)], orders[index % len(orders)]
+        other = order == "unpaired"
+        phrases = {
+            "tags": _tags(made.other_attributes if other else made.attributes),
+            "detailed": made.other_caption if other else made.caption,
+            "naive": made.other_naive_caption if other else made.naive_caption,
+        }
         return TryOnSample(
             name=self.names[index],
             person=Image.fromarray(made.person),
-            garment=Image.fromarray(made.garment),
+            garment=Image.fromarray(made.other_garment if other else made.garment),
             mask=made.mask > 0,
             densepose=Image.fromarray(made.densepose),
             caption=phrases[self.kind],
             category=made.category,
             labels=made.labels,
             keypoints=made.keypoints.astype(np.float32),
-            garment_worn=Image.fromarray(made.garment_worn),
+            garment_worn=None if other else Image.fromarray(made.garment_worn),
+            unpaired_target=Image.fromarray(made.unpaired) if other else None,
         )
 
     def captions(self) -> list[str]:
@@ -90,41 +105,49 @@ class StudioDataset:
 
 
 class FolderDataset:
-    """The first samples of a folder, in the asked order of pairs.
-
-    Raises:
-        ConfigError: no folder was named.
-        InputError: a folder that cannot be read.
-    """
+    """The first samples of a folder, in one order or in both."""
 
     def __init__(self, options: DataOptions, split: str, num_samples: int | None) -> None:
         if not options.folder:
             raise ConfigError("no data set was named", expected="data.folder, or data.source = 'studio'")
-        orders: tuple[Order, ...] = ("paired", "unpaired") if options.order == "both" else (options.order,)
-        self.sources = [_open(options, split, order) for order in orders]
-        self.places = [(source, index) for source in self.sources for index in range(len(source))][:num_samples]
-        self.names: Sequence[str] = [source.names[index] for source, index in self.places]
+        orders = _ORDERS[options.order]
+        self.parts = [_open(options, split, order) for order in orders]
+        places = [(part, index) for part in self.parts for index in range(len(part))]
+        self.places = places[:num_samples]
+        self.names: Sequence[str] = [part.names[index] for part, index in self.places]
+        self.unpaired = self.parts[-1] if orders[-1] == "unpaired" else None
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> TryOnSample:
-        source, place = self.places[index]
-        sample = source[place]
-        return sample if sample.unpaired_target is None else in_other_garment(sample)
+        part, row = self.places[index]
+        sample = part[row]
+        if part is self.unpaired and sample.unpaired_target is None:
+            raise InputError(
+                f"nobody knows how sample {sample.name} should look",
+                got=f"data.order = 'unpaired' and no picture {part.files[row].unpaired_target}",
+                expected="the person in the other garment, as the studio makes it",
+                fix="train with data.order = 'paired'",
+            )
+        return sample
 
     def captions(self) -> list[str]:
         """The phrases of all garments that somebody described."""
-        return [each.caption for source in self.sources for each in source.files if each.caption]
+        return [each.caption for part in self.parts for each in part.files if each.caption]
 
 
-def in_other_garment(sample: TryOnSample) -> TryOnSample:
-    """The person as the known truth shows them: in the garment of the sample, which the mask was not made for."""
-    assert sample.unpaired_target is not None
-    return replace(sample, person=sample.unpaired_target, unpaired_target=None, labels=None)
+def _tags(attributes: Mapping[str, Any]) -> str:
+    """The phrase that a folder's tags give: sleeve length, neckline, item."""
+    return " ".join(attributes[name] for name in ("sleeve", "neckline", "item") if attributes[name])
 
 
-def _open(options: DataOptions, split: str, order: Order) -> FileDataset:
+def picture_to_learn(sample: TryOnSample) -> Image.Image:
+    """The person in the sample's garment: the photo itself, unless that shows another garment."""
+    return sample.person if sample.unpaired_target is None else sample.unpaired_target
+
+
+def _open(options: DataOptions, split: str, order: Literal["paired", "unpaired"]) -> FileDataset:
     root, size = Path(options.folder), (options.height, options.width)
     common: dict[str, Any] = {
         "split": split,

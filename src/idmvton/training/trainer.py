@@ -101,6 +101,8 @@ class Trainer:
         self._check_folder(resume)
         self.accelerator = self._make_accelerator()
         self.device = self.accelerator.device
+        if not self.accelerator.is_main_process:
+            self._report = lambda *_: None
         accelerate.utils.set_seed(self.options.seed)
 
         data = recipe.section(DataOptions)
@@ -174,6 +176,7 @@ class Trainer:
             workers=self.options.workers,
             rank=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
+            wait=self.accelerator.wait_for_everyone,
             progress=lambda done, total: self._report("encoding", done, total, {}),
         )
         self.accelerator.wait_for_everyone()

@@ -38,7 +38,7 @@ from idmvton.training.options import (
 )
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import sheet
-from idmvton.training.sources import Captioned
+from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
 
@@ -122,7 +122,7 @@ class TextToImage:
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
         """Both pictures as bytes, and the phrase [V]."""
-        person, garment = bytes_tensor([sample.person, sample.garment])
+        person, garment = bytes_tensor([picture_to_learn(sample), sample.garment])
         return {"person": person, "garment": garment, "caption": sample.caption}
 
     def draw(self, rng: np.random.Generator) -> Batch:
@@ -204,7 +204,7 @@ class TextToImage:
         garments = self._sample([garment_prompt(each.caption) for each in samples], with_added=False)
         return sheet(
             [
-                [each.person, person, each.garment, garment]
+                [picture_to_learn(each), person, each.garment, garment]
                 for each, person, garment in zip(samples, people, garments, strict=True)
             ]
         )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from idmvton.checkpoint import POLICIES, save_checkpoint
 from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
 from idmvton.data.sample import TryOnSample
+from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
 from idmvton.models.attention import CONTEXT, AttentionContext
@@ -40,13 +41,16 @@ from idmvton.training.options import (
 )
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
-from idmvton.training.sources import Captioned
+from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.start import start_components
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
 from idmvton.warping import warp_garments
 
-_PICTURES = ("person", "garment", "densepose")
+_PICTURES = ("person", "target", "garment", "densepose")
+
+
+_FEATURE = "feature:"
 
 
 class TryonStep(nn.Module):
@@ -122,11 +126,15 @@ class Tryon:
         self.unet: TryonNet = self.pipe.unet
         self.garment_net = self.pipe.unet_encoder
         self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
-        self.content_settings = [self.masks.to_dict(), self.options.warp_net]
+        self.content_settings: list[object] = [self.masks.to_dict(), self.options.warp_net]
+        if self.options.cache_features:
+            self.content_settings += [policy]
+            self._check_features(data)
         self.num_timesteps = self.diffusion.num_timesteps
         warp_net = () if self.pipe.warp_net is None else (self.pipe.warp_net,)
-        self.encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder, *warp_net)
-        self.frozen = (*self.encoders, self.garment_net)
+        encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder, *warp_net)
+        self.frozen = (*encoders, self.garment_net)
+        self.encoders = self.frozen if self.options.cache_features else encoders
         for part in self.frozen:
             part.requires_grad_(False).eval()
         train = recipe.section(TrainOptions)
@@ -143,12 +151,25 @@ class Tryon:
         self._unconditional: Any = None
         self._grey: Tensor | None = None
 
+    def _check_features(self, data: DataOptions) -> None:
+        if self.options.garment_timestep is None or data.cache is None:
+            raise ConfigError(
+                "GarmentNet's features cannot be kept",
+                got=f"garment_timestep={self.options.garment_timestep}, data.cache={data.cache!r}",
+                expected="a fixed tryon.garment_timestep, and data.cache",
+            )
+
     # ------------------------------------------------------------------------------------------ in workers
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
         """Pictures as bytes, the mask, CLIP's pixels, and the phrase [V]."""
         mask = vary_mask(sample.mask, rng, self.masks)
-        pictures = {"person": sample.person, "garment": sample.garment, "densepose": sample.densepose}
+        pictures = {
+            "person": sample.person,
+            "target": picture_to_learn(sample),
+            "garment": sample.garment,
+            "densepose": sample.densepose,
+        }
         return {
             **dict(zip(pictures, bytes_tensor(list(pictures.values())), strict=True)),
             "mask": mask_to_tensor([mask])[0],
@@ -179,14 +200,19 @@ class Tryon:
         pictures = {name: bytes_to_vae_tensor(batch[name]) for name in _PICTURES}
         person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
-        warped = {}
+        more = {}
         if self.pipe.warp_net is not None:
             laid = warp_garments(
                 self.pipe.warp_net, pictures["person"], batch["mask"], pictures["densepose"], pictures["garment"]
             )
-            warped["warped_latents"] = encode_latents(self.pipe.vae, laid)
-        return warped | {
-            "latents": encode_latents(self.pipe.vae, pictures["person"]),
+            more["warped_latents"] = encode_latents(self.pipe.vae, laid)
+        if self.options.cache_features:
+            features = self._run_garment_net(
+                garment.latents, garment.garment_text, batch["mask"].new_zeros(len(batch["mask"]))
+            )
+            more |= {_FEATURE + name: tokens.half() for name, tokens in features.items()}
+        return more | {
+            "latents": encode_latents(self.pipe.vae, pictures["target"]),
             "latent_mask": person.mask,
             "masked_latents": person.masked_latents,
             "densepose_latents": person.densepose_latents,
@@ -258,19 +284,24 @@ class Tryon:
     def _garment_features(self, rows: Batch, num_dropped: int) -> dict[str, Tensor]:
         """GarmentNet's features for the rows that have a garment; where none has, of one, for the count of tokens."""
         first = min(num_dropped, len(rows["timestep"]) - 1)
-        policy, dtype = self.options.garment_timestep, self.garment_net.dtype
-        timesteps = rows["timestep"][first:]
-        timesteps = timesteps if policy is None else torch.full_like(timesteps, policy)
-        features = self.garment_net(
-            rows["garment_latents"][first:].to(dtype), timesteps, rows["garment_text"][first:].to(dtype)
+        kept = {name: value[first:] for name, value in rows.items() if name.startswith(_FEATURE)}
+        if kept:
+            return {name.removeprefix(_FEATURE): tokens.float() for name, tokens in kept.items()}
+        return self._run_garment_net(
+            rows["garment_latents"][first:], rows["garment_text"][first:], rows["timestep"][first:]
         )
-        return dict(features.tokens)
+
+    def _run_garment_net(self, latents: Tensor, text: Tensor, timesteps: Tensor) -> dict[str, Tensor]:
+        """GarmentNet's features at the timestep of the policy."""
+        policy, dtype = self.options.garment_timestep, self.garment_net.dtype
+        timesteps = timesteps if policy is None else torch.full_like(timesteps, policy)
+        return dict(self.garment_net(latents.to(dtype), timesteps, text.to(dtype)).tokens)
 
     # ------------------------------------------------------------------------------------------ results
 
     @torch.no_grad()
     def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
-        """Person, garment, what is repainted, and the result; one row a sample."""
+        """Person, garment, what is repainted, the result, and how it should look; one row a sample."""
         self.unet.eval()
         result = self.pipe(
             person=[each.person for each in samples],
@@ -289,7 +320,7 @@ class Tryon:
         self.unet.train()
         return sheet(
             [
-                [each.person, each.garment, greyed(each.person, each.mask), picture]
+                [each.person, each.garment, greyed(each.person, each.mask), picture, picture_to_learn(each)]
                 for each, picture in zip(samples, result.images, strict=True)
             ]
         )

@@ -1,0 +1,58 @@
+"""Where samples come from: a folder in both orders, and the studio."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.layouts import pairs_folder, save
+from idmvton.data.synthetic import sample as studio_sample
+from idmvton.errors import ConfigError, InputError
+from idmvton.training.options import DataOptions
+from idmvton.training.sources import open_source, picture_to_learn
+from training.toy import data_folder
+
+SIZE = {"height": 128, "width": 96}
+
+
+def test_both_orders_of_a_folder(tmp_path):
+    folder = data_folder(tmp_path, 3)
+    (folder / "test" / "studio.json").write_text("{}")
+    options = DataOptions(folder=str(folder), order="both", missing_caption="category phrase", **SIZE)
+    dataset = open_source(options, "test", None)
+    assert len(dataset) == 6
+    assert dataset.names[:4] == ["00000_00", "00001_00", "00002_00", "00000_00__00001_00"]
+    with pytest.raises(InputError, match="nobody knows how sample"):
+        dataset[3]
+    for name in ("00000_00", "00001_00", "00002_00"):
+        save(Image.new("RGB", (96, 128), (10, 20, 30)), folder / "test" / "image-unpaired" / f"{name}.jpg")
+    assert picture_to_learn(dataset[0]) is not None
+    assert dataset[0].unpaired_target is None
+    other = dataset[3]
+    assert np.abs(np.asarray(picture_to_learn(other)).astype(int) - (10, 20, 30)).max() < 4
+    assert np.abs(np.asarray(other.person).astype(int) - (10, 20, 30)).max() > 40
+
+
+def test_the_first_samples_of_a_folder(photos, tmp_path):
+    options = DataOptions(folder=str(photos), num_samples=2, missing_caption="category phrase", **SIZE)
+    assert len(open_source(options, "test", 2)) == 2
+    with pytest.raises(ConfigError, match="no data set was named"):
+        open_source(DataOptions(), "test", None)
+    own = DataOptions(folder=str(pairs_folder(tmp_path)), captions="detailed", **SIZE)
+    with pytest.raises(ConfigError, match="no such captions"):
+        open_source(own, "test", None)
+
+
+def test_the_studio_in_both_orders():
+    options = DataOptions(source="studio", order="both", studio_seed=3, height=128, width=96)
+    dataset = open_source(options, "train", 1)
+    made = studio_sample(3, 0, "train", "mixed", (128, 96))
+    own, other = dataset[0], dataset[1]
+    assert np.array_equal(own.garment, made.garment)
+    assert np.array_equal(other.garment, made.other_garment)
+    assert np.array_equal(picture_to_learn(other), made.unpaired)
+    assert np.array_equal(picture_to_learn(own), made.person)
+    assert np.array_equal(other.person, made.person)
+    assert own.caption == made.tags
+    assert other.caption != own.caption or made.other_attributes["item"] == made.attributes["item"]
+    with pytest.raises(ConfigError, match="how many samples"):
+        open_source(options, "train", None)
