@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 from idmvton import weights
 from idmvton.errors import ConfigError
 from idmvton.prepare.pose.consensus import Believed, believe
-from idmvton.prepare.pose.detector import Detector
+from idmvton.prepare.pose.detector import MIN_SCORE, Detector
 from idmvton.prepare.pose.landmark_model import LandmarkModel, Reading
-from idmvton.prepare.pose.landmarks import visible_box
+from idmvton.prepare.pose.landmarks import HEAD, MIRRORED, SHOULDERS, visible_box
 from idmvton.prepare.pose.regions import Region
 from idmvton.prepare.signals import Photo, Pose
 from idmvton.types import Size
 from idmvton.weights.catalogue import DETECTOR_FILE, FULL_LANDMARK_FILE, HEAVY_LANDMARK_FILE
 
 MAX_PEOPLE: Final = 8
+MIN_CONFIDENCE: Final = 0.35
+"""Of a pose: heads give 0.8 and more, people cut at the neck about 0.5, empty garments at most 0.33."""
+_SURE: Final = 0.8  # of the detector: heads that are whole get more
+_MAX_DOUBTFUL: Final = 3
+_UPSIDE_DOWN: Final = 2.0  # radians: knees and hands that are taken for heads give such people
 _ON_PERSON: Final = 0.5  # of the rough outline
 _SAME_PERSON: Final = 0.6  # share of the smaller of two outlines that lies in the other
 Model = Literal["auto", "full", "heavy"]
@@ -60,26 +65,34 @@ class BlazePose:
         Args:
             photo: uint8 (H, W, 3).
         """
+        height, width = photo.shape[:2]
+        size = Size(height, width)
 
         def read(region: Region, mirrored: bool) -> Reading:
-            return self._landmarks(photo, region, mirrored=mirrored)
+            return facing_without_head(self._landmarks(photo, region, mirrored=mirrored), size)
 
-        height, width = photo.shape[:2]
         found: list[_Person] = []
-        for detection in self._detector(photo)[:MAX_PEOPLE]:
+        upright = [each for each in self._detector(photo) if abs(each.region.angle) < _UPSIDE_DOWN]
+        doubtful = [each for each in upright if each.score < _SURE]
+        upright = [each for each in upright if each.score >= _SURE][:MAX_PEOPLE] + doubtful[:_MAX_DOUBTFUL]
+        for detection in upright:
             if any(person.covers(detection.box) for person in found):
                 continue
-            believed = believe(detection.region, read, () if found else _guesses(height, width))
+            guesses = () if found else _guesses(height, width)
+            believed = believe(detection.region, read, guesses, doubtful=detection.score < _SURE)
             if believed is not None:
-                _add(found, _Person(believed, self._pose(believed.reading, height, width)))
+                _add(found, self._person(believed, detection.score, size))
         if not found:  # the detector looks for heads; a person without one may still be read
-            believed = believe(Region.whole(height, width), read, _guesses(height, width))
-            found = [_Person(believed, self._pose(believed.reading, height, width))] if believed else []
-        return tuple(sorted((each.pose for each in found), key=lambda pose: -_area(pose, Size(height, width))))
+            believed = believe(Region.whole(height, width), read)
+            found = [self._person(believed, MIN_SCORE, size)] if believed else []
+        sure = [each.pose for each in found if each.pose.confidence >= MIN_CONFIDENCE]
+        return tuple(sorted(sure, key=lambda pose: -_area(pose, size)))
 
-    def _pose(self, reading: Reading, height: int, width: int) -> Pose:
-        outline = reading.region.paste(reading.outline, height, width)
-        return Pose(reading.landmarks, reading.visibility, np.clip(outline, 0, 1), self.source)
+    def _person(self, believed: Believed, detected: float, size: Size) -> _Person:
+        reading = believed.reading
+        outline = np.clip(reading.region.paste(reading.outline, size.height, size.width), 0, 1)
+        confidence = detected * believed.support * min(reading.score, 1.0)
+        return _Person(believed, Pose(reading.landmarks, reading.visibility, outline, self.source, confidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,19 @@ def _add(found: list[_Person], new: _Person) -> None:
             found[number] = max(old, new, key=lambda each: each.believed.support)
             return
     found.append(new)
+
+
+def facing_without_head(reading: Reading, size: Size) -> Reading:
+    """The reading, its sides exchanged where it shows the back of a person whose head is not in the photo.
+
+    Without a head little tells front from back, and the network often takes the lack of a face for a back.
+    """
+    head = reading.landmarks[list(HEAD)]
+    outside = (head < 0).any(1) | (head[:, 0] >= size.width) | (head[:, 1] >= size.height)
+    left, right = reading.landmarks[list(SHOULDERS), 0]
+    if left >= right or not outside.all():
+        return reading
+    return replace(reading, landmarks=reading.landmarks[MIRRORED], visibility=reading.visibility[MIRRORED])
 
 
 def _guesses(height: int, width: int) -> list[Region]:

@@ -48,13 +48,16 @@ class Believed:
         return self.agreeing / self.tried
 
 
-def believe(region: Region, read: ReadRegion, further: Sequence[Region] = ()) -> Believed | None:
+def believe(
+    region: Region, read: ReadRegion, further: Sequence[Region] = (), *, doubtful: bool = False
+) -> Believed | None:
     """Reads a person until readings agree.
 
     Args:
         region: where the person is.
         read: the landmark network.
         further: regions to try last, when the person's own ones did not settle it.
+        doubtful: the region itself may be wrong: two readings of it that agree are not enough.
 
     Returns:
         The mean of the readings that agree with the most central one; ``None`` where none is of a person, or where
@@ -62,13 +65,13 @@ def believe(region: Region, read: ReadRegion, further: Sequence[Region] = ()) ->
     """
     readings = [read(region, False), read(region, True)]
     settled = _settle(readings)
-    if settled is not None and settled.agreeing == len(readings):
+    if settled is not None and settled.agreeing == len(readings) and not doubtful:
         return settled
     nearer = [each.next_region for each in readings]
     nearer += [replace(region, side=region.side * zoom) for zoom in _ZOOMS]
     readings += [read(other, mirrored) for other in nearer for mirrored in (False, True)]
     settled = _settle(readings)
-    if further and (settled is None or settled.agreeing < len(readings) / 2):
+    if further and settled is not None and settled.agreeing < len(readings) / 2:
         readings += [read(other, mirrored) for other in further for mirrored in (False, True)]
         settled = _settle(readings)
     return settled if settled is not None and settled.agreeing >= MIN_AGREEING else None
