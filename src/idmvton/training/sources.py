@@ -112,7 +112,8 @@ class FolderDataset:
             raise ConfigError("no data set was named", expected="data.folder, or data.source = 'studio'")
         orders = _ORDERS[options.order]
         self.parts = [_open(options, split, order) for order in orders]
-        places = [(part, index) for part in self.parts for index in range(len(part))]
+        longest = max(map(len, self.parts))
+        places = [(part, index) for index in range(longest) for part in self.parts if index < len(part)]
         self.places = places[:num_samples]
         self.names: Sequence[str] = [part.names[index] for part, index in self.places]
         self.unpaired = self.parts[-1] if orders[-1] == "unpaired" else None
