@@ -13,6 +13,8 @@ from idmvton.prepare.pose.landmarks import HEAD, HIPS, MIN_VISIBILITY, SHOULDERS
 from idmvton.prepare.signals import Photo, Pose
 from idmvton.types import Size
 
+UNSURE: Final = 0.65
+"""A pose less sure than this may be wrong: people whose head is cut off."""
 MIN_TORSO: Final = 32.0
 """Pixels from shoulders to hips below which nothing can be told of a garment."""
 SMALL_TORSO: Final = 80.0
@@ -68,6 +70,7 @@ def check_person(
     if len(poses) > 1:
         which = "the largest was taken" if person == 1 else f"number {person} from the largest was taken"
         notes.append(f"there are {len(poses)} people in the photo: {which}; choose another with person=N")
+    notes += _check_confidence(pose)
     notes += _check_size(pose)
     notes += _check_light(light)
     notes += _check_view(pose)
@@ -83,6 +86,12 @@ def _nobody(light: float) -> NoPersonError:
         expected="a photo that shows a person from the head to the hips or further",
         fix="use a lighter photo" if dark else "use another photo, or give the keypoints and maps yourself",
     )
+
+
+def _check_confidence(pose: Pose) -> list[str]:
+    if pose.confidence < UNSURE:
+        return ["it is not certain that the person was read rightly (is the head in the photo?): look at the overlay"]
+    return []
 
 
 def _check_size(pose: Pose) -> list[str]:

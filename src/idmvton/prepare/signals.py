@@ -27,12 +27,14 @@ class Pose:
         segmentation: float32 (H, W) from 0 to 1, the landmark model's own rough outline of the person; ``None``
             where the backend has none.
         source: the backend that found it, with its model.
+        confidence: from 0 to 1, whether this is a person at all and read rightly.
     """
 
     landmarks: NDArray[np.float32]
     visibility: NDArray[np.float32]
     segmentation: NDArray[np.float32] | None
     source: str
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -67,6 +67,14 @@ def test_nobody_is_found_where_nobody_is(estimator):
     assert estimator(noise) == ()
 
 
+def test_the_shape_of_an_empty_garment_is_not_a_person(estimator, people):
+    assert [estimator(each.garment) for each in people] == [()] * len(people)
+
+
+def test_a_person_with_a_head_is_sure(poses):
+    assert all(found[0].confidence > 0.7 for found in poses)
+
+
 def test_two_people_are_two_and_the_larger_comes_first(estimator, people):
     photo = scene(384, 700)
     small = cv2.resize(people[1].person, (180, 240), interpolation=cv2.INTER_AREA)

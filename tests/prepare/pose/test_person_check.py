@@ -46,6 +46,11 @@ def test_of_several_people_the_largest_or_the_chosen_is_taken_and_it_is_said():
             check_person(PHOTO, people, person=number)
 
 
+def test_an_uncertain_pose_is_told():
+    unsure = Pose(standing((200, 300), 2.5), np.ones(33, np.float32), None, "test", confidence=0.5)
+    assert "not certain" in check_person(PHOTO, [unsure])[1][0]
+
+
 def test_too_small_and_small():
     with pytest.raises(UnusablePersonError, match="too small"):
         check_person(PHOTO, [person(scale=0.6)])

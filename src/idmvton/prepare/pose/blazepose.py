@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from idmvton import weights
 from idmvton.errors import ConfigError
 from idmvton.prepare.pose.consensus import Believed, believe
-from idmvton.prepare.pose.detector import Detector
+from idmvton.prepare.pose.detector import MIN_SCORE, Detector
 from idmvton.prepare.pose.landmark_model import LandmarkModel, Reading
 from idmvton.prepare.pose.landmarks import HEAD, MIRRORED, SHOULDERS, visible_box
 from idmvton.prepare.pose.regions import Region
@@ -21,6 +21,8 @@ from idmvton.types import Size
 from idmvton.weights.catalogue import DETECTOR_FILE, FULL_LANDMARK_FILE, HEAVY_LANDMARK_FILE
 
 MAX_PEOPLE: Final = 8
+MIN_CONFIDENCE: Final = 0.35
+"""Of a pose: heads give 0.8 and more, people cut at the neck about 0.5, empty garments at most 0.33."""
 _SURE: Final = 0.8  # of the detector: heads that are whole get more
 _UPSIDE_DOWN: Final = 2.0  # radians: knees and hands that are taken for heads give such people
 _ON_PERSON: Final = 0.5  # of the rough outline
@@ -76,15 +78,18 @@ class BlazePose:
             guesses = () if found else _guesses(height, width)
             believed = believe(detection.region, read, guesses, doubtful=detection.score < _SURE)
             if believed is not None:
-                _add(found, _Person(believed, self._pose(believed.reading, height, width)))
+                _add(found, self._person(believed, detection.score, size))
         if not found:  # the detector looks for heads; a person without one may still be read
             believed = believe(Region.whole(height, width), read, _guesses(height, width))
-            found = [_Person(believed, self._pose(believed.reading, height, width))] if believed else []
-        return tuple(sorted((each.pose for each in found), key=lambda pose: -_area(pose, size)))
+            found = [self._person(believed, MIN_SCORE, size)] if believed else []
+        sure = [each.pose for each in found if each.pose.confidence >= MIN_CONFIDENCE]
+        return tuple(sorted(sure, key=lambda pose: -_area(pose, size)))
 
-    def _pose(self, reading: Reading, height: int, width: int) -> Pose:
-        outline = reading.region.paste(reading.outline, height, width)
-        return Pose(reading.landmarks, reading.visibility, np.clip(outline, 0, 1), self.source)
+    def _person(self, believed: Believed, detected: float, size: Size) -> _Person:
+        reading = believed.reading
+        outline = np.clip(reading.region.paste(reading.outline, size.height, size.width), 0, 1)
+        confidence = detected * believed.support * min(reading.score, 1.0)
+        return _Person(believed, Pose(reading.landmarks, reading.visibility, outline, self.source, confidence))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 
 INPUT_SIDE: Final = 224
 _GRIDS: Final = ((28, 2), (14, 2), (7, 6))  # cells a side, anchors a cell
-_MIN_SCORE: Final = 0.5
+MIN_SCORE: Final = 0.5
 _SAME_FACE: Final = 0.3  # overlap (IoU) from which two boxes are one person
 _LONG: Final = 1.8  # aspect from which squares of the photo are searched too
 _REGION_SCALE: Final = 1.25
@@ -136,7 +136,7 @@ class Detector:
         picture, scale, shift = _letterbox(photo[top : top + height, left : left + width])
         raw, logits = self._network(picture.astype(np.float32) / 127.5 - 1)
         scores = sigmoid(logits[0, :, 0])
-        sure = scores >= _MIN_SCORE
+        sure = scores >= MIN_SCORE
         raw, centres = raw[0, sure].astype(np.float64), self._anchors[sure]
         points = raw.reshape(-1, 6, 2)
         points[:, [0, 2, 3, 4, 5]] += centres[:, None] * INPUT_SIDE
