@@ -1,36 +1,37 @@
-"""How well the person parser reads rendered people it has never seen, and how long it takes.
+"""How well the person parser reads rendered people; a stage of ``benchmarks/preparation.py``.
 
-idmvton studio make people --pairs 60 --split test --seed 11 --size 512x384
-python benchmarks/parsing.py people/test [--weights FILE] [--limit 60] [--threads 2]
-
-Everything is as in use: landmarks and outline come from the pose backend, so its mistakes count too. The table has
-the mean IoU of 24 and 14 body parts and of the labels, and, for each category, how much of the old garment the
-agnostic mask made from the found labels and keypoints covers, and how much of what must stay it touches.
+Everything is as in use: landmarks and outline come from the backends, so their mistakes count too. For each category
+the agnostic mask is made from the found labels and points; what it covers of the old garment and what it touches of
+that which stays is counted in true pixels. The published strokes along the arms end beyond the wrist, so a mask from
+the true labels and points touches hands too; that share stands beside.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from idmvton.data.synthetic.sampling import StudioSample
 from idmvton.prepare.densepose import COARSE_PARTS
-from idmvton.prepare.mask import ATR_LABELS, NECK, Category, agnostic_mask
-from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES, WEIGHTS
+from idmvton.prepare.mask import ATR_LABELS, Category, agnostic_mask
+from idmvton.prepare.parsing import load_person_parser
+from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES
 from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
-from idmvton.prepare.parsing.studio_net import StudioNet
-from idmvton.prepare.pose import load_pose_estimator, openpose_from_landmarks
-from idmvton.prepare.signals import PersonParser, Photo, Pose, PoseEstimator
+from idmvton.prepare.pose import openpose_from_landmarks
+from idmvton.prepare.signals import Photo, Pose
+from idmvton.prepare.silhouette import load_person_segmenter
 from idmvton.types import Size
 
+TIMED_SIZE: Final = (1024, 768)
+REPEATS: Final = 9
+ARM_WIDTH: Final = 45
 OLD_GARMENT: Final[dict[Category, tuple[str, ...]]] = {
     "upper_body": ("upper_clothes",),
     "lower_body": ("pants", "skirt"),
@@ -42,104 +43,85 @@ STAYS: Final[dict[Category, tuple[str, ...]]] = {
     "dresses": ("head", "hair"),
 }
 HANDS: Final = (3, 4)  # body parts
-NAMES: Final = (*ATR_LABELS, "bare neck, trunk")
+_FEW: Final = 20  # pixels: smaller regions say nothing
+
+Line = tuple[str, str, str]
 
 
 @dataclass
-class Scores:
-    """Sums over pictures."""
+class Shares:
+    """Of each person: what a mask covers and touches, by name."""
 
-    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_LABELS, NUM_LABELS), np.int64))
-    parts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((NUM_PART_CLASSES, NUM_PART_CLASSES), np.int64))
-    coarse: NDArray[np.int64] = field(default_factory=lambda: np.zeros((15, 15), np.int64))
     covered: dict[str, list[float]] = field(default_factory=dict)
     touched: dict[str, list[float]] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-    missed: int = 0
+
+    def add(self, truth: StudioSample, mask: NDArray[np.bool_]) -> None:
+        """Counts one person's mask."""
+        garment = _where(truth.labels, OLD_GARMENT[truth.category])
+        if garment.any():
+            self.covered.setdefault(truth.category, []).append(float(mask[garment].mean()))
+        regions = {name: _where(truth.labels, (name,)) for name in STAYS[truth.category]}
+        regions["hands"] = np.isin(truth.iuv[..., 0], HANDS) & _where(truth.labels, ("left_arm", "right_arm"))
+        for name, region in regions.items():
+            if region.sum() > _FEW:
+                self.touched.setdefault(f"{truth.category}, {name}", []).append(float(mask[region].mean()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a split's folder of the studio")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--limit", type=int, default=60)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    scores = Scores()
-    backends = load_pose_estimator(num_threads=options.threads), StudioNet(options.weights)
-    for file in sorted((options.folder / "meta").glob("*.json"))[: options.limit]:
-        measure(options.folder, file.stem, json.loads(file.read_text())["category"], *backends, scores)
-    show(scores)
+def parsing_rows(people: Sequence[tuple[StudioSample, Pose]], name: str = "studio-net") -> list[Line]:
+    """Stage, measure and value: agreement of labels and parts with the truth, masks made from them, time."""
+    parser, segmenter = load_person_parser(name), load_person_segmenter()
+    counts = {classes: np.zeros((classes, classes), np.int64) for classes in (NUM_LABELS, NUM_PART_CLASSES, 15)}
+    found_masks, true_masks = Shares(), Shares()
+    for truth, pose in people:
+        found = parser(truth.person, pose, segmenter(truth.person, pose))
+        assert found.labels is not None
+        assert found.parts is not None
+        true_parts = np.ascontiguousarray(truth.iuv[..., 0])
+        counts[NUM_LABELS] += confusion(truth.labels, found.labels, NUM_LABELS)
+        counts[NUM_PART_CLASSES] += confusion(true_parts, found.parts, NUM_PART_CLASSES)
+        counts[15] += confusion(COARSE_PARTS[true_parts], COARSE_PARTS[found.parts], 15)
+        points = openpose_from_landmarks(pose, Size(*truth.labels.shape))
+        found_masks.add(truth, agnostic_mask(found.labels, points, truth.category, ARM_WIDTH) > 0)
+        true_masks.add(truth, agnostic_mask(truth.labels, truth.keypoints, truth.category, ARM_WIDTH) > 0)
+    stage = f"parser ({parser.name})"
+    labels = intersection_over_union(counts[NUM_LABELS])
+    names = (*ATR_LABELS, "bare neck and trunk")
+    return [
+        (stage, "mean overlap of 24 parts", f"{mean_iou(counts[NUM_PART_CLASSES]):.3f}"),
+        (stage, "mean overlap of 14 parts", f"{mean_iou(counts[15]):.3f}"),
+        (stage, "mean overlap of labels", f"{mean_iou(counts[NUM_LABELS]):.3f}"),
+        *((stage, f"label {name}", f"{value:.3f}") for name, value in zip(names, labels, strict=True) if value >= 0),
+        *_mask_rows(found_masks, true_masks),
+        (stage, "ms", _milliseconds(name, *people[0])),
+    ]
 
 
-def measure(
-    folder: Path, name: str, category: Category, estimator: PoseEstimator, parser: PersonParser, scores: Scores
-) -> None:
-    """Adds one sample."""
-    photo = read(folder / "image" / f"{name}.jpg", cv2.IMREAD_COLOR)[..., ::-1].copy()
-    labels = read(folder / "image-parse-v3" / f"{name}.png")
-    parts = read(folder / "image-iuv" / f"{name}.png")[..., 2]
-    people = estimator(photo)
-    if not people or people[0].segmentation is None:
-        scores.missed += 1
-        return
-    pose: Pose = people[0]
-    start = time.perf_counter()
-    assert pose.segmentation is not None
-    found = parser(photo, pose, pose.segmentation)
-    scores.seconds.append(time.perf_counter() - start)
-    assert found.labels is not None
-    assert found.parts is not None
-    scores.labels += confusion(labels, found.labels, NUM_LABELS)
-    scores.parts += confusion(parts, found.parts, NUM_PART_CLASSES)
-    scores.coarse += confusion(COARSE_PARTS[parts], COARSE_PARTS[found.parts], 15)
-    points = openpose_from_landmarks(pose, Size(*labels.shape))
-    mask = agnostic_mask(found.labels, points, category, arm_width=45) > 0
-    add_mask(scores, category, mask, labels, parts)
-
-
-def add_mask(scores: Scores, category: Category, mask: NDArray[np.bool_], labels: Photo, parts: Photo) -> None:
-    """Shares of the old garment that the mask covers, and of what stays that it touches."""
-    garment = np.isin(labels, [ATR_LABELS.index(name) for name in OLD_GARMENT[category]])
-    if garment.any():
-        scores.covered.setdefault(category, []).append(float(mask[garment].mean()))
-    hands = np.isin(parts, HANDS) & np.isin(labels, [*(ATR_LABELS.index(f"{side}_arm") for side in ("left", "right"))])
-    stays = {name: labels == ATR_LABELS.index(name) for name in STAYS[category]} | {"hands": hands}
-    for name, region in stays.items():
-        if region.sum() > 20:
-            scores.touched.setdefault(f"{category}: {name}", []).append(float(mask[region].mean()))
-
-
-def show(scores: Scores) -> None:
-    """Prints the tables."""
-    print(f"| what | mean IoU |\n|---|---|\n| 24 parts | {mean_iou(scores.parts):.3f} |")
-    print(f"| 14 parts | {mean_iou(scores.coarse):.3f} |\n| labels | {mean_iou(scores.labels):.3f} |")
-    print(f"| neck {NECK} and others |", end=" ")
-    print(", ".join(f"{name} {value:.2f}" for name, value in named(scores.labels)), "|")
-    print("| parts |", " ".join(f"{value:.2f}" for value in intersection_over_union(scores.parts)), "|\n")
-    for title, shares in (("old garment covered", scores.covered), ("stays, touched", scores.touched)):
+def _mask_rows(found: Shares, true: Shares) -> list[Line]:
+    rows = []
+    for what, shares, exact in (
+        ("old garment covered", found.covered, true.covered),
+        ("touched", found.touched, true.touched),
+    ):
         for name, values in shares.items():
-            print(f"| {title}: {name} | mean {np.mean(values):.4f}, worst {worst(title, values):.4f} |")
-    print(f"| parsing | {1000 * float(np.median(scores.seconds)):.0f} ms |")
-    print(f"| nobody found | {scores.missed} |")
+            worst = min(values) if shares is found.covered else max(values)
+            text = f"{statistics.fmean(values):.1%} (worst {worst:.1%}, from the truth {np.mean(exact[name]):.1%})"
+            rows.append(("mask", f"{what}: {name}", text))
+    return rows
 
 
-def worst(title: str, values: list[float]) -> float:
-    return min(values) if "covered" in title else max(values)
+def _where(labels: Photo, names: tuple[str, ...]) -> NDArray[np.bool_]:
+    return np.isin(labels, [ATR_LABELS.index(name) for name in names])
 
 
-def named(counts: NDArray[np.int64]) -> list[tuple[str, Any]]:
-    """Name and IoU of the labels that occur."""
-    values = intersection_over_union(counts)
-    return [(name, value) for name, value in zip(NAMES, values, strict=True) if not np.isnan(value)]
-
-
-def read(path: Path, how: int = cv2.IMREAD_UNCHANGED) -> Photo:
-    picture = cv2.imread(str(path), how)
-    assert picture is not None, path
-    return np.asarray(picture, np.uint8)
-
-
-if __name__ == "__main__":
-    main()
+def _milliseconds(name: str, truth: StudioSample, pose: Pose) -> str:
+    """The median time for that person's photo, enlarged."""
+    parser, scale = load_person_parser(name), TIMED_SIZE[0] / truth.labels.shape[0]
+    photo = cv2.resize(truth.person, TIMED_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    outline = cv2.resize((truth.labels > 0).astype(np.float32), TIMED_SIZE[::-1])
+    larger = Pose(pose.landmarks * np.float32(scale), pose.visibility, None, pose.source)
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        parser(photo, larger, outline)
+        times.append(time.perf_counter() - start)
+    return f"{statistics.median(times) * 1000:.0f}"

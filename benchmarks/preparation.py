@@ -1,6 +1,6 @@
 """How right and how fast the preparation of photos is, stage by stage, on rendered people whose truth is known.
 
-python benchmarks/preparation.py [--people 60] [--split test] [--model auto]
+python -m benchmarks.preparation [--people 60] [--split test] [--model auto]
 
 Errors of points are shares of the torso's length. Times are medians for one photo of 1024x768, warm. Each stage is one
 function that returns rows of the table.
@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple, get_args
 import cv2
 import numpy as np
 
+from benchmarks.parsing import parsing_rows
 from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.prepare.framing_person import frame_person
 from idmvton.prepare.person_check import check_person
@@ -62,6 +63,7 @@ def main() -> None:
     rows, people = pose_rows(estimator, samples)
     rows += outline_rows(people)
     rows += framing_rows(people)
+    rows += [Row(*line) for line in parsing_rows(people)]
     rows.append(Row("all of these", "memory, MB", f"{_peak_memory() - before:.0f}"))
     print_table(rows)
 

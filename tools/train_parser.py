@@ -29,7 +29,7 @@ from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES, Parser
 from idmvton.prepare.parsing.scores import confusion, mean_iou
 from idmvton.prepare.pose import load_pose_estimator
 
-STAGES = ((0.68, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
+STAGES = ((0.8, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
 WARM_UP, DECAY = 200, 0.35  # steps; share of the steps at the end in which the rate falls to zero
 BATCH, RATE, WEIGHT_DECAY = 8, 1.5e-3, 1e-3  # batch of each process
 EMA_DECAY = 0.997
