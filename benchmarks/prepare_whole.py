@@ -79,8 +79,8 @@ def measure_cost(preparer: Preparer, people: list[StudioSample]) -> None:
         preparer.read_garment(each.garment)
         stages["garment photo"].append(time.perf_counter() - start)
         peak = max(peak, process.memory_info().rss)
-    for stage, seconds in stages.items():
-        print(f"{stage:22} {statistics.median(seconds):6.3f} s (median of {len(seconds)})")
+    for stage, values in stages.items():
+        print(f"{stage:22} {statistics.median(values):6.3f} s (median of {len(values)})")
     print(f"{'memory':22} {(peak - before) / 2**20:6.0f} MB more")
 
 
