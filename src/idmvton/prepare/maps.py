@@ -46,7 +46,7 @@ def frame_pose(pose: Pose, framing: Framing) -> Pose:
     """A pose found in the photo, in working pixels."""
     outline = pose.segmentation
     if outline is not None:
-        grey = Image.fromarray(np.rint(outline * 255).astype(np.uint8))
+        grey = Image.fromarray((outline * np.float32(255) + np.float32(0.5)).astype(np.uint8))
         outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK)).astype(np.float32) / np.float32(255)
     return dataclasses.replace(pose, landmarks=framing.to_working(pose.landmarks), segmentation=outline)
 

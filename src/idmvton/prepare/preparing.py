@@ -379,7 +379,8 @@ def _enlarged(pose: Pose, scale: float, size: tuple[int, int]) -> Pose:
     """A pose found in the reduced photo, in pixels of the photo of this width and height."""
     outline = pose.segmentation
     if outline is not None and scale != 1.0:
-        outline = np.clip(np.asarray(Image.fromarray(outline).resize(size, Image.Resampling.BILINEAR)), 0, 1)
+        grey = Image.fromarray((outline * 255 + 0.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+        outline = np.asarray(grey).astype(np.float32) / np.float32(255)
     return dataclasses.replace(pose, landmarks=pose.landmarks * np.float32(scale), segmentation=outline)
 
 
