@@ -1,12 +1,19 @@
 """The pose estimator and the person outline on rendered people, whose truth is known."""
 
+from dataclasses import replace
+
 import cv2
 import huggingface_hub
 import numpy as np
 import pytest
+from test_pose_parts import standing
 
 from idmvton.errors import ConfigError, PreparationError, WeightsError
 from idmvton.prepare.pose import BlazePose, load_pose_estimator, openpose_from_landmarks, torso_length, visible_box
+from idmvton.prepare.pose.blazepose import facing_without_head
+from idmvton.prepare.pose.landmark_model import Reading
+from idmvton.prepare.pose.landmarks import MIRRORED
+from idmvton.prepare.pose.regions import Region
 from idmvton.prepare.signals import Pose
 from idmvton.prepare.silhouette import load_person_segmenter
 from idmvton.types import Size
@@ -113,6 +120,20 @@ def test_a_person_without_the_top_of_the_head_is_read(estimator, people):
     truth[(truth[:, 1] < 0) | ~people[0].keypoints.any(1)] = 0
     found = estimator(np.ascontiguousarray(people[0].person[nose:]))
     assert np.median(errors(found[0], truth, Size(384 - nose, 288))) < 2 * MEDIAN_ERROR
+
+
+def test_a_person_without_a_head_faces_the_camera_and_one_with_a_head_keeps_its_sides():
+    points = standing(centre=(100, 20), scale=2.0)[MIRRORED]
+    region = Region(100, 20, 400)
+    reading = Reading(
+        points, np.linspace(0, 1, 33, dtype=np.float32), np.ones((256, 256), np.float32), 1, region, region
+    )
+    turned = facing_without_head(reading, Size(300, 200))
+    assert np.array_equal(turned.landmarks, points[MIRRORED])
+    assert np.array_equal(turned.visibility, reading.visibility[MIRRORED])
+    lower = replace(reading, landmarks=points + np.float32(120))
+    assert facing_without_head(lower, Size(400, 400)) is lower
+    assert facing_without_head(turned, Size(300, 200)) is turned
 
 
 def test_the_outline_is_the_persons_and_follows_the_edges(people, poses):

@@ -168,6 +168,13 @@ def test_two_readings_that_agree_are_enough_and_none_that_do_are_nobody():
     assert believe(Region(128, 128, 256), lambda region, mirrored: reading_of(points, score=0.1)) is None
 
 
+def test_a_doubtful_region_needs_more_than_two_readings():
+    points = standing()
+    doubtful = believe(Region(128, 128, 256), lambda region, mirrored: reading_of(points), doubtful=True)
+    assert (doubtful.agreeing, doubtful.tried) == (10, 10)
+    assert doubtful.support == 1
+
+
 def test_openpose_points_lie_on_the_joints_and_missing_ones_are_zero():
     visibility = np.ones(33, np.float32)
     visibility[Landmark.RIGHT_WRIST] = 0.2

@@ -24,6 +24,7 @@ MAX_PEOPLE: Final = 8
 MIN_CONFIDENCE: Final = 0.35
 """Of a pose: heads give 0.8 and more, people cut at the neck about 0.5, empty garments at most 0.33."""
 _SURE: Final = 0.8  # of the detector: heads that are whole get more
+_MAX_DOUBTFUL: Final = 3
 _UPSIDE_DOWN: Final = 2.0  # radians: knees and hands that are taken for heads give such people
 _ON_PERSON: Final = 0.5  # of the rough outline
 _SAME_PERSON: Final = 0.6  # share of the smaller of two outlines that lies in the other
@@ -72,7 +73,9 @@ class BlazePose:
 
         found: list[_Person] = []
         upright = [each for each in self._detector(photo) if abs(each.region.angle) < _UPSIDE_DOWN]
-        for detection in upright[:MAX_PEOPLE]:
+        doubtful = [each for each in upright if each.score < _SURE]
+        upright = [each for each in upright if each.score >= _SURE][:MAX_PEOPLE] + doubtful[:_MAX_DOUBTFUL]
+        for detection in upright:
             if any(person.covers(detection.box) for person in found):
                 continue
             guesses = () if found else _guesses(height, width)
@@ -80,7 +83,7 @@ class BlazePose:
             if believed is not None:
                 _add(found, self._person(believed, detection.score, size))
         if not found:  # the detector looks for heads; a person without one may still be read
-            believed = believe(Region.whole(height, width), read, _guesses(height, width))
+            believed = believe(Region.whole(height, width), read)
             found = [self._person(believed, MIN_SCORE, size)] if believed else []
         sure = [each.pose for each in found if each.pose.confidence >= MIN_CONFIDENCE]
         return tuple(sorted(sure, key=lambda pose: -_area(pose, size)))

@@ -71,7 +71,7 @@ def believe(
     nearer += [replace(region, side=region.side * zoom) for zoom in _ZOOMS]
     readings += [read(other, mirrored) for other in nearer for mirrored in (False, True)]
     settled = _settle(readings)
-    if further and (settled is None or settled.agreeing < len(readings) / 2):
+    if further and settled is not None and settled.agreeing < len(readings) / 2:
         readings += [read(other, mirrored) for other in further for mirrored in (False, True)]
         settled = _settle(readings)
     return settled if settled is not None and settled.agreeing >= MIN_AGREEING else None
