@@ -65,7 +65,7 @@ def test_it_reads_rendered_people(people, found):
         coarse += confusion(COARSE_PARTS[true_parts], COARSE_PARTS[each.parts], 15)
         labels += confusion(true_labels, each.labels, 19)
     assert mean_iou(coarse) > 0.6
-    assert mean_iou(parts) > 0.5
+    assert mean_iou(parts) > 0.35
     assert mean_iou(labels) > 0.5
 
 

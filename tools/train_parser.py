@@ -33,7 +33,7 @@ STAGES = ((0.8, (128, 96)), (1.0, SIZE))  # until this share of the steps: heigh
 WARM_UP, DECAY = 200, 0.35  # steps; share of the steps at the end in which the rate falls to zero
 BATCH, RATE, WEIGHT_DECAY = 8, 1.5e-3, 1e-3  # batch of each process
 EMA_DECAY = 0.997
-WEIGHTS = (0.5, 4.0)  # least and greatest weight of a class; rare ones weigh more
+WEIGHTS = (0.5, 8.0)  # least and greatest weight of a class; rare ones weigh more
 USUAL = 0.01  # share of the pixels of a class of weight 1
 
 

@@ -147,12 +147,9 @@ def colour_codes(picture: NDArray[np.uint8]) -> Codes:
 
 def histogram(codes: Codes, weights: Floats) -> Floats:
     """Shares of the bins, each blurred a little into its neighbours: float32 (bins,)."""
-    counts = np.bincount(codes.ravel(), weights.ravel(), int(np.prod(_BINS))).reshape(_BINS)
+    counts: Floats = np.bincount(codes.ravel(), weights.ravel(), int(np.prod(_BINS))).astype(np.float32).reshape(_BINS)
     for axis in range(3):
-        before, after = (np.roll(counts, step, axis) for step in (1, -1))
-        edge = [slice(None)] * 3
-        for values, index in ((before, 0), (after, -1)):
-            edge[axis] = index
-            values[tuple(edge)] = counts[tuple(edge)]
-        counts = (before + 2 * counts + after) / 4
+        line = np.moveaxis(counts, axis, 0)
+        before, after = np.concatenate([line[:1], line[:-1]]), np.concatenate([line[1:], line[-1:]])
+        counts = np.moveaxis((before + 2 * line + after) / 4, 0, axis)
     return np.asarray(counts.ravel() / max(float(counts.sum()), 1e-6), np.float32)

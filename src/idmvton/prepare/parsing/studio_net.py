@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from idmvton.errors import InputError
 from idmvton.prepare.densepose import OTHER_SIDE
-from idmvton.prepare.mask import OTHER_LABEL
+from idmvton.prepare.mask import ATR_LABELS, NECK, OTHER_LABEL
 from idmvton.prepare.parsing import inputs, outfit, refine
 from idmvton.prepare.parsing.network import WEIGHTS, load_network
 from idmvton.prepare.signals import Parsing, Photo, Pose
@@ -25,6 +25,9 @@ _ZOOM: Final = 8 / 3  # borders are sharpened at this many times the network's s
 _WINDOW: Final = 6  # of the edge-preserving filter, pixels of that size
 _SMOOTHNESS: Final = 1e-3
 _INSIDE: Final = 0.5
+_BARE: Final = ("head", "left_leg", "right_leg", "left_arm", "right_arm")
+_BODY: Final = np.isin(np.arange(NECK + 1), [*(ATR_LABELS.index(name) for name in _BARE), NECK])
+"""Label -> whether it shows the body itself, so that some part must be there."""
 
 
 class StudioNet:
@@ -52,8 +55,10 @@ class StudioNet:
         crop = inputs.person_crop(silhouette)
         picture = np.asarray(crop.cut(photo, _ZOOM), np.uint8)
         labels, parts = self.shares(crop, picture, pose, silhouette)
+        sharp, classes = _sharpen(labels, picture)
+        parts[0, _BODY[classes[sharp.argmax(0)]]] = 0
         return Parsing(
-            _in_photo(_sharpen(labels, picture), crop, inside),
+            _in_photo((sharp, classes), crop, inside),
             _in_photo(_present(parts), crop, inside),
         )
 
@@ -85,7 +90,7 @@ class StudioNet:
 def _mean_of_mirrors(shares_BCHW: Tensor, other_side: NDArray[np.uint8], size: tuple[int, int]) -> Floats:
     """The mean of a picture's shares and those of its mirror turned back, enlarged."""
     plain, turned = shares_BCHW[:1], shares_BCHW[1:, torch.from_numpy(other_side).long()].flip(3)
-    return np.asarray(F.interpolate((plain + turned) / 2, size, mode="bilinear")[0].numpy())
+    return F.interpolate((plain + turned) / 2, size, mode="bilinear")[0].numpy().copy()
 
 
 def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
