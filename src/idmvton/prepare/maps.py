@@ -71,6 +71,17 @@ def pose_of_keypoints(points: NDArray[np.floating], source: str, outline: NDArra
     return Pose(landmarks, visibility, outline, source)
 
 
+def corrected_pose(found: Pose, known: Pose) -> Pose:
+    """A found pose with the landmarks that are known put in their place."""
+    is_known = known.visibility > 0
+    return dataclasses.replace(
+        found,
+        landmarks=np.where(is_known[:, None], known.landmarks, found.landmarks),
+        visibility=np.where(is_known, known.visibility, found.visibility),
+        source=f"{found.source}, {known.source}",
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Given:
     """Maps of the photo that need not be found: drawn by hand, of a data set, or made before.

@@ -24,7 +24,7 @@ from idmvton.prepare.category import choose_category, expected_category, word_of
 from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.framing_person import frame_person
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
-from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, frame_pose, pose_of_keypoints
+from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, corrected_pose, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask import Category
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_check import check_person
@@ -261,13 +261,17 @@ class Preparer:
         self, photo: Image.Image, maps: GivenMaps, number: int, category: Category | None
     ) -> tuple[Pose, tuple[str, ...]]:
         """The person, in pixels of the photo, and what the caller should know."""
+        known = None
         if maps.keypoints is not None:
             outline = None if maps.labels is None else (maps.labels > 0).astype(np.float32)
-            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"], outline), ()
+            known = pose_of_keypoints(maps.keypoints, maps.sources["keypoints"], outline)
+            if outline is not None:
+                return known, ()
         small = _shrunk(photo, DETECTION_SIDE)
         pixels = np.asarray(small)
         pose, notes = check_person(pixels, self.pose(pixels), number, category)
-        return _enlarged(pose, max(photo.size) / max(small.size), photo.size), notes
+        pose = _enlarged(pose, max(photo.size) / max(small.size), photo.size)
+        return pose if known is None else corrected_pose(pose, known), notes
 
     def _outlined(
         self, pixels: Photo, pose: Pose, maps: GivenMaps, needs_parser: bool
