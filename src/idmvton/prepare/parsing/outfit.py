@@ -27,7 +27,7 @@ _SKIN: Final = np.array(
     [NECK, *(ATR_LABELS.index(f"{side}_{limb}") for side in ("left", "right") for limb in ("arm", "leg"))]
 )
 _BINS: Final = (8, 12, 12)  # of lightness, and of two colour axes around grey
-_NEEDED: Final = (0.43, 0.4)  # share of dress that a dress needs; and so much more if the two halves differ fully
+_NEEDED: Final = (0.6, 0.35)  # share of dress that a dress needs; and so much more if the two halves differ fully
 _FEW: Final = 1e-3  # of the crop: fewer pixels are no garment
 _TINY: Final = np.float32(1e-6)
 _ROUNDS: Final = 2
@@ -98,18 +98,20 @@ def move_border(codes: Codes, first: Floats, region: Mask, sure_second: Mask | N
     one, other = region & (first > 0.5), region & (first <= 0.5)
     if min(one.sum(), other.sum()) < _FEW * one.size:
         return first
-    depth = np.zeros(first.shape, np.float32)
-    colours = []
-    for own, opposite in ((one, other), (other, one)):
-        inward = cv2.distanceTransform((~opposite).astype(np.uint8), cv2.DIST_L2, 3) / first.shape[0]
-        depth[own] = inward[own]
-        weight = np.clip(inward / np.quantile(inward[own], 0.9) - _BORDER_ZONE, 0, 1).astype(np.float32) * own
-        if own is other and sure_second is not None:
-            weight[sure_second] = 1
-        colours.append(np.log(histogram(codes, weight)[codes] + _UNSEEN))
+    inward, cores = zip(*(_core(own, opposite) for own, opposite in ((one, other), (other, one))), strict=True)
+    if sure_second is not None:
+        cores[1][sure_second] = 1
+    colours = [np.log(histogram(codes, core)[codes] + _UNSEEN) for core in cores]
+    depth = np.where(one, inward[0], -inward[1]) * region
     claim = cv2.GaussianBlur(colours[0] - colours[1], (0, 0), first.shape[0] / 170)
-    known = np.where(first > 0.5, depth, -depth) * _FIRM
-    return np.asarray(1 / (1 + np.exp(-(known + np.clip(claim, -_CLAIM, _CLAIM)))), np.float32)
+    return np.asarray(1 / (1 + np.exp(-(depth * _FIRM + np.clip(claim, -_CLAIM, _CLAIM)))), np.float32)
+
+
+def _core(own: Mask, opposite: Mask) -> tuple[Floats, Floats]:
+    """Distance of each pixel to the opposite region in picture heights, and how far it is inside its own, 0 to 1."""
+    inward = cv2.distanceTransform((~opposite).astype(np.uint8), cv2.DIST_L2, 3) / np.float32(own.shape[0])
+    inside = np.clip(inward / np.quantile(inward[own], 0.9) - _BORDER_ZONE, 0, 1) * own
+    return np.asarray(inward, np.float32), np.asarray(inside, np.float32)
 
 
 def _uncover_skin(codes: Codes, shares: Floats, garment: int) -> None:
@@ -132,8 +134,8 @@ def _in_one_piece(dress: Floats) -> Floats:
 
 
 def colour_difference(codes: Codes, first: Mask, second: Mask) -> float:
-    """Hellinger distance, from 0 to 1, of the colours in two regions."""
-    one, other = (histogram(codes, region.astype(np.float32)) for region in (first, second))
+    """Hellinger distance, from 0 to 1, of the colours in two regions, away from the border between them."""
+    one, other = (histogram(codes, _core(*pair)[1]) for pair in ((first, second), (second, first)))
     return float(np.sqrt(max(1 - np.sqrt(one * other).sum(), 0)))
 
 
