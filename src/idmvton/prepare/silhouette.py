@@ -222,8 +222,10 @@ def _guided(photo: Photo, small: Photo, mask: Floats, radius: int) -> Floats:
     slope = _solve(spread, with_mask)
     offset = level - (slope * centre).sum(-1)
     size = photo.shape[1], photo.shape[0]
-    large = cv2.resize(np.dstack([mean(slope), mean(offset)]), size, interpolation=cv2.INTER_LINEAR)
-    value = (large[..., :3] * photo).sum(-1) / 255 + large[..., 3]
+    value = cv2.resize(mean(offset), size, interpolation=cv2.INTER_LINEAR)
+    for channel in range(3):
+        large = cv2.resize(mean(slope[..., channel]), size, interpolation=cv2.INTER_LINEAR)
+        value += cv2.multiply(large, photo[..., channel], scale=1 / 255, dtype=cv2.CV_32F)
     return np.clip(value, 0, 1, dtype=np.float32)
 
 
