@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from idmvton.data.synthetic.sampling import StudioSample
 from idmvton.prepare.densepose import COARSE_PARTS
 from idmvton.prepare.mask import ATR_LABELS, Category, agnostic_mask
-from idmvton.prepare.parsing import load_person_parser
 from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES
 from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.pose import openpose_from_landmarks
+from idmvton.prepare.registry import PARSER_BACKENDS
 from idmvton.prepare.signals import Photo, Pose
-from idmvton.prepare.silhouette import load_person_segmenter
+from idmvton.prepare.silhouette import EdgeSegmenter
 from idmvton.types import Size
 
 TIMED_SIZE: Final = (1024, 768)
@@ -69,7 +69,7 @@ class Shares:
 
 def parsing_rows(people: Sequence[tuple[StudioSample, Pose]], name: str = "studio-net") -> list[Line]:
     """Stage, measure and value: agreement of labels and parts with the truth, masks made from them, time."""
-    parser, segmenter = load_person_parser(name), load_person_segmenter()
+    parser, segmenter = PARSER_BACKENDS.get(name), EdgeSegmenter()
     counts = {classes: np.zeros((classes, classes), np.int64) for classes in (NUM_LABELS, NUM_PART_CLASSES, 15)}
     found_masks, true_masks = Shares(), Shares()
     for truth, pose in people:
@@ -115,7 +115,7 @@ def _where(labels: Photo, names: tuple[str, ...]) -> NDArray[np.bool_]:
 
 def _milliseconds(name: str, truth: StudioSample, pose: Pose) -> str:
     """The median time for that person's photo, enlarged."""
-    parser, scale = load_person_parser(name), TIMED_SIZE[0] / truth.labels.shape[0]
+    parser, scale = PARSER_BACKENDS.get(name), TIMED_SIZE[0] / truth.labels.shape[0]
     photo = cv2.resize(truth.person, TIMED_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     outline = cv2.resize((truth.labels > 0).astype(np.float32), TIMED_SIZE[::-1])
     larger = Pose(pose.landmarks * np.float32(scale), pose.visibility, None, pose.source)

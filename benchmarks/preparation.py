@@ -27,7 +27,7 @@ from idmvton.prepare.person_check import check_person
 from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length
 from idmvton.prepare.pose.blazepose import Model
 from idmvton.prepare.signals import Photo, Pose
-from idmvton.prepare.silhouette import load_person_segmenter
+from idmvton.prepare.silhouette import EdgeSegmenter
 from idmvton.types import Size
 
 SIZE = (512, 384)
@@ -87,7 +87,7 @@ def pose_rows(estimator: BlazePose, samples: list[StudioSample]) -> tuple[list[R
 
 def outline_rows(people: list[Person]) -> list[Row]:
     """Stage outline: overlap (IoU) with the truth, for the network's rough outline and the refined one."""
-    segmenter = load_person_segmenter()
+    segmenter = EdgeSegmenter()
     overlaps: dict[Literal["rough", "refined"], list[float]] = {"rough": [], "refined": []}
     for person in people:
         outline = person.pose.segmentation

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from idmvton.data.synthetic import sample
-from idmvton.errors import ConfigError, InputError
+from idmvton.errors import InputError
 from idmvton.prepare.densepose import COARSE_PARTS, OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
-from idmvton.prepare.parsing import inputs, load_person_parser, outfit, refine
+from idmvton.prepare.parsing import inputs, outfit, refine
 from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.parsing.studio_net import StudioNet
 from idmvton.prepare.signals import Pose
@@ -206,11 +206,6 @@ def test_one_colour_is_a_dress_where_the_network_sees_one():
     assert (settled[40:170, 30:70] == DRESS).all()
     settled = outfit.settle_outfit(*standing(red, red, dress=0.2)).argmax(0)
     assert not (settled == DRESS).any()
-
-
-def test_an_unknown_parser_is_refused():
-    with pytest.raises(ConfigError, match="no such person parser"):
-        load_person_parser("clairvoyance")
 
 
 def test_scores():

@@ -27,7 +27,7 @@ from idmvton.prepare.densepose import COARSE_PARTS
 from idmvton.prepare.parsing.inputs import SIZE
 from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES, ParserNet
 from idmvton.prepare.parsing.scores import confusion, mean_iou
-from idmvton.prepare.pose import load_pose_estimator
+from idmvton.prepare.pose import BlazePose
 
 STAGES = ((0.8, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
 WARM_UP, DECAY = 200, 0.35  # steps; share of the steps at the end in which the rate falls to zero
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints")
     options = parser.parse_args()
     options.signals = options.signals or options.data / "parser-signals"
-    new = make_signals(options.data, options.signals, load_pose_estimator(model="full", num_threads=1))
+    new = make_signals(options.data, options.signals, BlazePose(model="full", num_threads=1))
     print(f"{new} new pictures were shown to the pose backend")
     torch.multiprocessing.spawn(work, (options,), nprocs=options.processes)
 

@@ -113,7 +113,7 @@ def test_missing_maps_are_found_in_the_photo(root, folder, kind, read):
         else:
             assert (new == old).mean() > 0.99
     assert ("parser" in truth.calls) == (kind != "keypoints")
-    assert ("pose" in truth.calls) == (kind == "keypoints")
+    assert ("pose" in truth.calls) == (kind != "densepose")
     again = prepare_dataset(root, split="test", make_preparer=find_nobody)
     assert again == Prepared(num_masks=3, num_new=0, num_maps=0)
 

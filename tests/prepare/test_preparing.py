@@ -11,7 +11,7 @@ from idmvton.errors import ConfigError, InputError, PreparationError
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import Given, Preparer, prepare, read_prepared
 from idmvton.prepare.densepose import parts_of
-from idmvton.prepare.maps import frame_pose
+from idmvton.prepare.maps import corrected_pose, frame_pose, pose_of_keypoints
 from idmvton.prepare.pose import openpose_from_landmarks
 from idmvton.prepare.preparing import preparer_for
 from idmvton.prepare.registry import POSE_BACKENDS, Registry
@@ -75,6 +75,21 @@ def test_keypoints_outside_the_photo_are_refused(rendered, truth):
     given = Given(keypoints=rendered.keypoints.astype(np.float32) * 3)
     with pytest.raises(InputError, match="keypoints lie outside"):
         truth.preparer()(rendered.person, given=given)
+
+
+def test_keypoints_alone_correct_the_pose(rendered, truth):
+    """The outline is still looked for; the points are the given ones."""
+    points = rendered.keypoints.astype(np.float32)
+    points[4] += 12
+    made = truth.preparer()(rendered.person, given=Given(keypoints=points))
+    assert truth.calls == ["pose", "parser"]
+    assert np.abs(made.framing.to_photo(made.keypoints) - points)[points.any(1)].max() < 0.1
+    assert made.sources["keypoints"] == "given"
+    known = truth.known
+    fixed = corrected_pose(known, pose_of_keypoints(points, "given"))
+    assert np.allclose(fixed.landmarks[16], known.landmarks[16] + 12)
+    assert np.array_equal(fixed.landmarks[11], known.landmarks[11])
+    assert fixed.segmentation is known.segmentation
 
 
 def test_nobody_in_the_photo(rendered, truth):

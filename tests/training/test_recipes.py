@@ -28,11 +28,12 @@ def test_the_recipes_are_there():
         "mini_text_to_image",
         "mini_tryon",
         "mini_vae",
+        "mini_warp",
         "tiny_cpu",
         "viton_hd",
     ]
     tasks = {load_recipe(name).task for name in ALL}
-    assert tasks == {"tryon", "text_to_image", "autoencoder", "contrastive"}
+    assert tasks == {"tryon", "text_to_image", "autoencoder", "contrastive", "warp"}
 
 
 @pytest.mark.parametrize("name", FULL_SIZE)

@@ -19,7 +19,7 @@ from idmvton.data.parallel import in_threads
 from idmvton.errors import InputError, PreparationError
 from idmvton.framing import Framing
 from idmvton.images.whole import whole_file
-from idmvton.prepare.densepose import colour_parts, parts_of
+from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.prepared_files import openpose_json
@@ -150,7 +150,7 @@ def _write_maps(files: SampleFiles, maps: PersonMaps) -> None:
         with whole_file(files.keypoints) as file:
             file.write(openpose_json(points).encode())
     if not files.densepose.exists():
-        parts = framing.invert_labels(parts_of(maps.densepose)[0])
+        parts = framing.invert_labels(maps.parts)
         picture = Image.fromarray(parts) if files.densepose_is_parts else colour_parts(parts)
         is_jpeg = files.densepose.suffix.lower() in (".jpg", ".jpeg")
         with whole_file(files.densepose) as file:

@@ -35,6 +35,7 @@ _GUESS_RANGE: Final = (0.08, 0.9)  # share of a busy photo that a believable cut
 _GUESS_AT_BORDER: Final = 0.25  # share of the photo's border that it may touch
 
 _SKIN_SHARE: Final = 0.015  # of the foreground: with less skin than this nobody is looked for
+_PATCH: Final = 0.02  # of the photo's shorter side: skin comes in patches at least this broad
 _HEAD_WIDTH: Final = 1.0  # of the shoulders: a printed face has cloth beside it, a head has not
 _SEEN: Final = 0.7  # visibility of joints that are seen for sure
 _FACE: Final = (0, 2, 5)  # nose, eyes
@@ -107,7 +108,9 @@ def find_wearer(pixels: Photo, foreground: Mask, find_people: FindPeople) -> Pos
         find_people: the pose backend.
     """
     skin = _skin(pixels) & foreground
-    if skin.sum() < _SKIN_SHARE * max(int(foreground.sum()), 1):
+    brush = np.ones((max(3, round(_PATCH * min(skin.shape))),) * 2, np.uint8)
+    patches = cv2.morphologyEx(skin.astype(np.uint8), cv2.MORPH_OPEN, brush)
+    if patches.sum() < _SKIN_SHARE * max(int(foreground.sum()), 1):
         return None
     people = find_people(pixels)
     return next((pose for pose in people[:1] if _has_face(pose, skin, foreground) or _has_limbs(pose, skin)), None)

@@ -46,7 +46,7 @@ def frame_pose(pose: Pose, framing: Framing) -> Pose:
     """A pose found in the photo, in working pixels."""
     outline = pose.segmentation
     if outline is not None:
-        grey = Image.fromarray(np.rint(outline * 255).astype(np.uint8))
+        grey = Image.fromarray((outline * np.float32(255) + np.float32(0.5)).astype(np.uint8))
         outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK)).astype(np.float32) / np.float32(255)
     return dataclasses.replace(pose, landmarks=framing.to_working(pose.landmarks), segmentation=outline)
 
@@ -69,6 +69,17 @@ def pose_of_keypoints(points: NDArray[np.floating], source: str, outline: NDArra
     if not visibility.any():
         raise InputError("the keypoints hold no person", got=source, expected="at least the shoulders of one person")
     return Pose(landmarks, visibility, outline, source)
+
+
+def corrected_pose(found: Pose, known: Pose) -> Pose:
+    """A found pose with the landmarks that are known put in their place."""
+    is_known = known.visibility > 0
+    return dataclasses.replace(
+        found,
+        landmarks=np.where(is_known[:, None], known.landmarks, found.landmarks),
+        visibility=np.where(is_known, known.visibility, found.visibility),
+        source=f"{found.source}, {known.source}",
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside 
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
 _CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
 _ARMS: Final = ("left_arm", "right_arm")
+_HANDS: Final = (3, 4)  # body parts
 
 
 def make_mask(
     labels: NDArray[np.uint8],
+    parts: NDArray[np.uint8],
     silhouette: NDArray[np.uint8],
     keypoints: NDArray[np.float32],
     category: Category,
@@ -32,6 +34,7 @@ def make_mask(
 
     Args:
         labels: uint8 (H, W), see :func:`idmvton.prepare.mask.agnostic_mask`.
+        parts: uint8 (H, W), body parts 1 to 24.
         silhouette: uint8 (H, W), how much of each pixel is the person, 255 is all.
         keypoints: float (18, 2), pixels, (0, 0) missing.
         category: what is to be exchanged.
@@ -47,9 +50,9 @@ def make_mask(
         labels = complete_labels(labels, silhouette, category)
     width = options.arm_width or auto_arm_width(keypoints)
     mask = without_crumbs(agnostic_mask(labels, keypoints, category, width) > 0)
-    hands = hands_beyond(labels, mask)
-    if not options.keep_hands and RULES[category].arms:
-        mask = mask | hands
+    hands = find_hands(labels, parts, mask)
+    if RULES[category].arms:
+        mask = mask & ~hands if options.keep_hands else mask | hands
     if options.mask_shape == "box":
         mask = in_shape(mask, "box")
     mask = grow(mask, options.mask_grow)
@@ -127,9 +130,13 @@ def without_crumbs(mask: Mask) -> Mask:
     return large[parts]
 
 
-def hands_beyond(labels: NDArray[np.uint8], mask: Mask) -> Mask:
-    """The skin of the arms that the rules leave out of the mask: the hands."""
-    return where(labels, _ARMS) & ~mask
+def find_hands(labels: NDArray[np.uint8], parts: NDArray[np.uint8], mask: Mask) -> Mask:
+    """Bare hands: skin of the arms that the body map calls a hand, or that the rules leave out of the mask.
+
+    The rules' arm strokes end beyond the wrist and take half of each hand along; the body map knows better.
+    """
+    skin = where(labels, _ARMS)
+    return skin & (np.isin(parts, _HANDS) | ~mask)
 
 
 def grow(mask: Mask, pixels: int) -> Mask:

@@ -21,10 +21,10 @@ from idmvton.framing import Framing
 from idmvton.images import ImageInput, load_image
 from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
 from idmvton.prepare.category import choose_category, expected_category, word_of
-from idmvton.prepare.densepose import colour_parts
+from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.framing_person import frame_person
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
-from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, frame_pose, pose_of_keypoints
+from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, corrected_pose, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask import Category
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_check import check_person
@@ -46,6 +46,7 @@ class PersonMaps:
     Attributes:
         photo, framing, person, labels, silhouette, keypoints, densepose: as in
             :class:`idmvton.prepare.prepared.Prepared`.
+        parts: uint8 (H, W), body parts 1 to 24, 0 elsewhere.
         mask: bool (H, W), where the caller gave one.
         pose: the whole skeleton, in pixels of the framed picture.
         warnings, sources, timings: likewise.
@@ -58,6 +59,7 @@ class PersonMaps:
     silhouette: NDArray[np.uint8]
     keypoints: NDArray[np.float32]
     densepose: Image.Image
+    parts: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
     pose: Pose
     warnings: tuple[str, ...]
@@ -157,7 +159,7 @@ class Preparer:
         with _timed(timings, "mask"):
             mask = maps.mask
             if mask is None:
-                mask = make_mask(maps.labels, maps.silhouette, maps.keypoints, category, options)
+                mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
                 sources["mask"] = "rules of idmvton.prepare.mask"
         if not mask.any():
             raise _nothing_to_repaint(category)
@@ -224,7 +226,7 @@ class Preparer:
         if needs_parser:
             with _timed(timings, "parsing"):
                 parsing = self.parser(pixels, pose, silhouette)
-        labels, densepose = self._complete(maps, parsing, sources)
+        labels, parts = self._complete(maps, parsing, sources)
         return PersonMaps(
             photo=photo,
             framing=framing,
@@ -232,7 +234,8 @@ class Preparer:
             labels=labels,
             silhouette=np.rint(silhouette * 255).astype(np.uint8),
             keypoints=points,
-            densepose=densepose,
+            densepose=maps.densepose or colour_parts(parts),
+            parts=parts,
             mask=maps.mask,
             pose=pose,
             warnings=notes,
@@ -258,13 +261,17 @@ class Preparer:
         self, photo: Image.Image, maps: GivenMaps, number: int, category: Category | None
     ) -> tuple[Pose, tuple[str, ...]]:
         """The person, in pixels of the photo, and what the caller should know."""
+        known = None
         if maps.keypoints is not None:
             outline = None if maps.labels is None else (maps.labels > 0).astype(np.float32)
-            return pose_of_keypoints(maps.keypoints, maps.sources["keypoints"], outline), ()
+            known = pose_of_keypoints(maps.keypoints, maps.sources["keypoints"], outline)
+            if outline is not None:
+                return known, ()
         small = _shrunk(photo, DETECTION_SIDE)
         pixels = np.asarray(small)
         pose, notes = check_person(pixels, self.pose(pixels), number, category)
-        return _enlarged(pose, max(photo.size) / max(small.size), photo.size), notes
+        pose = _enlarged(pose, max(photo.size) / max(small.size), photo.size)
+        return pose if known is None else corrected_pose(pose, known), notes
 
     def _outlined(
         self, pixels: Photo, pose: Pose, maps: GivenMaps, needs_parser: bool
@@ -276,22 +283,24 @@ class Preparer:
 
     def _complete(
         self, maps: GivenMaps, parsing: Parsing, sources: dict[str, str]
-    ) -> tuple[NDArray[np.uint8], Image.Image]:
-        labels, densepose = maps.labels, maps.densepose
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Labels and body parts: what was given, and what the parser found."""
+        labels, parts = maps.labels, parsing.parts
         if labels is None:
             labels = parsing.labels
             sources["labels"] = self.parser.name
-        if densepose is None and parsing.parts is not None:
-            densepose = colour_parts(parsing.parts)
+        if maps.densepose is not None:
+            parts = parts_of(maps.densepose)[0]
+        else:
             sources["densepose"] = self.parser.name
-        if labels is None or densepose is None:
+        if labels is None or parts is None:
             raise PreparationError(
                 "the parser does not make every map",
                 got=f"{self.parser.name}: no {'label map' if labels is None else 'body parts'}",
                 expected="labels and body parts",
                 fix="choose another parser backend, or give the map that is missing",
             )
-        return labels, densepose
+        return labels, parts
 
     def _parse(self, pixels: Photo, pose: Pose) -> Parsing:
         return self.parser(pixels, pose, self.outline(pixels, pose))
@@ -374,7 +383,8 @@ def _enlarged(pose: Pose, scale: float, size: tuple[int, int]) -> Pose:
     """A pose found in the reduced photo, in pixels of the photo of this width and height."""
     outline = pose.segmentation
     if outline is not None and scale != 1.0:
-        outline = np.clip(np.asarray(Image.fromarray(outline).resize(size, Image.Resampling.BILINEAR)), 0, 1)
+        grey = Image.fromarray((outline * 255 + 0.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+        outline = np.asarray(grey).astype(np.float32) / np.float32(255)
     return dataclasses.replace(pose, landmarks=pose.landmarks * np.float32(scale), segmentation=outline)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.errors import ConfigError, PreparationError
+from idmvton.errors import PreparationError
 from idmvton.prepare.pose.landmarks import BONES, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
-from idmvton.prepare.signals import PersonSegmenter, Photo, Pose
+from idmvton.prepare.signals import Photo, Pose
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -241,22 +240,3 @@ def _solve(spread: list[Floats], right: Floats) -> Floats:
         [first * x + second * y + third * z, second * x + fourth * y + fifth * z, third * x + fifth * y + sixth * z], -1
     )
     return np.asarray(solved / (a * first + b * second + c * third)[..., None], np.float32)
-
-
-PERSON_SEGMENTERS: Final[dict[str, Callable[..., PersonSegmenter]]] = {EdgeSegmenter.name: EdgeSegmenter}
-"""Backends by name."""
-
-
-def load_person_segmenter(name: str = EdgeSegmenter.name, **options: Any) -> PersonSegmenter:
-    """Loads a backend.
-
-    Args:
-        name: one of :data:`PERSON_SEGMENTERS`.
-        **options: what that backend takes.
-
-    Raises:
-        ConfigError: no such backend.
-    """
-    if name not in PERSON_SEGMENTERS:
-        raise ConfigError("there is no such person segmenter", got=repr(name), expected=", ".join(PERSON_SEGMENTERS))
-    return PERSON_SEGMENTERS[name](**options)

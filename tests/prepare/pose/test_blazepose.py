@@ -9,13 +9,13 @@ import pytest
 from test_pose_parts import standing
 
 from idmvton.errors import ConfigError, PreparationError, WeightsError
-from idmvton.prepare.pose import BlazePose, load_pose_estimator, openpose_from_landmarks, torso_length, visible_box
+from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length, visible_box
 from idmvton.prepare.pose.blazepose import facing_without_head
 from idmvton.prepare.pose.landmark_model import Reading
 from idmvton.prepare.pose.landmarks import MIRRORED
 from idmvton.prepare.pose.regions import Region
 from idmvton.prepare.signals import Pose
-from idmvton.prepare.silhouette import load_person_segmenter
+from idmvton.prepare.silhouette import EdgeSegmenter
 from idmvton.types import Size
 
 MEDIAN_ERROR = 0.03  # of the torso
@@ -137,7 +137,7 @@ def test_a_person_without_a_head_faces_the_camera_and_one_with_a_head_keeps_its_
 
 
 def test_the_outline_is_the_persons_and_follows_the_edges(people, poses):
-    segmenter = load_person_segmenter()
+    segmenter = EdgeSegmenter()
     rough, fine = [], []
     for each, found in zip(people, poses, strict=True):
         silhouette = segmenter(each.person, found[0])
@@ -152,7 +152,7 @@ def test_the_outline_is_the_persons_and_follows_the_edges(people, poses):
 
 
 def test_an_outline_needs_a_rough_one(people):
-    segmenter = load_person_segmenter()
+    segmenter = EdgeSegmenter()
     with pytest.raises(PreparationError, match="rough"):
         segmenter(people[0].person, Pose(np.zeros((33, 2), np.float32), np.ones(33, np.float32), None, "points"))
     empty = np.zeros(people[0].person.shape[:2], np.float32)
@@ -160,13 +160,9 @@ def test_an_outline_needs_a_rough_one(people):
         segmenter(people[0].person, Pose(np.zeros((33, 2), np.float32), np.ones(33, np.float32), empty, "points"))
 
 
-def test_unknown_backends_list_the_known_ones():
-    with pytest.raises(ConfigError, match="blazepose"):
-        load_pose_estimator("openpose")
+def test_unknown_models_list_the_known_ones():
     with pytest.raises(ConfigError, match="full"):
         BlazePose(model="lite")
-    with pytest.raises(ConfigError, match=r"blazepose\+edges"):
-        load_person_segmenter("none")
 
 
 def test_missing_and_damaged_files_name_the_command(tmp_path, monkeypatch):
@@ -178,7 +174,7 @@ def test_missing_and_damaged_files_name_the_command(tmp_path, monkeypatch):
         BlazePose(model="full", cache_dir=tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match="cannot be read as a network"):
-        load_pose_estimator()
+        BlazePose()
 
 
 def _with_damaged_files(cache):

@@ -1,0 +1,124 @@
+"""How right the whole preparation's mask is, and what a photo costs, by stage.
+
+python -m benchmarks.prepare_whole [--people 60] [--split test] [--threads 2]
+
+Rendered people, the embedded backends, default options. Quality is measured on photos of 512x384, cost on photos of
+1024x768, warm. Memory is the most that the process has beyond what it has with torch and the pictures loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections import defaultdict
+from typing import Final, get_args
+
+import numpy as np
+import psutil
+import torch
+
+from idmvton.data.synthetic.sampling import Split, StudioSample, sample
+from idmvton.errors import PreparationError
+from idmvton.options import PrepareOptions
+from idmvton.prepare.mask import ATR_LABELS, Category
+from idmvton.prepare.prepared import Prepared
+from idmvton.prepare.preparing import Preparer
+
+QUALITY_SIZE: Final = (512, 384)
+COST_SIZE: Final = (1024, 768)
+SEED: Final = 23
+OLD_GARMENT: Final[dict[Category, tuple[str, ...]]] = {
+    "upper_body": ("upper_clothes",),
+    "lower_body": ("pants", "skirt"),
+    "dresses": ("dress",),
+}
+STAYS: Final[dict[Category, tuple[str, ...]]] = {
+    "upper_body": ("head", "hair", "pants", "skirt"),
+    "lower_body": ("head", "hair", "upper_clothes"),
+    "dresses": ("head", "hair"),
+}
+HANDS: Final = (3, 4)  # body parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--timed", type=int, default=9)
+    parser.add_argument("--split", choices=get_args(Split), default="test")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    large = [sample(SEED, index, options.split, "mixed", COST_SIZE) for index in range(options.timed)]
+    people = [sample(SEED, index, options.split, "mixed", QUALITY_SIZE) for index in range(options.people)]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads, split {options.split!r}")
+    preparer = Preparer()
+    measure_cost(preparer, large)
+    measure_quality(preparer, people)
+
+
+def measure_cost(preparer: Preparer, people: list[StudioSample]) -> None:
+    """Prints seconds by stage, and memory."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    preparer(people[0].person)
+    stages: dict[str, list[float]] = defaultdict(list)
+    peak = 0
+    for each in people:
+        start = time.perf_counter()
+        prepared = preparer(each.person, options=PrepareOptions(category=each.category))
+        stages["whole photo"].append(time.perf_counter() - start)
+        for stage, seconds in prepared.timings.items():
+            stages[stage].append(seconds)
+        start = time.perf_counter()
+        prepared.overlay()
+        stages["overlay (when saved)"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        preparer.read_garment(each.garment)
+        stages["garment photo"].append(time.perf_counter() - start)
+        peak = max(peak, process.memory_info().rss)
+    for stage, values in stages.items():
+        print(f"{stage:22} {statistics.median(values):6.3f} s (median of {len(values)})")
+    print(f"{'memory':22} {(peak - before) / 2**20:6.0f} MB more")
+
+
+def measure_quality(preparer: Preparer, people: list[StudioSample]) -> None:
+    """Prints how much of the old garment the masks cover, and how much of what stays they touch."""
+    covered: dict[str, list[float]] = defaultdict(list)
+    touched: dict[str, list[float]] = defaultdict(list)
+    failed = []
+    for each in people:
+        try:
+            prepared = preparer(each.person, options=PrepareOptions(category=each.category))
+        except PreparationError as error:
+            failed.append(f"{each.index}: {error.what}")
+            continue
+        _score(each, prepared, covered, touched)
+    for name, values in covered.items():
+        print(
+            f"{name}: covers {np.mean(values):.1%} of the old garment (worst {min(values):.1%}, {len(values)} people)"
+        )
+    for name, values in touched.items():
+        print(f"{name}: touched {np.mean(values):.1%} (worst {max(values):.1%})")
+    print(f"{len(failed)} people could not be prepared", *failed, sep="\n  ")
+
+
+def _score(
+    truth: StudioSample, prepared: Prepared, covered: dict[str, list[float]], touched: dict[str, list[float]]
+) -> None:
+    mask = prepared.photo_mask
+    old = np.isin(truth.labels, [ATR_LABELS.index(name) for name in OLD_GARMENT[truth.category]])
+    covered[truth.category].append(float(mask[old].mean()))
+    for name in STAYS[truth.category]:
+        region = truth.labels == ATR_LABELS.index(name)
+        if region.sum() > 50:
+            touched[f"{truth.category}, {name}"].append(float(mask[region].mean()))
+    hands = np.isin(truth.iuv[..., 0], HANDS) & np.isin(truth.labels, [14, 15])
+    if truth.category == "upper_body" and hands.sum() > 50:
+        touched[f"{truth.category}, hands"].append(float(mask[hands].mean()))
+
+
+if __name__ == "__main__":
+    main()
