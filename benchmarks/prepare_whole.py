@@ -3,7 +3,8 @@
 python -m benchmarks.prepare_whole [--people 60] [--split test] [--threads 2]
 
 Rendered people, the embedded backends, default options. Quality is measured on photos of 512x384, cost on photos of
-1024x768, warm; on a machine with other work, look at the processor time. Memory is the most that the process has beyond what it has with torch and the pictures loaded.
+1024x768, warm; on a machine with other work, look at the processor time. Memory is the most that the process has beyond
+what it has with torch and the pictures loaded.
 """
 
 from __future__ import annotations
