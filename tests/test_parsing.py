@@ -64,9 +64,9 @@ def test_it_reads_rendered_people(people, found):
         parts += confusion(true_parts, each.parts, 25)
         coarse += confusion(COARSE_PARTS[true_parts], COARSE_PARTS[each.parts], 15)
         labels += confusion(true_labels, each.labels, 19)
-    assert mean_iou(coarse) > 0.6
-    assert mean_iou(parts) > 0.35
-    assert mean_iou(labels) > 0.5
+    assert mean_iou(coarse) > 0.7
+    assert mean_iou(parts) > 0.42
+    assert mean_iou(labels) > 0.75
 
 
 def test_maps_have_the_photos_shape_and_end_at_the_outline(people, found):

@@ -27,7 +27,7 @@ _SKIN: Final = np.array(
     [NECK, *(ATR_LABELS.index(f"{side}_{limb}") for side in ("left", "right") for limb in ("arm", "leg"))]
 )
 _BINS: Final = (8, 12, 12)  # of lightness, and of two colour axes around grey
-_NEEDED: Final = (0.6, 0.35)  # share of dress that a dress needs; and so much more if the two halves differ fully
+_NEEDED: Final = (0.4, 0.6)  # share of dress that a dress needs; and so much more if the two halves differ fully
 _FEW: Final = 1e-3  # of the crop: fewer pixels are no garment
 _TINY: Final = np.float32(1e-6)
 _ROUNDS: Final = 2

@@ -21,8 +21,8 @@ from idmvton.prepare.signals import Parsing, Photo, Pose
 
 Floats = NDArray[np.float32]
 
-_ZOOM: Final = 8 / 3  # borders are sharpened at this many times the network's size
-_WINDOW: Final = 6  # of the edge-preserving filter, pixels of that size
+_ZOOM: Final = 2.0  # borders are sharpened at this many times the network's size
+_WINDOW: Final = 5  # of the edge-preserving filter, pixels of that size
 _SMOOTHNESS: Final = 1e-3
 _INSIDE: Final = 0.5
 _BARE: Final = ("head", "left_leg", "right_leg", "left_arm", "right_arm")
