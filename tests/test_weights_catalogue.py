@@ -38,7 +38,7 @@ WANTED = {"model_index.json", "unet/config.json", UNET, "vae/diffusion_pytorch_m
 
 
 def test_every_entry_says_what_it_is():
-    published = ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus"]
+    published = ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus", "clip-vit-large-patch14"]
     assert list(weights.CATALOGUE) == [*published, "pose", "pose-heavy"]
     for name, entry in weights.CATALOGUE.items():
         assert entry.name == name

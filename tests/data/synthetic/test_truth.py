@@ -74,7 +74,7 @@ def test_flows_lie_on_the_garments_and_within_the_mask():
         (made.flow, made.labels, made.garment_mask),
         (made.unpaired_flow, made.unpaired_labels, made.other_garment_mask),
     ):
-        known = ~np.isnan(flow[..., 0])
+        known = np.isfinite(flow[..., 0])
         assert known.sum() > 0.9 * (labels == 7).sum()
         assert (labels[known] == 7).mean() > 0.97  # labels are those of the nearest of the rendered samples
         x, y = flow[known].T.astype(int)
