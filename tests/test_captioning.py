@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from golden_data import CHECKPOINT
 from idmvton.captioning import Captioner
 from idmvton.cli import app
-from idmvton.data.synthetic import fabrics, wardrobe
+from idmvton.data.synthetic import colours, wardrobe
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.prepare import caption as words
 
@@ -155,7 +155,7 @@ def test_the_command_says_what_is_missing(tmp_path, place, message):
 
 def test_the_studio_speaks_the_same_words():
     assert {name: model.category for name, model in wardrobe.MODELS.items()} == words.ITEMS
-    assert set(fabrics.COLOURS) <= set(words.COLOURS)
+    assert set(colours.COLOURS) <= set(words.COLOURS)
     spoken = {"collar": "collared", "hood": "hooded"}
     assert {spoken.get(name, name) for name in wardrobe.NECKLINES} == set(words.NECKLINES)
     assert set(wardrobe.SLEEVES) == set(words.SLEEVES)

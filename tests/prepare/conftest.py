@@ -7,7 +7,7 @@ from truth_backends import of_sample
 @pytest.fixture(scope="session")
 def rendered():
     """A rendered person in a shirt, to the feet, with the product picture of the shirt."""
-    return sample(3, 4, "test", "upper_body", (512, 384))
+    return sample(3, 18, "test", "upper_body", (512, 384))
 
 
 @pytest.fixture
