@@ -21,27 +21,15 @@ import numpy as np
 import psutil
 import torch
 
+from benchmarks.parsing import Shares
 from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.errors import PreparationError
 from idmvton.options import PrepareOptions
-from idmvton.prepare.mask import ATR_LABELS, Category
-from idmvton.prepare.prepared import Prepared
 from idmvton.prepare.preparing import Preparer
 
 QUALITY_SIZE: Final = (512, 384)
 COST_SIZE: Final = (1024, 768)
 SEED: Final = 23
-OLD_GARMENT: Final[dict[Category, tuple[str, ...]]] = {
-    "upper_body": ("upper_clothes",),
-    "lower_body": ("pants", "skirt"),
-    "dresses": ("dress",),
-}
-STAYS: Final[dict[Category, tuple[str, ...]]] = {
-    "upper_body": ("head", "hair", "pants", "skirt"),
-    "lower_body": ("head", "hair", "upper_clothes"),
-    "dresses": ("head", "hair"),
-}
-HANDS: Final = (3, 4)  # body parts
 
 
 def main() -> None:
@@ -88,8 +76,7 @@ def measure_cost(preparer: Preparer, people: list[StudioSample]) -> None:
 
 def measure_quality(preparer: Preparer, people: list[StudioSample]) -> None:
     """Prints how much of the old garment the masks cover, and how much of what stays they touch."""
-    covered: dict[str, list[float]] = defaultdict(list)
-    touched: dict[str, list[float]] = defaultdict(list)
+    shares = Shares()
     failed = []
     for each in people:
         try:
@@ -97,29 +84,14 @@ def measure_quality(preparer: Preparer, people: list[StudioSample]) -> None:
         except PreparationError as error:
             failed.append(f"{each.index}: {error.what}")
             continue
-        _score(each, prepared, covered, touched)
-    for name, values in covered.items():
+        shares.add(each, prepared.photo_mask)
+    for name, values in shares.covered.items():
         print(
             f"{name}: covers {np.mean(values):.1%} of the old garment (worst {min(values):.1%}, {len(values)} people)"
         )
-    for name, values in touched.items():
+    for name, values in shares.touched.items():
         print(f"{name}: touched {np.mean(values):.1%} (worst {max(values):.1%})")
     print(f"{len(failed)} people could not be prepared", *failed, sep="\n  ")
-
-
-def _score(
-    truth: StudioSample, prepared: Prepared, covered: dict[str, list[float]], touched: dict[str, list[float]]
-) -> None:
-    mask = prepared.photo_mask
-    old = np.isin(truth.labels, [ATR_LABELS.index(name) for name in OLD_GARMENT[truth.category]])
-    covered[truth.category].append(float(mask[old].mean()))
-    for name in STAYS[truth.category]:
-        region = truth.labels == ATR_LABELS.index(name)
-        if region.sum() > 50:
-            touched[f"{truth.category}, {name}"].append(float(mask[region].mean()))
-    hands = np.isin(truth.iuv[..., 0], HANDS) & np.isin(truth.labels, [14, 15])
-    if truth.category == "upper_body" and hands.sum() > 50:
-        touched[f"{truth.category}, hands"].append(float(mask[hands].mean()))
 
 
 if __name__ == "__main__":
