@@ -25,7 +25,8 @@ def fetched(sample):
     """What the flow fetches from the product picture, nearest pixels, and where it is known."""
     known = np.isfinite(sample.flow).all(2)
     x, y = (
-        np.nan_to_num(sample.flow[..., n]).astype(int).clip(0, limit - 1) for n, limit in enumerate(sample.garment.size)
+        np.nan_to_num(sample.flow[..., n], posinf=0, neginf=0).astype(int).clip(0, limit - 1)
+        for n, limit in enumerate(sample.garment.size)
     )
     return np.asarray(sample.garment)[y, x], known
 
