@@ -60,7 +60,3 @@ class IdmVtonWarning(UserWarning):
 
 class CaptionTruncatedWarning(IdmVtonWarning):
     """A caption is longer than the text encoder reads."""
-
-
-class PreparationWarning(IdmVtonWarning):
-    """A photo can be used, but the result may be poor."""

@@ -12,8 +12,6 @@ from rich.table import Table
 from idmvton.cli.shared import err, out, print_json, reports_errors
 from idmvton.errors import InputError
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-
 
 @reports_errors
 def caption(
@@ -56,14 +54,13 @@ def caption(
 
 def _pictures(places: list[Path]) -> list[Path]:
     """The pictures named, and those in the folders named."""
+    from idmvton.images.files import list_pictures
+
     found = []
     for place in places:
         if not place.exists():
             raise InputError("there is no such picture or folder", got=place, expected="pictures of garments")
-        inside = sorted(each for each in place.iterdir() if each.suffix.lower() in PICTURES) if place.is_dir() else None
-        if inside == []:
-            raise InputError("there are no pictures in the folder", got=place, expected=", ".join(sorted(PICTURES)))
-        found += [place] if inside is None else inside
+        found += list_pictures(place) if place.is_dir() else [place]
     return found
 
 

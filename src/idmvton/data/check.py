@@ -20,6 +20,7 @@ from idmvton.data.listing import Order
 from idmvton.data.opening import list_files, splits_of
 from idmvton.data.parallel import in_threads
 from idmvton.errors import InputError
+from idmvton.images.files import PICTURE_SUFFIXES
 from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.types import Size
@@ -32,7 +33,6 @@ Problem = Literal[
 _WARNINGS: Final[tuple[Problem, ...]] = ("caption", "not listed", "empty body map", "scaled map")
 _NEEDED: Final = ("person", "garment", "mask", "densepose")
 _MIDDLE: Final = 128
-_PICTURES: Final = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _strangers(files: Sequence[SampleFiles], named: set[Path]) -> Iterator[Findi
     for folder in sorted(folders):
         by_stem = defaultdict[str, list[Path]](list)
         for path in sorted(folder.glob("*")):
-            if path.suffix.lower() in _PICTURES:
+            if path.suffix.lower() in PICTURE_SUFFIXES:
                 by_stem[path.stem.lower()].append(path)
         for paths in by_stem.values():
             if len(paths) > 1:

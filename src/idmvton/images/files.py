@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from pathlib import Path
+from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
@@ -12,6 +13,7 @@ from idmvton.errors import InputError
 from idmvton.types import Size
 
 MAX_PIXELS = 50_000_000
+PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MIN_SIDE = 16
 MAX_ASPECT = 40  # long side / short side; beyond it a framed photo is thinner than the model can see
 SAVE_AS = "save it as JPEG or PNG"
@@ -41,6 +43,22 @@ _KNOWN_HEADS = (  # offset, bytes (lower case), what it is, what to do
     (4, b"ftyp", "a video", "export one frame as JPEG or PNG"),
 )
 _opening = threading.Lock()  # warning filters are process-wide: one header at a time
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder, by name; hidden files and folders in it do not count.
+
+    Raises:
+        InputError: none.
+    """
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    )
+    if not found:
+        raise InputError(
+            "the folder holds no pictures", got=folder, expected="files that end in " + ", ".join(PICTURE_SUFFIXES)
+        )
+    return found
 
 
 def open_picture(path: Path, what: str) -> Image.Image:

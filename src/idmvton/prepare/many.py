@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idmvton.errors import InputError, PreparationError
+from idmvton.images.files import list_pictures
 from idmvton.images.whole import whole_file
 from idmvton.options import PrepareOptions
 from idmvton.prepare.garment import GarmentPicture
@@ -19,7 +20,6 @@ from idmvton.prepare.prepared_files import check_target, is_prepared, read_summa
 from idmvton.prepare.preparing import Preparer
 
 REPORT: Final = "report.json"
-PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 Progress = Callable[[int, int], None]
 
 
@@ -69,20 +69,6 @@ class Report:
         }
 
 
-def list_photos(folder: Path) -> list[Path]:
-    """The pictures that lie in a folder, by name; hidden files and folders in it do not count.
-
-    Raises:
-        InputError: none.
-    """
-    photos = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")
-    )
-    if not photos:
-        raise InputError("the folder holds no photos", got=folder, expected="files that end in " + ", ".join(PICTURES))
-    return photos
-
-
 def places_of(photos: Sequence[Path], output: Path) -> dict[Path, Path]:
     """The folder of each photo: its name without the suffix, or with it where two photos share that."""
     shared = Counter(photo.stem for photo in photos)
@@ -116,7 +102,7 @@ def prepare_folder(
         PreparationError: no garment in the garment photo.
         WeightsError: a backend's weights are not on the disk.
     """
-    photos = list_photos(folder)
+    photos = list_pictures(folder)
     made, skipped, failed = [], [], []
     warnings: dict[Path, tuple[str, ...]] = {}
     garment_key = None if garment is None else _digest(garment)
