@@ -8,24 +8,19 @@ from PIL import Image
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import to_vae_tensor
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.models.warp_net import PERSON_CHANNELS, Warp, WarpNet, sample_at
+from idmvton.models.warp_net import PERSON_CHANNELS, Warp, WarpNet, places, sample_at
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.densepose import colour_parts
 from idmvton.types import Size
-from idmvton.warping import apply_warp, person_planes, warp_garments
+from idmvton.warping import Windows, apply_warp, garment_windows, person_planes, warp_garments, windows_around
 
 SIZE = Size(32, 48)
+HERE = torch.zeros(())
 
 
 def tiny_net(seed=0):
     torch.manual_seed(seed)
     return WarpNet(height=32, width=48, channels=(8, 8, 8, 8), num_layers=1).eval()
-
-
-def identity(height, width):
-    x = (torch.arange(width) + 0.5) * (2 / width) - 1
-    y = (torch.arange(height) + 0.5) * (2 / height) - 1
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
 def person(count=1):
@@ -40,41 +35,70 @@ def person(count=1):
 
 def test_an_identity_flow_samples_the_picture_itself():
     picture = torch.rand(1, 3, 8, 12)
-    assert torch.allclose(sample_at(picture, identity(8, 12)), picture, atol=1e-6)
+    assert torch.allclose(sample_at(picture, places(8, 12, HERE)), picture, atol=1e-6)
 
 
-def test_a_coarse_warp_is_applied_at_the_pictures_size():
-    picture = torch.rand(1, 3, 32, 48)
-    sure = torch.full((1, 1, 8, 12), 50.0)
-    mask = torch.zeros(1, 1, 32, 48)
-    mask[..., :24] = 1
-    warped = apply_warp(Warp(identity(8, 12), sure), picture, mask)
-    inner = (..., slice(4, -4), slice(4, 24))  # bilinear enlargement bends the flow near the edges
-    assert torch.allclose(warped[inner], picture[inner], atol=1e-5)
-    assert (warped[..., 24:] == 0).all()
-    hidden = apply_warp(Warp(identity(8, 12), -sure), picture, mask)
+def test_a_warp_shows_the_garment_where_it_is_seen_and_repainted():
+    picture = torch.rand(1, 3, 8, 12)
+    mask = torch.zeros(1, 1, 8, 12)
+    mask[..., :6] = 1
+    warped = apply_warp(Warp(places(8, 12, HERE), torch.full((1, 1, 8, 12), 50.0)), picture, mask)
+    assert torch.allclose(warped[..., :6], picture[..., :6], atol=1e-5)
+    assert (warped[..., 6:] == 0).all()
+    hidden = apply_warp(Warp(places(8, 12, HERE), torch.full((1, 1, 8, 12), -50.0)), picture, mask)
     assert hidden.abs().max() < 1e-6
 
 
 def test_planes_hold_parts_mask_and_masked_picture():
-    planes = person_planes(*person(), SIZE)
+    planes = person_planes(Windows(torch.zeros(1, 2), torch.ones(1, 1)), *person(), SIZE)
     assert planes.shape == (1, 29, 32, 48)
     assert (planes[0, 2, :, :24] == 1).all()
     assert (planes[0, 15, :, 24:] == 1).all()
     assert (planes[0, :25].sum(0) == 1).all()
     assert planes[0, 25, 16:].all()
     assert not planes[0, 25, :16].any()
-    assert torch.equal(planes[0, 26:, :16], torch.tensor([1.0, -1, -1])[:, None, None].expand(3, 16, 48))
+    red = torch.tensor([1.0, -1, -1])[:, None, None].expand(3, 16, 48)
+    assert torch.allclose(planes[0, 26:, :16], red, atol=1e-6)
     assert (planes[0, 26:, 16:] == 0).all()
 
 
-def test_an_untrained_net_starts_near_the_identity():
+def test_windows_hold_what_is_shown_and_stay_in_the_picture():
+    shown = torch.zeros(3, 1, 40, 80, dtype=torch.bool)
+    shown[0, :, 10:20, 20:40] = True  # a quarter high and wide, its middle at (-0.25, -0.25)
+    shown[1, :, 30:40, 70:80] = True  # in a corner
+    windows = windows_around(shown)
+    assert torch.allclose(windows.centre[0], torch.tensor([-0.25, -0.25]))
+    assert 0.24 < windows.reach[0] < 0.3
+    assert (windows.centre[1] + windows.reach[1] <= 1).all()
+    assert (windows.centre[2] == 0).all()
+    assert windows.reach[2] == 1
+    seen = windows.values(shown.float(), Size(40, 80)).sum((1, 2, 3)) * windows.reach[:, 0] ** 2
+    assert torch.allclose(seen[:2], shown[:2].float().sum((1, 2, 3)), rtol=0.1)
+
+
+def test_garments_are_found_on_a_plain_background():
+    garment = torch.full((1, 3, 40, 80), 0.9)
+    garment[..., 10:20, 20:40] = -0.5
+    assert torch.allclose(garment_windows(garment).centre, torch.tensor([-0.25, -0.25]))
+    assert garment_windows(torch.full((1, 3, 40, 80), 0.9)).reach == 1
+
+
+def test_places_in_windows_and_pictures_are_each_others_inverse():
+    windows = Windows(torch.tensor([[0.5, -0.25]]), torch.tensor([[0.4]]))
+    flow = torch.rand(1, 2, 4, 5)
+    assert torch.allclose(windows.outside(windows.inside(flow)), flow, atol=1e-6)
+    assert torch.allclose(windows.outside(torch.zeros(1, 2, 1, 1)).flatten(), torch.tensor([0.5, -0.25]))
+    ramp = places(20, 20, HERE)  # a picture that shows its own places
+    assert torch.allclose(windows.colours(ramp, Size(4, 4)), windows.outside(places(4, 4, HERE)), atol=0.01)
+
+
+def test_an_untrained_net_starts_near_the_places():
     net = tiny_net()
     with torch.no_grad():
         warp = net(torch.randn(2, PERSON_CHANNELS - 2, 32, 48), torch.randn(2, 3, 32, 48))
     assert warp.flow.shape == (2, 2, 32, 48)
     assert warp.outline.shape == (2, 1, 32, 48)
-    assert (warp.flow - identity(32, 48)).abs().mean() < 1.5
+    assert (warp.flow - places(32, 48, HERE)).abs().mean() < 1.5
 
 
 def test_a_warp_learns_a_shift():
@@ -82,7 +106,7 @@ def test_a_warp_learns_a_shift():
     torch.manual_seed(0)
     net = tiny_net().train()
     person, garment = torch.randn(2, PERSON_CHANNELS - 2, 32, 48), torch.randn(2, 3, 32, 48)
-    target = (identity(32, 48) + 0.25).expand(2, -1, -1, -1)
+    target = (places(32, 48, HERE) + 0.25).expand(2, -1, -1, -1)
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     errors = []
     for _ in range(30):

@@ -1,9 +1,14 @@
 """The product picture, warped onto the person by a checkpoint's WarpNet.
 
+WarpNet sees two windows: of the person, what is to be repainted; of the product picture, the garment. So it does not
+have to learn where in a photo people and garments are, and small ones keep their details.
+
 Shape legend: B pairs, H and W pixels of the pictures.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,15 +16,78 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from idmvton.models.warp_net import NUM_PARTS, Warp, WarpNet, sample_at
+from idmvton.models.warp_net import NUM_PARTS, Warp, WarpNet, places, sample_at
 from idmvton.prepare.densepose import parts_of
 from idmvton.types import Size
 
+_MARGIN = 1.1
+_BACKGROUND_DIFFERENCE = 0.16  # in [-1, 1]: shadows on the background differ less
+_LEAST_SHARE = 0.015  # of a row or column that is garment: less is dust
+_LEAST_REACH = 0.1
 
-def person_planes(pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, size: Size) -> Tensor:
+
+@dataclass(frozen=True)
+class Windows:
+    """A window of each picture, with the picture's aspect.
+
+    Attributes:
+        centre: float (B, 2), x and y from -1 (left, top) to 1 (right, bottom), outer edges.
+        reach: float (B, 1), its height as a share of the picture's.
+    """
+
+    centre: Tensor
+    reach: Tensor
+
+    def inside(self, flow_B2HW: Tensor) -> Tensor:
+        """Places in the pictures -> in the windows."""
+        return (flow_B2HW - self.centre[:, :, None, None]) / self.reach[:, :, None, None]
+
+    def outside(self, flow_B2HW: Tensor) -> Tensor:
+        """Places in the windows -> in the pictures."""
+        return flow_B2HW * self.reach[:, :, None, None] + self.centre[:, :, None, None]
+
+    def colours(self, pictures_BCHW: Tensor, size: Size) -> Tensor:
+        """What the windows show, smoothly: float (B, C, height, width)."""
+        return F.avg_pool2d(sample_at(pictures_BCHW.float(), self._grid(size.height * 2, size.width * 2)), 2)
+
+    def values(self, maps_BCHW: Tensor, size: Size) -> Tensor:
+        """What the windows show, unmixed: the nearest pixels; float (B, C, height, width)."""
+        return sample_at(maps_BCHW.float(), self._grid(*size), mode="nearest")
+
+    def _grid(self, height: int, width: int) -> Tensor:
+        return self.outside(places(height, width, self.centre).expand(len(self.centre), -1, -1, -1))
+
+
+def windows_around(shown_B1HW: Tensor) -> Windows:
+    """Windows around what is shown (bool), with a margin; the whole picture where nothing or next to nothing is."""
+    spans = []
+    for axis in (-2, -1):  # over rows: the columns; over columns: the rows
+        share = shown_B1HW.float().mean(axis)[:, 0]
+        place = places(1, share.shape[-1], share)[0, 0, 0]
+        used = share > _LEAST_SHARE
+        spans.append((torch.where(used, place, 2).amin(-1), torch.where(used, place, -2).amax(-1)))
+    low, high = (torch.stack(each, -1) for each in zip(*spans, strict=True))
+    reach = ((high - low).amax(-1, keepdim=True) / 2 * _MARGIN).clamp(max=1)
+    known = reach > _LEAST_REACH
+    reach, centre = torch.where(known, reach, 1.0), torch.where(known, (low + high) / 2, 0.0)
+    return Windows(torch.minimum(torch.maximum(centre, reach - 1), 1 - reach), reach)
+
+
+def garment_windows(garments_BCHW: Tensor) -> Windows:
+    """Windows around garments on a plain background: what differs from the picture's border. Float in [-1, 1]."""
+    sides = (garments_BCHW[..., 0, :], garments_BCHW[..., -1, :], garments_BCHW[..., 0], garments_BCHW[..., -1])
+    border = torch.cat(sides, -1).median(-1).values
+    difference = (garments_BCHW - border[..., None, None]).abs().amax(1, keepdim=True)
+    return windows_around(difference > _BACKGROUND_DIFFERENCE)
+
+
+def person_planes(
+    windows: Windows, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, size: Size
+) -> Tensor:
     """WarpNet's view of people.
 
     Args:
+        windows: around what is repainted.
         pictures_BCHW: float RGB in [-1, 1].
         mask_B1HW: float in {0, 1}, 1 = repaint.
         body_maps_BCHW: float RGB in [-1, 1], in the palette.
@@ -28,17 +96,11 @@ def person_planes(pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tens
     Returns:
         float32 (B, 29, height, width): body parts one-hot (25), mask, masked picture in [-1, 1].
     """
-    mask = F.interpolate(mask_B1HW.float(), tuple(size), mode="nearest")
-    maps = ((F.interpolate(body_maps_BCHW.float(), tuple(size), mode="nearest") + 1) * 127.5).round().byte()
+    mask = windows.values(mask_B1HW, size)
+    maps = ((windows.values(body_maps_BCHW, size) + 1) * 127.5).round().byte()
     parts = [parts_of(Image.fromarray(each))[0] for each in maps.permute(0, 2, 3, 1).cpu().numpy()]
     one_hot = F.one_hot(torch.from_numpy(np.stack(parts)).long().to(mask.device), NUM_PARTS).permute(0, 3, 1, 2)
-    pictures = F.interpolate(pictures_BCHW.float(), tuple(size), mode="area")
-    return torch.cat([one_hot.float(), mask, pictures * (1 - mask)], 1)
-
-
-def garment_planes(garments_BCHW: Tensor, size: Size) -> Tensor:
-    """WarpNet's view of product pictures, float RGB in [-1, 1]: the same at the net's own size."""
-    return F.interpolate(garments_BCHW.float(), tuple(size), mode="area")
+    return torch.cat([one_hot.float(), mask, windows.colours(pictures_BCHW, size) * (1 - mask)], 1)
 
 
 def warp_garments(
@@ -55,24 +117,23 @@ def warp_garments(
         float32 BCHW in [-1, 1]; mid grey where the garment is not seen.
     """
     own = Size(net.config.height, net.config.width)
-    person = person_planes(pictures_BCHW, mask_B1HW, body_maps_BCHW, own)
-    warp = net(person.to(net.dtype), garment_planes(garments_BCHW, own).to(net.dtype))
-    return apply_warp(warp, garments_BCHW, mask_B1HW)
+    people, garments = windows_around(mask_B1HW > 0.5), garment_windows(garments_BCHW)
+    person = person_planes(people, pictures_BCHW, mask_B1HW, body_maps_BCHW, own)
+    warp = net(person.to(net.dtype), garments.colours(garments_BCHW, own).to(net.dtype))
+    everywhere = people.inside(places(*garments_BCHW.shape[-2:], mask_B1HW).expand(len(mask_B1HW), -1, -1, -1))
+    flow, outline = (sample_at(each.float(), everywhere) for each in warp)
+    return apply_warp(Warp(garments.outside(flow), outline), garments_BCHW, mask_B1HW)
 
 
 def apply_warp(warp: Warp, garments_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:
-    """Samples product pictures by a warp, at their own size.
+    """Samples product pictures by a warp.
 
     Args:
-        warp: of any size.
+        warp: of the pictures' size; its flow in places of the product pictures.
         garments_BCHW: float, the product pictures in [-1, 1].
         mask_B1HW: float, 1 = repaint; nothing is seen outside it.
 
     Returns:
         float BCHW in [-1, 1], mid grey where the garment is not seen.
     """
-    flow, outline = (
-        F.interpolate(each.float(), size=garments_BCHW.shape[-2:], mode="bilinear", align_corners=False)
-        for each in warp
-    )
-    return sample_at(garments_BCHW.float(), flow) * outline.sigmoid() * mask_B1HW
+    return sample_at(garments_BCHW.float(), warp.flow) * warp.outline.sigmoid() * mask_B1HW

@@ -28,8 +28,8 @@ class Warp(NamedTuple):
     """A prediction of WarpNet.
 
     Attributes:
-        flow: float (B, 2, H, W), x and y in the product picture for each pixel of the person, from -1 (left, top) to
-            1 (right, bottom), outer edges.
+        flow: float (B, 2, H, W), x and y in the picture of the garment for each pixel of the person, from -1 (left,
+            top) to 1 (right, bottom), outer edges.
         outline: float (B, 1, H, W), logit of whether the new garment is seen there.
     """
 
@@ -80,7 +80,7 @@ class WarpNet(ModelMixin, ConfigMixin):
                 [-1, 1].
             garment_BCHW: float (B, 3, H, W), the product picture in [-1, 1].
         """
-        place = _places(person_BCHW)
+        place = places(*person_BCHW.shape[-2:], person_BCHW).expand(len(person_BCHW), -1, -1, -1)
         person = _levels(self.person_levels, torch.cat([person_BCHW, place], 1))
         garment = _levels(self.garment_levels, torch.cat([garment_BCHW, place], 1))
         top = person[-1]
@@ -89,7 +89,7 @@ class WarpNet(ModelMixin, ConfigMixin):
         for layer in self.fusion:
             tokens = layer(tokens, memory)
         state = tokens.mT.reshape(top.shape)
-        flow = _places(top) + self.coarse_flow(state)
+        flow = places(*top.shape[-2:], top) + self.coarse_flow(state)
         for refine, skip, features in zip(self.refine, person[-2::-1], garment[-2::-1], strict=True):
             state, flow = refine(state, flow, skip, features)
         final = F.pixel_shuffle(self.last(state), 2)
@@ -147,16 +147,15 @@ def _levels(encoder: nn.ModuleList, x: Tensor) -> list[Tensor]:
     return features
 
 
-def _places(like: Tensor) -> Tensor:
-    """Each pixel's own x and y in -1 to 1, outer edges: (B, 2, H, W)."""
-    rows, height, width = like.shape[0], *like.shape[-2:]
-    y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) * (2 / height) - 1
-    x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) * (2 / width) - 1
-    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
-    return grid.expand(rows, -1, -1, -1)
+def places(height: int, width: int, like: Tensor) -> Tensor:
+    """The middle of each pixel, x and y in -1 to 1, outer edges: (1, 2, height, width), of ``like``'s kind."""
+    y, x = (
+        (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) * (2 / side) - 1 for side in (height, width)
+    )
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
-def sample_at(pictures_BCHW: Tensor, flow_B2HW: Tensor) -> Tensor:
+def sample_at(pictures_BCHW: Tensor, flow_B2HW: Tensor, mode: str = "bilinear") -> Tensor:
     """The pictures' values where the flow points; border values beyond. Float (B, C, flow's H, W)."""
     grid = flow_B2HW.permute(0, 2, 3, 1)
-    return F.grid_sample(pictures_BCHW, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(pictures_BCHW, grid, mode=mode, padding_mode="border", align_corners=False)

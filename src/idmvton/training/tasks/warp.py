@@ -32,7 +32,7 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import garment_planes, person_planes, warp_garments
+from idmvton.warping import garment_windows, person_planes, warp_garments, windows_around
 
 
 class WarpTask:
@@ -66,7 +66,7 @@ class WarpTask:
     # ------------------------------------------------------------------------------------------ in workers
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
-        """Both planes, and the truth: flow in [-1, 1], where it is known, where the garment is seen.
+        """Both windows, and the truth: flow in [-1, 1], where it is known, where the garment is seen.
 
         Raises:
             InputError: the sample has no flow.
@@ -78,20 +78,22 @@ class WarpTask:
                 expected="people rendered with it",
                 fix="idmvton studio make ... --flow",
             )
-        mask = vary_mask(sample.mask, rng, self.masks)
+        mask = mask_to_tensor([vary_mask(sample.mask, rng, self.masks)])
         garment, flow = move_garment(sample.garment, sample.flow, rng, self.options)
-        shape = (self.size.width, self.size.height)
-        small = cv2.resize(flow, shape, interpolation=cv2.INTER_NEAREST)
-        known = np.isfinite(small).all(2)
-        extent = np.array(garment.size, np.float32)
-        target = np.where(known[..., None], small / extent * 2 - 1, np.float32(0))
+        extent = torch.tensor(garment.size)[None, :, None, None]
+        known, seen = (
+            torch.from_numpy(each)[None, None] for each in (np.isfinite(flow).all(2), ~np.isnan(flow).any(2))
+        )
+        target = torch.from_numpy(flow).permute(2, 0, 1)[None] / extent * 2 - 1
         person, densepose, product = to_vae_tensor([sample.person, sample.densepose, garment]).split(1)
+        people, products = windows_around(mask > 0.5), garment_windows(product)
+        target = people.values(torch.where(known, target, 0.0), self.size)
         return {
-            "person": person_planes(person, mask_to_tensor([mask]), densepose, self.size)[0],
-            "garment": garment_planes(product, self.size)[0],
-            "flow": torch.from_numpy(target).permute(2, 0, 1).contiguous(),
-            "known": torch.from_numpy(known)[None].float(),
-            "seen": torch.from_numpy(~np.isnan(small).any(2))[None].float(),
+            "person": person_planes(people, person, mask, densepose, self.size)[0],
+            "garment": products.colours(product, self.size)[0],
+            "flow": products.inside(target)[0],
+            "known": people.values(known, self.size)[0],
+            "seen": people.values(seen, self.size)[0],
         }
 
     def draw(self, rng: np.random.Generator) -> Batch:
@@ -141,7 +143,7 @@ class WarpTask:
 
     @torch.no_grad()
     def measure(self, samples: Sequence[TryOnSample]) -> dict[str, float]:
-        """Median error of the flow as a share of the product picture's height, and the outline's IoU."""
+        """Median error of the flow as a share of the garment window's height, and the outline's IoU."""
         self.net.eval()
         errors, overlaps = [], []
         for sample in samples:
