@@ -259,7 +259,9 @@ class PrepareOptions(Options):
 class ModelOptions(Options):
     """Which weights are loaded, and where to."""
 
-    model: str = option("idm-vton", "A checkpoint folder, or a name from `idmvton weights list`.")
+    model: str = option(
+        "mini", "A checkpoint folder, or a name from `idmvton weights list`; mini comes with the library."
+    )
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
     dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")

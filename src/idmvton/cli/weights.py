@@ -46,6 +46,7 @@ def list_weights(as_json: Annotated[bool, typer.Option("--json", help="Print the
     table = Table("name", "what", "licence", "download", "here", box=None, header_style="bold")
     for name, entry in CATALOGUE.items():
         size = f"about {size_text(entry.approximate_bytes)}" if entry.approximate_bytes else "not known"
+        size = "none: it comes with the library" if entry.embedded else size
         table.add_row(name, entry.description, entry.licence, size, found[name].state)
     out.print(table)
 
@@ -61,7 +62,7 @@ def get_weights(
     from idmvton.weights import find_entry, get, size_text
 
     entry = find_entry(name)
-    if not offline:
+    if not offline and not entry.embedded:
         size = f", about {size_text(entry.approximate_bytes)}" if entry.approximate_bytes else ""
         err.print(f"[bold]{entry.repo}[/]{size}\nLicence: [bold]{entry.licence}[/] {entry.licence_url}", soft_wrap=True)
         if not yes:

@@ -79,6 +79,7 @@ class WeightsEntry:
             ``"preparation"`` what reads photos.
         base: the name of the checkpoint that holds the parts which this one's repository may not hold.
         package: where the files are inside a package instead of on the hub.
+        embedded: the folder of this library that holds the files, where they come with it.
     """
 
     name: str
@@ -92,6 +93,7 @@ class WeightsEntry:
     kind: Literal["checkpoint", "part", "preparation"]
     base: str | None = None
     package: Package | None = None
+    embedded: str = ""
 
     @property
     def get_command(self) -> str:
@@ -138,6 +140,17 @@ def _packaged(
 
 
 _ENTRIES = (
+    WeightsEntry(
+        "mini",
+        "idmvton",
+        "1",
+        (*PIPELINE_FILES, "warp_net/*"),
+        *_APACHE,
+        "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
+        None,
+        "checkpoint",
+        embedded="assets/mini",
+    ),
     WeightsEntry(
         "idm-vton",
         "yisol/IDM-VTON",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib.resources
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,10 @@ def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
         WeightsError: an unknown name, or a damaged manifest.
     """
     entry = find_entry(name)
-    if entry.package is not None:
+    folder: Path | None
+    if entry.embedded:
+        folder, whole = Path(str(importlib.resources.files("idmvton"))) / entry.embedded, True
+    elif entry.package is not None:
         packaged = package_folder(entry, cache_dir)
         folder, whole = (packaged, True) if packaged.is_dir() else (None, False)
     else:
