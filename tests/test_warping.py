@@ -35,17 +35,17 @@ def person(count=1):
 
 def test_an_identity_flow_samples_the_picture_itself():
     picture = torch.rand(1, 3, 8, 12)
-    assert torch.allclose(sample_at(picture, places(8, 12, HERE)), picture, atol=1e-6)
+    assert torch.allclose(sample_at(picture, places((8, 12), HERE)), picture, atol=1e-6)
 
 
 def test_a_warp_shows_the_garment_where_it_is_seen_and_repainted():
     picture = torch.rand(1, 3, 8, 12)
     mask = torch.zeros(1, 1, 8, 12)
     mask[..., :6] = 1
-    warped = apply_warp(Warp(places(8, 12, HERE), torch.full((1, 1, 8, 12), 50.0)), picture, mask)
+    warped = apply_warp(Warp(places((8, 12), HERE), torch.full((1, 1, 8, 12), 50.0)), picture, mask)
     assert torch.allclose(warped[..., :6], picture[..., :6], atol=1e-5)
     assert (warped[..., 6:] == 0).all()
-    hidden = apply_warp(Warp(places(8, 12, HERE), torch.full((1, 1, 8, 12), -50.0)), picture, mask)
+    hidden = apply_warp(Warp(places((8, 12), HERE), torch.full((1, 1, 8, 12), -50.0)), picture, mask)
     assert hidden.abs().max() < 1e-6
 
 
@@ -88,8 +88,8 @@ def test_places_in_windows_and_pictures_are_each_others_inverse():
     flow = torch.rand(1, 2, 4, 5)
     assert torch.allclose(windows.outside(windows.inside(flow)), flow, atol=1e-6)
     assert torch.allclose(windows.outside(torch.zeros(1, 2, 1, 1)).flatten(), torch.tensor([0.5, -0.25]))
-    ramp = places(20, 20, HERE)  # a picture that shows its own places
-    assert torch.allclose(windows.colours(ramp, Size(4, 4)), windows.outside(places(4, 4, HERE)), atol=0.01)
+    ramp = places((20, 20), HERE)  # a picture that shows its own places
+    assert torch.allclose(windows.colours(ramp, Size(4, 4)), windows.outside(places((4, 4), HERE)), atol=0.01)
 
 
 def test_an_untrained_net_starts_near_the_places():
@@ -98,7 +98,7 @@ def test_an_untrained_net_starts_near_the_places():
         warp = net(torch.randn(2, PERSON_CHANNELS - 2, 32, 48), torch.randn(2, 3, 32, 48))
     assert warp.flow.shape == (2, 2, 32, 48)
     assert warp.outline.shape == (2, 1, 32, 48)
-    assert (warp.flow - places(32, 48, HERE)).abs().mean() < 1.5
+    assert (warp.flow - places((32, 48), HERE)).abs().mean() < 1.5
 
 
 def test_a_warp_learns_a_shift():
@@ -106,7 +106,7 @@ def test_a_warp_learns_a_shift():
     torch.manual_seed(0)
     net = tiny_net().train()
     person, garment = torch.randn(2, PERSON_CHANNELS - 2, 32, 48), torch.randn(2, 3, 32, 48)
-    target = (places(32, 48, HERE) + 0.25).expand(2, -1, -1, -1)
+    target = (places((32, 48), HERE) + 0.25).expand(2, -1, -1, -1)
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     errors = []
     for _ in range(30):

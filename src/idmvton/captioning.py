@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from idmvton.pipeline import TryOnPipeline
 
 LOGIT_SCALE = 100.0
-"""What cosines are multiplied by before the softmax: the value that CLIP's training ends at."""
+"""What cosines are multiplied by before the softmax, where an image encoder's config has no ``logit_scale``: the value
+that CLIP's training ends at."""
 MIN_CONFIDENCE = 0.4
 """A word less probable than this is left out of the phrase; the item never is."""
 
@@ -89,7 +90,7 @@ class Captioner:
     @classmethod
     def from_pipeline(cls, pipe: TryOnPipeline) -> Self:
         """Uses a checkpoint's own encoders. Those of the published checkpoints are of two different CLIPs."""
-        return cls(pipe.image_encoder, pipe.text_encoder_2, pipe.tokenizer_2)
+        return cls(pipe.image_encoder, pipe.text_encoder_2, pipe.tokenizer_2, logit_scale=_scale_of(pipe.image_encoder))
 
     @classmethod
     def from_pretrained(cls, model: str | Path) -> Self:
@@ -105,7 +106,8 @@ class Captioner:
         folder = locate(model)
         if not (folder / "text_encoder_2").is_dir():
             return cls.from_clip(folder)
-        return cls(*(load_part(folder / name, name) for name in ("image_encoder", "text_encoder_2", "tokenizer_2")))
+        parts = [load_part(folder / name, name) for name in ("image_encoder", "text_encoder_2", "tokenizer_2")]
+        return cls(*parts, logit_scale=_scale_of(parts[0]))
 
     @classmethod
     def from_clip(cls, folder: str | Path) -> Self:
@@ -167,3 +169,7 @@ class Captioner:
         encoder = self.text_encoder
         tokens = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
         return F.normalize(encoder(tokens.input_ids.to(encoder.device)).text_embeds.float(), dim=-1)
+
+
+def _scale_of(image_encoder: Any) -> float:
+    return float(getattr(image_encoder.config, "logit_scale", LOGIT_SCALE))

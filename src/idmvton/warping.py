@@ -48,14 +48,14 @@ class Windows:
 
     def colours(self, pictures_BCHW: Tensor, size: Size) -> Tensor:
         """What the windows show, smoothly: float (B, C, height, width)."""
-        return F.avg_pool2d(sample_at(pictures_BCHW.float(), self._grid(size.height * 2, size.width * 2)), 2)
+        return F.avg_pool2d(sample_at(pictures_BCHW.float(), self._grid((size.height * 2, size.width * 2))), 2)
 
     def values(self, maps_BCHW: Tensor, size: Size) -> Tensor:
         """What the windows show, unmixed: the nearest pixels; float (B, C, height, width)."""
-        return sample_at(maps_BCHW.float(), self._grid(*size), mode="nearest")
+        return sample_at(maps_BCHW.float(), self._grid(size), mode="nearest")
 
-    def _grid(self, height: int, width: int) -> Tensor:
-        return self.outside(places(height, width, self.centre).expand(len(self.centre), -1, -1, -1))
+    def _grid(self, size: tuple[int, int]) -> Tensor:
+        return self.outside(places(size, self.centre).expand(len(self.centre), -1, -1, -1))
 
 
 def windows_around(shown_B1HW: Tensor) -> Windows:
@@ -63,7 +63,7 @@ def windows_around(shown_B1HW: Tensor) -> Windows:
     spans = []
     for axis in (-2, -1):  # over rows: the columns; over columns: the rows
         share = shown_B1HW.float().mean(axis)[:, 0]
-        place = places(1, share.shape[-1], share)[0, 0, 0]
+        place = places((1, share.shape[-1]), share)[0, 0, 0]
         used = share > _LEAST_SHARE
         spans.append((torch.where(used, place, 2).amin(-1), torch.where(used, place, -2).amax(-1)))
     low, high = (torch.stack(each, -1) for each in zip(*spans, strict=True))
@@ -120,7 +120,7 @@ def warp_garments(
     people, garments = windows_around(mask_B1HW > 0.5), garment_windows(garments_BCHW)
     person = person_planes(people, pictures_BCHW, mask_B1HW, body_maps_BCHW, own)
     warp = net(person.to(net.dtype), garments.colours(garments_BCHW, own).to(net.dtype))
-    everywhere = people.inside(places(*garments_BCHW.shape[-2:], mask_B1HW).expand(len(mask_B1HW), -1, -1, -1))
+    everywhere = people.inside(places(garments_BCHW.shape[-2:], mask_B1HW).expand(len(mask_B1HW), -1, -1, -1))
     flow, outline = (sample_at(each.float(), everywhere) for each in warp)
     return apply_warp(Warp(garments.outside(flow), outline), garments_BCHW, mask_B1HW)
 

@@ -136,3 +136,18 @@ def bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None
     with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def stage_bar(*, quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """A line on standard error: the stage, and how far it is: ``stage(what, done, total)``, or only ``stage(what)``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task("", total=None)
+
+        def stage(what: str, done: int = 0, total: int | None = None) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield stage

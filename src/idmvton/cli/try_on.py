@@ -1,9 +1,11 @@
-"""``idmvton try-on``: one person, one garment, one picture."""
+"""``idmvton try-on``: one person in one garment, or folders of them."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,29 +21,61 @@ from idmvton.cli.prepare import (
     run_preparation,
     tell_warnings,
 )
-from idmvton.cli.shared import err, out, pick, print_json, refuse_options, reports_errors, with_options
+from idmvton.cli.shared import err, out, pick, print_json, refuse_options, reports_errors, stage_bar, with_options
+from idmvton.cli.try_on_folders import try_on_folders
 from idmvton.errors import ConfigError, InputError
 from idmvton.options import ModelOptions, PrepareOptions, TryOnOptions, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from PIL import Image
 
     from idmvton.pipeline import TryOnPipeline
     from idmvton.prepare import Prepared
+    from idmvton.prepare.mask import Category
     from idmvton.types import TryOnResult
+
+Stage = Callable[..., None]
+
+
+@dataclasses.dataclass
+class Inputs:
+    """What the pipeline is called with.
+
+    Attributes:
+        person, garment: what the caller gave, or what preparation made of it.
+        maps: mask and body map, where the caller gave both.
+        prepared: the person, where preparation made it.
+        category: of the garment, where it is known.
+        about: what the result tells about the preparation.
+    """
+
+    person: Any
+    garment: Any
+    maps: dict[str, Path]
+    prepared: Prepared | None = None
+    category: Category | None = None
+    about: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @with_options(TryOnOptions, PrepareOptions, ModelOptions)
 @reports_errors
 def try_on(
     person: Annotated[
-        Path, typer.Argument(help="The photo of a person, or a folder that `prepare` made.", show_default=False)
+        Path,
+        typer.Argument(
+            help="The photo of a person, a folder that `prepare` made, or a folder of photos.", show_default=False
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The PNG to write; of folders, the folder to write.", show_default=False),
+    ],
     garment: Annotated[
         Path | None,
         typer.Argument(
-            help="The photo of a garment, alone or worn; may be left out where the folder has one.", show_default=False
+            help="The photo of a garment, alone or worn, or a folder of photos; may be left out where the prepared "
+            "folder has one.",
+            show_default=False,
         ),
     ] = None,
     mask: MaskFile = None,
@@ -50,7 +84,29 @@ def try_on(
     keypoints: KeypointsFile = None,
     caption: Annotated[
         str | None,
-        typer.Option(help='What the garment is, such as "short sleeve round neck t-shirts".', show_default=False),
+        typer.Option(
+            help='What the garment is, such as "short sleeve round neck t-shirts"; proposed when not given.',
+            show_default=False,
+        ),
+    ] = None,
+    num_images: Annotated[
+        int, typer.Option("--num-images", min=1, max=64, help="Pictures of the pair, with seeds that count up.")
+    ] = 1,
+    save_intermediates: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-intermediates",
+            help="Also write what the stages made: the preparation, the warped garment, the repainted picture.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            help="Of folders: a text file with a person and a garment in each line; all pairs when not given.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     **values: Any,
@@ -58,42 +114,117 @@ def try_on(
     """Dress the person in the garment. Maps that are not given are made; the result has the photo's own size.
 
     With --mask and --densepose nothing is prepared, and the garment's picture is used as it is.
+    Of two folders, every person is dressed in every garment; what is done is skipped, report.json says what failed.
     """
-    from idmvton.images import check_output_path, save_png
-
     model = ModelOptions.from_mapping(pick(ModelOptions, values))
     options = TryOnOptions.from_mapping(pick(TryOnOptions, values))
-    check_output_path(output)
-    start = time.perf_counter()
-    inputs, about = _gather(
-        person,
-        garment,
-        {"mask": mask, "densepose": densepose, "labels": labels, "keypoints": keypoints},
-        PrepareOptions.from_mapping(pick(PrepareOptions, values)),
-        quiet=as_json,
-    )
-    pipe = _load(model, quiet=as_json)
-    result = _run(pipe, options, quiet=as_json, caption=caption, **inputs)
-    picture = result.images[0]
-    provenance = result.provenance() | about
-    provenance["warnings"] = [*about.get("preparation", {}).get("warnings", ()), *result.warnings]
-    save_png(picture, output, provenance)
-    seconds = time.perf_counter() - start
-    if as_json:
-        shape = {"height": picture.height, "width": picture.width}
-        print_json({"output": str(output), "picture": shape, "seconds": round(seconds, 3), **provenance})
+    prepare = PrepareOptions.from_mapping(pick(PrepareOptions, values))
+    maps = {"mask": mask, "densepose": densepose, "labels": labels, "keypoints": keypoints}
+    if garment is not None and garment.is_dir():
+        single = {"--num-images": num_images > 1, "--save-intermediates": save_intermediates is not None}
+        useless = [name for name, is_set in single.items() if is_set] + [
+            f"--{name}" for name, map_ in maps.items() if map_
+        ]
+        if useless:
+            raise ConfigError("options are set that are for one pair", got=", ".join(useless), fix="leave them out")
+        try_on_folders(person, garment, pairs, output, model, options, prepare, caption, as_json=as_json)
         return
-    tell_warnings(provenance["warnings"])
-    out.print(
-        f"Saved [bold]{escape(str(output))}[/] ({picture.height}x{picture.width} height x width, "
-        f"seed {result.seed[0]}, {seconds:.1f} s)",
-        soft_wrap=True,
+    if pairs is not None:
+        raise ConfigError("--pairs is for folders", got=f"the garment {garment}", expected="two folders")
+    _try_on_one(
+        person, garment, output, maps, model, options, prepare, caption, num_images, save_intermediates, as_json
     )
+
+
+def _try_on_one(
+    person: Path,
+    garment: Path | None,
+    output: Path,
+    maps: dict[str, Path | None],
+    model: ModelOptions,
+    options: TryOnOptions,
+    prepare: PrepareOptions,
+    caption: str | None,
+    num_images: int,
+    intermediates: Path | None,
+    quiet: bool,
+) -> None:
+    from idmvton.images import check_output_path, save_png
+
+    files = [output] if num_images == 1 else [output.with_stem(f"{output.stem}-{n}") for n in range(1, num_images + 1)]
+    for file in files:
+        check_output_path(file)
+    start = time.perf_counter()
+    inputs = _gather(person, garment, maps, prepare, quiet=quiet)
+    with stage_bar(quiet=quiet) as stage:
+        stage("loading the model")
+        pipe = load_pipeline(model)
+        stage("describing the garment")
+        described = _describe(pipe, inputs, caption)
+        seeds = _seeds(options.seed, num_images)
+        result = run_pipeline(
+            pipe,
+            dataclasses.replace(options, seed=None),
+            stage,
+            person=inputs.person,
+            garment=inputs.garment,
+            caption=described.caption,
+            seed=seeds,
+            **inputs.maps,
+        )
+        if intermediates is not None:
+            stage("writing intermediates")
+            _save_intermediates(intermediates, pipe, inputs, result)
+    told = []
+    for number, (file, picture) in enumerate(zip(files, result.images, strict=True)):
+        provenance = result.provenance(number) | inputs.about | (described.about() if described.words else {})
+        known = inputs.about.get("preparation", {}).get("warnings", ())
+        provenance["warnings"] = [*known, *described.warnings, *result.warnings]
+        save_png(picture, file, provenance)
+        told.append((file, picture, provenance))
+    _tell(told, time.perf_counter() - start, quiet)
+
+
+def _seeds(seed: int | None, count: int) -> list[int] | None:
+    if seed is None and count == 1:
+        return None
+    import random
+
+    first = random.SystemRandom().getrandbits(31) if seed is None else seed
+    return [(first + number) % 2**32 for number in range(count)]
+
+
+def _tell(told: Sequence[tuple[Path, Image.Image, dict[str, Any]]], seconds: float, as_json: bool) -> None:
+    if as_json:
+        documents = [
+            {
+                "output": str(file),
+                "picture": {"height": picture.height, "width": picture.width},
+                "seconds": round(seconds, 3),
+                **provenance,
+            }
+            for file, picture, provenance in told
+        ]
+        print_json(documents[0] if len(documents) == 1 else documents)
+        return
+    tell_warnings(told[0][2]["warnings"])
+    words = told[0][2].get("caption_words")
+    if words:
+        sure = ", ".join(f"{word} {confidence:.0%}" for word, confidence in words.values())
+        err.print(
+            f"described as {told[0][2]['caption']!r} ({sure}); --caption changes it", soft_wrap=True, markup=False
+        )
+    for file, picture, provenance in told:
+        out.print(
+            f"Saved [bold]{escape(str(file))}[/] ({picture.height}x{picture.width} height x width, "
+            f"seed {provenance['seed']}, {seconds:.1f} s)",
+            soft_wrap=True,
+        )
 
 
 def _gather(
     person: Path, garment: Path | None, maps: dict[str, Path | None], options: PrepareOptions, *, quiet: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> Inputs:
     """What the pipeline is called with, and what the result tells about its preparation."""
     from idmvton.prepare import Given
 
@@ -101,7 +232,8 @@ def _gather(
         return _from_folder(person, garment, maps, options, quiet=quiet)
     if garment is None:
         raise InputError("no garment was given", expected="idmvton try-on PERSON GARMENT -o OUT.png")
-    if maps["mask"] and maps["densepose"]:
+    mask, densepose = maps["mask"], maps["densepose"]
+    if mask and densepose:
         if useless := [f"--{name}" for name in ("labels", "keypoints") if maps[name]]:
             raise ConfigError(
                 "maps are given that nothing reads",
@@ -109,14 +241,14 @@ def _gather(
                 expected="with --mask and --densepose no other map is needed",
             )
         refuse_options(options, "--mask and --densepose are given: nothing is prepared")
-        return {"person": person, "garment": garment, "mask": maps["mask"], "densepose": maps["densepose"]}, {}
+        return Inputs(person, garment, {"mask": mask, "densepose": densepose})
     prepared = run_preparation(person, garment, Given(**maps), options, quiet=quiet)
-    return {"person": prepared, "garment": prepared.garment}, _about(prepared)
+    return Inputs(prepared, prepared.garment, {}, prepared, prepared.category, _about(prepared))
 
 
 def _from_folder(
     folder: Path, garment: Path | None, maps: dict[str, Path | None], options: PrepareOptions, *, quiet: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> Inputs:
     from idmvton.prepare import read_prepared
     from idmvton.prepare.category import mismatch_notes
 
@@ -133,10 +265,10 @@ def _from_folder(
     if garment is None:
         if prepared.garment is None:
             raise InputError("no garment was given", got=f"{folder}, which holds none", expected="a garment's photo")
-        return {"person": prepared, "garment": prepared.garment}, _about(prepared)
+        return Inputs(prepared, prepared.garment, {}, prepared, prepared.category, _about(prepared))
     picture = run_garment(garment, prepared.category, options, quiet=quiet)
     notes = picture.warnings + mismatch_notes(prepared.category, picture.category)
-    return {"person": prepared, "garment": picture.image}, _about(prepared, notes)
+    return Inputs(prepared, picture.image, {}, prepared, picture.category, _about(prepared, notes))
 
 
 def _about(prepared: Prepared, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -149,45 +281,53 @@ def _about(prepared: Prepared, notes: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _load(model: ModelOptions, *, quiet: bool) -> TryOnPipeline:
-    from rich.console import Console
+def load_pipeline(model: ModelOptions) -> TryOnPipeline:
+    """Loads torch and the weights."""
+    import diffusers
+    import transformers
 
-    console = Console(stderr=True, quiet=quiet)
-    with console.status("loading torch and the weights"):
-        import diffusers
-        import transformers
+    from idmvton.devices import resolve_device, resolve_dtype
+    from idmvton.pipeline import TryOnPipeline
 
-        from idmvton.devices import resolve_device, resolve_dtype
-        from idmvton.pipeline import TryOnPipeline
-
-        diffusers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.set_verbosity_error()
-        device = resolve_device(model.device)
-        pipe = TryOnPipeline.from_pretrained(
-            model.model,
-            torch_dtype=resolve_dtype(model.dtype, device),
-            device="cpu" if model.cpu_offload else model.device,
-        )
-        if model.cpu_offload:
-            if device.type == "cpu":
-                raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
-            pipe.enable_model_cpu_offload(device=device)
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()
+    device = resolve_device(model.device)
+    pipe = TryOnPipeline.from_pretrained(
+        model.model,
+        torch_dtype=resolve_dtype(model.dtype, device),
+        device="cpu" if model.cpu_offload else model.device,
+    )
+    if model.cpu_offload:
+        if device.type == "cpu":
+            raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
+        pipe.enable_model_cpu_offload(device=device)
     return pipe
 
 
-def _run(pipe: TryOnPipeline, options: TryOnOptions, *, quiet: bool, **inputs: Any) -> TryOnResult:
-    """Calls the pipeline under a progress bar on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _describe(pipe: TryOnPipeline, inputs: Inputs, caption: str | None) -> Any:
+    from idmvton.engine.captions import Describer
+    from idmvton.images import load_image
 
+    return Describer(pipe)(load_image(inputs.garment, what="garment"), inputs.category, caption)
+
+
+def run_pipeline(pipe: TryOnPipeline, options: TryOnOptions, stage: Stage, **inputs: Any) -> TryOnResult:
+    """Calls the pipeline and tells how far it is."""
     from idmvton.errors import IdmVtonWarning
 
-    columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    steps = options.num_inference_steps
     pipe.set_progress_bar_config(disable=True)
-    with Progress(*columns, console=err, disable=quiet, transient=True) as bar, warnings.catch_warnings():
+
+    def advance(_pipe: Any, step: int, _timestep: Any, _state: dict[str, Any]) -> None:
+        stage("denoising" if step + 1 < steps else "decoding and pasting back", step + 1, steps)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", IdmVtonWarning)
-        task = bar.add_task("denoising", total=options.num_inference_steps)
+        stage("encoding", 0, steps)
+        return pipe(**options.to_dict() | inputs, callback_on_step_end=advance)
 
-        def advance(_pipe: Any, _step: int, _timestep: Any, _state: dict[str, Any]) -> None:
-            bar.advance(task)
 
-        return pipe(**inputs, **options.to_dict(), callback_on_step_end=advance)
+def _save_intermediates(folder: Path, pipe: TryOnPipeline, inputs: Inputs, result: TryOnResult) -> None:
+    from idmvton.engine.intermediates import save_intermediates
+
+    save_intermediates(folder, pipe, result, inputs.prepared, inputs.garment, **inputs.maps)

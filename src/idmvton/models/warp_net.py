@@ -11,6 +11,7 @@ Shape legend: B pairs, C channels, H and W pixels of WarpNet's own size, T token
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -80,7 +81,7 @@ class WarpNet(ModelMixin, ConfigMixin):
                 [-1, 1].
             garment_BCHW: float (B, 3, H, W), the product picture in [-1, 1].
         """
-        place = places(*person_BCHW.shape[-2:], person_BCHW).expand(len(person_BCHW), -1, -1, -1)
+        place = places(person_BCHW.shape[-2:], person_BCHW).expand(len(person_BCHW), -1, -1, -1)
         person = _levels(self.person_levels, torch.cat([person_BCHW, place], 1))
         garment = _levels(self.garment_levels, torch.cat([garment_BCHW, place], 1))
         top = person[-1]
@@ -89,7 +90,7 @@ class WarpNet(ModelMixin, ConfigMixin):
         for layer in self.fusion:
             tokens = layer(tokens, memory)
         state = tokens.mT.reshape(top.shape)
-        flow = places(*top.shape[-2:], top) + self.coarse_flow(state)
+        flow = places(top.shape[-2:], top) + self.coarse_flow(state)
         for refine, skip, features in zip(self.refine, person[-2::-1], garment[-2::-1], strict=True):
             state, flow = refine(state, flow, skip, features)
         final = F.pixel_shuffle(self.last(state), 2)
@@ -147,8 +148,9 @@ def _levels(encoder: nn.ModuleList, x: Tensor) -> list[Tensor]:
     return features
 
 
-def places(height: int, width: int, like: Tensor) -> Tensor:
+def places(size: Sequence[int], like: Tensor) -> Tensor:
     """The middle of each pixel, x and y in -1 to 1, outer edges: (1, 2, height, width), of ``like``'s kind."""
+    height, width = size
     y, x = (
         (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) * (2 / side) - 1 for side in (height, width)
     )

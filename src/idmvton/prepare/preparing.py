@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, Self
 
 import numpy as np
@@ -149,7 +150,27 @@ class Preparer:
                 picture = self.read_garment(garment, category=options.category)
         expected = expected_category(options.category, picture.category if picture else None)
         maps = self.read_person(person, given=given, number=options.person_number, category=expected)
-        timings = {**maps.timings, **timings}
+        return self.join(maps, picture, options, timings)
+
+    def join(
+        self,
+        maps: PersonMaps,
+        picture: GarmentPicture | None,
+        options: PrepareOptions = DEFAULTS,
+        more_timings: Mapping[str, float] = MappingProxyType({}),
+    ) -> Prepared:
+        """What a garment adds to what is known of a person: the category, and the mask for it.
+
+        Args:
+            maps: from :meth:`read_person`; they serve many garments.
+            picture: from :meth:`read_garment`, if there is one.
+            options: those of the mask are used, and the category.
+            more_timings: seconds of stages that came before.
+
+        Raises:
+            PreparationError: nothing to repaint.
+        """
+        timings = {**maps.timings, **more_timings}
         notes = [*maps.warnings, *(picture.warnings if picture else ())]
         category, about = choose_category(
             options.category, picture.category if picture else None, maps.labels, maps.keypoints

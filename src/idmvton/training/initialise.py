@@ -8,6 +8,7 @@ from typing import Any
 import diffusers
 import transformers
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from torch import nn
 
 from idmvton.errors import ConfigError
 from idmvton.models.attention import ImagePromptCrossAttention
@@ -20,12 +21,16 @@ from idmvton.training.options import ClipOptions, ImagePromptOptions, NoiseOptio
 from idmvton.training.tokenizer import train_tokenizer
 
 _TEXT_HEAD, _IMAGE_HEAD = 32, 32
+_FIRST_LOG_VARIANCE = -6.0
 
 
 def new_vae(options: VaeOptions) -> diffusers.AutoencoderKL:
-    """A VAE; each channel count but the first halves the picture. Its latents are not scaled yet."""
+    """A VAE; each channel count but the first halves the picture. Its latents are not scaled yet.
+
+    The posterior starts narrow: noise as large as the latents would hide them from a decoder that knows nothing yet.
+    """
     num_sizes = len(options.block_out_channels)
-    return diffusers.AutoencoderKL(
+    vae = diffusers.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * num_sizes,
         up_block_types=("UpDecoderBlock2D",) * num_sizes,
         block_out_channels=options.block_out_channels,
@@ -35,6 +40,8 @@ def new_vae(options: VaeOptions) -> diffusers.AutoencoderKL:
         mid_block_add_attention=options.attention,
         scaling_factor=1.0,
     )
+    nn.init.constant_(vae.quant_conv.bias[options.latent_channels :], _FIRST_LOG_VARIANCE)
+    return vae
 
 
 def new_clip(options: ClipOptions, captions: Iterable[str]) -> dict[str, Any]:

@@ -153,7 +153,8 @@ class Contrastive:
         }
 
     def export(self, folder: Path, model: Any) -> None:
-        """Writes both tokenizers and the three encoders."""
+        """Writes both tokenizers and the three encoders; the image encoder's config gets the scale of the cosines."""
+        model.image_encoder.config.logit_scale = float(model.scales[1].clamp(max=_MAX_SCALE).exp())
         with whole_folder(folder) as new:
             save_parts(self.parts | {name: getattr(model, name) for name in _ENCODERS}, new)
 

@@ -1,0 +1,68 @@
+"""``idmvton try-on PEOPLE_DIR GARMENTS_DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, stage_bar, told_what_stays
+from idmvton.errors import InputError
+from idmvton.options import ModelOptions, PrepareOptions, TryOnOptions
+
+if TYPE_CHECKING:
+    from idmvton.engine.folders import PairsReport
+
+
+def try_on_folders(
+    people: Path,
+    garments: Path,
+    pairs_file: Path | None,
+    output: Path,
+    model: ModelOptions,
+    options: TryOnOptions,
+    prepare: PrepareOptions,
+    caption: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Dresses every person in every garment, or the listed pairs, under a progress bar."""
+    if not people.is_dir():
+        raise InputError("the garments are a folder, the person is not", got=people, expected="two folders")
+    with stage_bar(quiet=as_json) as stage, told_what_stays():
+        stage("loading the model")
+        from idmvton.cli.try_on import load_pipeline
+        from idmvton.engine.folders import REPORT, FolderTryOn, all_pairs, listed_pairs
+        from idmvton.prepare.preparing import preparer_for
+
+        pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments)
+        pipe = load_pipeline(model)
+        pipe.set_progress_bar_config(disable=True)
+        work = FolderTryOn(pipe, preparer_for(prepare), options, prepare, caption)
+        report = work(pairs, output, lambda done, total, what: stage(what, done, total))
+    if as_json:
+        print_json({"output": str(output), **report.to_dict()})
+    else:
+        _tell(report, output / REPORT)
+    if report.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _tell(report: PairsReport, path: Path) -> None:
+    from rich.table import Table
+
+    for name, notes in report.warnings.items():
+        for note in notes:
+            err.print("[yellow]warning:[/] " + escape(f"{name}: {note}"), soft_wrap=True)
+    if report.failed:
+        table = Table("person", "garment", "why", box=None, header_style="bold red")
+        for each in report.failed:
+            table.add_row(*(escape(each[name]) for name in ("person", "garment", "what")))
+        err.print(table)
+    out.print(
+        f"{len(report.made)} made, {len(report.skipped)} done before, {len(report.failed)} failed; "
+        f"{escape(str(path))} tells more",
+        soft_wrap=True,
+    )

@@ -1,0 +1,1 @@
+"""Photos in, photos out: preparation, captions and pipeline together, each loaded once."""
