@@ -193,9 +193,9 @@ class TryOnOptions(Options):
         unit="pixels",
     )
     paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
-    feather: int = option(
-        8,
-        "Width of the soft edge around the mask when pasting back.",
+    feather: int | None = option(
+        None,
+        "Width of the soft edge around the mask when pasting back; 1/128 of the working height when not given.",
         minimum=0,
         maximum=256,
         unit="pixels at working size",

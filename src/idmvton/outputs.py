@@ -26,7 +26,7 @@ def finish(pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: O
     if options.paste_back:
         people = [pairs.people[row] for row in pairs.person_rows]
         pasted = [
-            paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather)
+            paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather or 0)
             for picture, each in zip(to_pil(pictures), people, strict=True)
         ]
         if output_type == "pil":

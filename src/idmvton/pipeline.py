@@ -53,6 +53,7 @@ from idmvton.warping import warp_garments
 from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
+FEATHER_SHARE = 1 / 128
 CONDITIONS_MAX_BYTES = 64 * 2**20
 """For some tens of garments: prompts, CLIP states and latents are about 2 MB each at full size."""
 
@@ -229,7 +230,7 @@ class TryOnPipeline(DiffusionPipeline):
         height: int | None = DEFAULTS.height,
         width: int | None = DEFAULTS.width,
         paste_back: bool = DEFAULTS.paste_back,
-        feather: int = DEFAULTS.feather,
+        feather: int | None = DEFAULTS.feather,
         mask_threshold: int | None = DEFAULTS.mask_threshold,
         garment_timestep: int | None = DEFAULTS.garment_timestep,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
@@ -278,7 +279,8 @@ class TryOnPipeline(DiffusionPipeline):
 
         with clock("inputs"):
             size = self.working_size(height, width)
-            options = dataclasses.replace(options, height=size.height, width=size.width)
+            soft = round(size.height * FEATHER_SHARE) if options.feather is None else options.feather
+            options = dataclasses.replace(options, height=size.height, width=size.width, feather=soft)
             pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
             generators = match_generators(generator, seed, pairs)
             is_guided = options.guidance_scale > 1.0

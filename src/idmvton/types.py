@@ -43,7 +43,7 @@ class TryOnResult:
             empty with ``output_type="latent"``.
         latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
         seed: the seed of each picture; ``None`` where the caller gave generators.
-        options: the options of the call, with the working size filled in.
+        options: the options of the call, with working size and feather filled in.
         captions: the phrase [V] of each picture.
         timings: seconds of each stage, in order.
         made_with: weights, scheduler, policies, device, library versions.

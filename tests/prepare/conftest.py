@@ -1,7 +1,8 @@
 import pytest
+from PIL import Image
 
 from idmvton.data.synthetic import sample
-from truth_backends import of_sample
+from truth_backends import of_sample, use
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,12 @@ def rendered():
 @pytest.fixture
 def truth(rendered):
     return of_sample(rendered)
+
+
+@pytest.fixture
+def photos(rendered, truth, monkeypatch, tmp_path):
+    """A person's and a garment's photo on the disk, and backends that know them."""
+    use(truth, monkeypatch)
+    Image.fromarray(rendered.person).save(tmp_path / "anna.png")
+    Image.fromarray(rendered.garment).save(tmp_path / "shirt.png")
+    return tmp_path

@@ -16,7 +16,6 @@ from idmvton.images import read_provenance
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import read_prepared
 from idmvton.prepare.signals import Pose
-from truth_backends import use
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
 FILES = {"person", "photo", "mask", "densepose", "labels", "silhouette", "overlay", "garment", "garment_mask"}
@@ -27,15 +26,6 @@ def call(*arguments):
     result = runner.invoke(app, [str(argument) for argument in arguments])
     assert "Traceback" not in result.output
     return result
-
-
-@pytest.fixture
-def photos(rendered, truth, monkeypatch, tmp_path):
-    """A person's and a garment's photo on the disk, and backends that know them."""
-    use(truth, monkeypatch)
-    Image.fromarray(rendered.person).save(tmp_path / "anna.png")
-    Image.fromarray(rendered.garment).save(tmp_path / "shirt.png")
-    return tmp_path
 
 
 def test_everything_is_written(photos, rendered):
@@ -203,7 +193,7 @@ class TestFolder:
         (photos / "none").mkdir()
         result = call("prepare", photos / "none", "-o", photos / "out")
         assert result.exit_code == 1
-        assert "holds no photos" in result.stderr
+        assert "holds no pictures" in result.stderr
 
 
 class TestTryOn:

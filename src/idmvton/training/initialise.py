@@ -17,6 +17,7 @@ from idmvton.models.image_prompt import HEAD_SIZE
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.options import NEGATIVE_PROMPT
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
+from idmvton.training.codec_start import start_as_codec
 from idmvton.training.options import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
 from idmvton.training.tokenizer import train_tokenizer
 
@@ -40,6 +41,8 @@ def new_vae(options: VaeOptions) -> diffusers.AutoencoderKL:
         mid_block_add_attention=options.attention,
         scaling_factor=1.0,
     )
+    if options.start == "codec":
+        start_as_codec(vae)
     nn.init.constant_(vae.quant_conv.bias[options.latent_channels :], _FIRST_LOG_VARIANCE)
     return vae
 

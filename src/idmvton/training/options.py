@@ -18,6 +18,7 @@ Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
 PredictionType = Literal["epsilon", "v_prediction"]
+VaeStart = Literal["random", "codec"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
 
@@ -242,6 +243,9 @@ class VaeOptions(Options):
     latent_channels: int = option(4, "Channels of the latents.", minimum=1)
     norm_num_groups: int = option(8, "Groups of the normalisation.", minimum=1)
     attention: bool = option(False, "Self-attention at the smallest size.")
+    start: VaeStart = option(
+        "random", "codec: three latent channels start as the mean colours, and the decoder interpolates them."
+    )
 
 
 @dataclass(frozen=True, slots=True)
