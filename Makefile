@@ -1,9 +1,8 @@
 # Two commands do everything on a machine with Python 3.11 or newer and nothing else installed:
-#   make demo   install into .venv, fetch the pose networks, run a try-on on the example photos, say where the picture is
+#   make demo   install into .venv, fetch the pose networks, dress the example person, say where the picture is
 #   make test   install into .venv with the test extras, then ruff, mypy and pytest
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
-EXAMPLE := tests/golden/dev
 
 .PHONY: demo test format clean opengl pose
 
@@ -26,9 +25,8 @@ pose: .venv/installed
 	.venv/bin/idmvton weights get pose --yes
 
 demo: .venv/installed pose
-	.venv/bin/idmvton try-on $(EXAMPLE)/pipeline_inputs/person_0.png $(EXAMPLE)/pipeline_inputs/garment_0.png \
-	  --mask $(EXAMPLE)/pipeline_inputs/mask_0.png --densepose $(EXAMPLE)/pipeline_inputs/densepose_0.png \
-	  --caption "short sleeve round neck t-shirts" --model $(EXAMPLE)/pipeline --output demo.png
+	.venv/bin/idmvton try-on examples/person.jpg examples/checked_shirt.jpg --output demo.png --seed 0
+	@echo "The person: examples/person.jpg. The garment: examples/checked_shirt.jpg. The person wearing it: demo.png"
 
 test: .venv/installed-test opengl pose
 	.venv/bin/ruff check .

@@ -1,0 +1,40 @@
+"""Puts a trained checkpoint into the library as ``mini``: half precision, the deterministic sampler.
+
+    python tools/export_mini.py runs/mini_tryon/checkpoint
+
+The VAE stays in float32 as :func:`idmvton.models.latents.vae_dtype` demands; everything is a few tens of megabytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler
+
+from idmvton.checkpoint import load_checkpoint, save_checkpoint
+
+MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--output", type=Path, default=MINI)
+    arguments = parser.parse_args()
+    parts = load_checkpoint(arguments.checkpoint, dtype=torch.float16)
+    parts["scheduler"] = DDIMScheduler.from_config(parts["scheduler"].config)
+    if parts.get("warp_net") is not None:
+        parts["warp_net"].half()
+    shutil.rmtree(arguments.output, ignore_errors=True)
+    save_checkpoint(parts, arguments.output)
+    sizes = {path: path.stat().st_size for path in arguments.output.rglob("*.safetensors")}
+    for path, size in sorted(sizes.items()):
+        print(f"{size / 1e6:7.2f} MB  {path.relative_to(arguments.output)}")
+    print(f"{sum(sizes.values()) / 1e6:7.2f} MB  together")
+
+
+if __name__ == "__main__":
+    main()
