@@ -20,6 +20,7 @@ MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
 
 
 def main() -> None:
+    """Converts, and tells the sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--output", type=Path, default=MINI)
