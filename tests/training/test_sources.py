@@ -1,12 +1,16 @@
 """Where samples come from: a folder in both orders, and the studio."""
 
+import signal
+
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 from data.layouts import pairs_folder, save
 from idmvton.data.synthetic import sample as studio_sample
 from idmvton.errors import ConfigError, InputError
+from idmvton.training.batches import Ticket, read_ahead
 from idmvton.training.options import DataOptions
 from idmvton.training.sources import open_source, picture_to_learn
 from training.toy import data_folder
@@ -56,3 +60,15 @@ def test_the_studio_in_both_orders():
     assert other.caption != own.caption or made.other_attributes["item"] == made.attributes["item"]
     with pytest.raises(ConfigError, match="how many samples"):
         open_source(options, "train", None)
+
+
+def test_a_stop_that_reaches_the_whole_group_spares_the_workers():
+    before = set(psutil.Process().children())
+    tickets = [[Ticket(number, number, 0)] for number in range(8)]
+    batches = iter(read_ahead(lambda ticket: {"number": ticket.number}, tickets, workers=1))
+    next(batches)
+    workers = set(psutil.Process().children()) - before
+    assert workers
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    assert [int(batch["number"]) for batch in batches] == list(range(1, 8))

@@ -8,6 +8,7 @@ whether the training was interrupted.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,9 +111,16 @@ def read_ahead(
         batch_sampler=tickets,
         num_workers=workers,
         collate_fn=collate,
+        worker_init_fn=_leave_signals_to_the_trainer,
         pin_memory=pin,
         generator=torch.Generator(),  # not torch's own: reading must not draw from what a training draws from
     )
+
+
+def _leave_signals_to_the_trainer(_worker: int) -> None:
+    """A stop that reaches the whole process group must not kill the workers of the step that is being finished."""
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, signal.SIG_IGN)
 
 
 class Loader:
