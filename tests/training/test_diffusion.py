@@ -50,9 +50,19 @@ def test_velocity():
     assert torch.isfinite(diffusion.weights(torch.arange(1000))).all()
 
 
+def test_the_sample():
+    scheduler = diffusers.DDPMScheduler(**SDXL, prediction_type="sample", rescale_betas_zero_snr=True)
+    diffusion = Diffusion(scheduler, min_snr_gamma=5.0)
+    latents, noise = torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)
+    assert torch.equal(diffusion.target(latents, noise, torch.tensor([999])), latents)
+    assert diffusion.weights(torch.tensor([0, 999])).tolist() == [5.0, 0.0]
+
+
 def test_other_predictions_are_refused():
+    scheduler = diffusers.DDPMScheduler(**SDXL)
+    scheduler.register_to_config(prediction_type="score")
     with pytest.raises(ConfigError, match="prediction type"):
-        Diffusion(diffusers.DDPMScheduler(**SDXL, prediction_type="sample"))
+        Diffusion(scheduler)
 
 
 def test_places_weigh_against_each_other():

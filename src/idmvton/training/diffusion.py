@@ -29,15 +29,17 @@ class Diffusion:
         self.min_snr_gamma = min_snr_gamma
         self.num_timesteps = int(scheduler.config.num_train_timesteps)
         kept = scheduler.alphas_cumprod.double()
-        if self.prediction_type not in ("epsilon", "v_prediction"):
+        if self.prediction_type not in ("epsilon", "v_prediction", "sample"):
             raise ConfigError(
-                "the prediction type cannot be trained", got=self.prediction_type, expected="epsilon or v_prediction"
+                "the prediction type cannot be trained",
+                got=self.prediction_type,
+                expected="epsilon, v_prediction or sample",
             )
         if self.prediction_type == "epsilon" and float(kept[-1]) < 1e-6:
             raise ConfigError(
                 "the schedule ends in pure noise, where epsilon prediction learns nothing",
                 got=f"{type(scheduler).__name__} with rescale_betas_zero_snr",
-                expected="epsilon with SDXL's schedule, or v_prediction",
+                expected="epsilon with SDXL's schedule, or another prediction type",
             )
         self.snr = (kept / (1 - kept)).float()
 
@@ -49,6 +51,8 @@ class Diffusion:
         """What the network shall predict."""
         if self.prediction_type == "epsilon":
             return noise
+        if self.prediction_type == "sample":
+            return latents
         return self.scheduler.get_velocity(latents, noise, timesteps)
 
     def weights(self, timesteps: Tensor) -> Tensor:
@@ -59,6 +63,8 @@ class Diffusion:
         limited = snr.clamp(max=self.min_snr_gamma)
         if self.prediction_type == "v_prediction":
             return limited / (snr + 1)
+        if self.prediction_type == "sample":
+            return limited
         return torch.where(snr > 0, limited / snr.clamp(min=torch.finfo(snr.dtype).tiny), 1.0)
 
     def loss(

@@ -17,7 +17,7 @@ Order = Literal["paired", "unpaired", "both"]
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
-PredictionType = Literal["epsilon", "v_prediction"]
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
 VaeStart = Literal["random", "codec"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
@@ -173,6 +173,11 @@ class TryonOptions(Options):
         False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
     )
     warp_net: str = option("", "The folder that has `warp_net`: the garment, warped, is one more input of TryonNet.")
+    start: Literal["trained", "copy"] = option(
+        "trained",
+        "copy: TryonNet's first guess is made the masked picture with the warped garment in it; for small networks "
+        "that predict the sample.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,5 +299,5 @@ class NoiseOptions(Options):
     beta_start: float = option(0.00085, "Of the scaled-linear schedule.", minimum=1e-6, maximum=1.0)
     beta_end: float = option(0.012, "Of the scaled-linear schedule.", minimum=1e-6, maximum=1.0)
     prediction_type: PredictionType = option("epsilon", "What the networks predict.")
-    zero_terminal_snr: bool = option(False, "The last timestep is pure noise; needs v_prediction.")
+    zero_terminal_snr: bool = option(False, "The last timestep is pure noise; not with epsilon.")
     timestep_spacing: Spacing = option("leading", "How inference spreads its steps.")

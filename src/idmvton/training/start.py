@@ -12,6 +12,7 @@ from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.errors import ConfigError
 from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.initialise import new_components, new_resampler, tryon_net_from
+from idmvton.training.linear_start import start_as_copy
 from idmvton.training.options import (
     ClipOptions,
     DataOptions,
@@ -40,6 +41,11 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     if options.warp_net:
         components[WARP_NET] = load_part(Path(options.warp_net) / WARP_NET, WARP_NET)
     widen_input(net, num_input_channels(net.latent_channels, warped=WARP_NET in components))
+    if options.start == "copy":
+        prediction = components["scheduler"].config.prediction_type
+        if prediction != "sample":
+            raise ConfigError("TryonNet cannot start as a copy", got=f"it predicts {prediction}", expected="sample")
+        start_as_copy(net, components["vae"])
     return components
 
 

@@ -1,0 +1,81 @@
+"""New networks that start as something simple: what they compute before any training."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from idmvton.errors import ConfigError
+from idmvton.models.attention import CONTEXT, AttentionContext
+from idmvton.models.latents import encode_latents
+from idmvton.models.tryon_net import num_input_channels, widen_input
+from idmvton.training.initialise import new_resampler, new_unet, new_vae, tryon_net_from
+from idmvton.training.linear_start import start_as_copy
+from idmvton.training.options import ImagePromptOptions, UnetOptions, VaeOptions
+
+SMALL = {"block_out_channels": (16, 32, 32), "latent_channels": 5, "norm_num_groups": 2}
+
+
+def pictures():
+    """Two smooth pictures of 64x48 in [-1, 1]."""
+    torch.manual_seed(0)
+    return F.interpolate(torch.rand(2, 3, 8, 6) * 1.6 - 0.8, (64, 48), mode="bicubic").clamp(-1, 1)
+
+
+@torch.no_grad()
+def test_a_vae_starts_as_a_codec_of_colours():
+    vae, seen = new_vae(VaeOptions(**SMALL, start="codec")).eval(), pictures()
+    latents = vae.encode(seen).latent_dist.mode()
+    means = F.avg_pool2d(seen, 4)
+    assert latents.shape == (2, 5, 16, 12)
+    assert (latents[:, :3] - means).abs().mean() < 0.2 * means.abs().mean()
+    made = vae.decode(latents).sample
+    inner = (..., slice(8, -8), slice(8, -8))  # beyond the border there is nothing to interpolate
+    assert (made - seen)[inner].square().mean().sqrt() < 0.15
+    plain = new_vae(VaeOptions(**SMALL)).eval()
+    assert (plain.decode(plain.encode(seen).latent_dist.mode()).sample - seen)[inner].square().mean().sqrt() > 0.25
+
+
+def test_a_vae_with_too_small_groups_cannot():
+    with pytest.raises(ConfigError, match="cannot be carried"):
+        new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=8, start="codec"))
+    with pytest.raises(ConfigError, match="codec"):
+        new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=2, latent_channels=2, start="codec"))
+
+
+def new_tryon_net(groups, *, warped=True):
+    options = UnetOptions(block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=groups, head_size=16)
+    unet = new_unet(options, latent_channels=5, text_width=32, pooled_width=32, latent_height=16)
+    image_prompt = ImagePromptOptions(num_tokens=2, width=32, depth=1, heads=1)
+    resampler = new_resampler(image_prompt, clip_width=32, text_width=32)
+    net = tryon_net_from(unet, resampler).eval()
+    widen_input(net, num_input_channels(5, warped=warped))
+    return net
+
+
+@torch.no_grad()
+def test_tryon_net_starts_as_a_copy_of_what_it_is_shown():
+    torch.manual_seed(1)
+    net, vae = new_tryon_net(4), new_vae(VaeOptions(**SMALL, start="codec")).eval()
+    start_as_copy(net, vae)
+    seen = torch.randn(2, net.config.in_channels, 16, 12)
+    layers = [key.removesuffix(".processor") for key in net.attn_processors if "attn1" in key]
+    garment = {layer: torch.randn(2, 4, 32) for layer in layers}
+    prediction = net(
+        seen,
+        torch.tensor([10, 900]),
+        encoder_hidden_states=(torch.randn(2, 3, 32), [net.image_tokens(torch.randn(2, 4, 32))]),
+        added_cond_kwargs={"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
+        cross_attention_kwargs={CONTEXT: AttentionContext(garment=garment)},
+    ).sample
+    grey = encode_latents(vae, torch.zeros(1, 3, 256, 256))[0, :, 32, 32]
+    expected = seen[:, 6:11] + seen[:, 16:21] - grey[:, None, None]
+    assert (prediction - expected).square().mean() < 0.05 * expected.square().mean()
+
+
+def test_a_copy_needs_a_warped_garment_and_room():
+    vae = new_vae(VaeOptions(**SMALL))
+    with pytest.raises(ConfigError, match="cannot be carried"):
+        start_as_copy(new_tryon_net(16), vae)
+    without = new_tryon_net(4, warped=False)
+    with pytest.raises(ConfigError, match="no warped garment"):
+        start_as_copy(without, vae)
