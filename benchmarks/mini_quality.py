@@ -30,7 +30,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from benchmarks.baselines import colour_fill, thin_plate_warp
 from idmvton import TryOnPipeline
-from idmvton.data import TryOnSample, open_dataset
+from idmvton.data import TryOnSample
+from idmvton.data.viton_hd import VitonHD
 from idmvton.types import GarmentFeatures
 
 Bytes = NDArray[np.uint8]
@@ -142,7 +143,7 @@ def measure(
     folder: Path, split: str, order: Any, count: int, pipe: TryOnPipeline, wanted: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Mean scores of each method on the first ``count`` samples."""
-    dataset = open_dataset(folder, pipe.default_size, split=split, order=order)
+    dataset = VitonHD(folder, pipe.default_size, split=split, order=order, captions="detailed")
     compared = methods(pipe, naive_captions(folder, split, order))
     table: dict[str, list[dict[str, float]]] = {name: [] for name in compared if not wanted or name in wanted}
     count = min(count, len(dataset))

@@ -146,7 +146,7 @@ class TestWeights:
         assert "idm-vton-dc" in table
         assert "CC BY-NC-SA 4.0" in table
         told = json.loads(runner.invoke(app, ["weights", "list", "--json"]).stdout)
-        assert {each["state"] for each in told} == {"absent"}
+        assert {each["name"]: each["state"] for each in told if each["state"] != "absent"} == {"mini": "present"}
 
     def test_get_shows_the_licence_and_asks(self):
         result = runner.invoke(app, ["weights", "get", "idm-vton"], input="n\n")

@@ -18,7 +18,7 @@ def caption(
     garments: Annotated[list[Path], typer.Argument(help="Pictures of garments, or folders of them.")],
     model: Annotated[
         str, typer.Option(help="A checkpoint whose encoders belong together, or a CLIP: folder or name.")
-    ] = "clip-vit-large-patch14",
+    ] = "mini",
     category: Annotated[
         Literal["upper_body", "lower_body", "dresses"] | None,
         typer.Option(help="Only items of this part of the body.", show_default=False),
