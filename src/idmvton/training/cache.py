@@ -20,7 +20,8 @@ from idmvton.training.sources import Fetcher
 INDEX: Final = "cache.json"
 _DONE: Final = "done.npy"
 _BATCH: Final = 32
-_WRITE_EVERY: Final = 64  # batches: writing them out and marking them done takes a while
+_BATCH_ON_CPU: Final = 4  # activations stay in the processor's cache
+_WRITE_EVERY: Final = 512  # rows: writing them out and marking them done takes a while
 
 
 def fingerprint(modules: Iterable[nn.Module], *settings: object) -> str:
@@ -97,23 +98,25 @@ class EncodedCache:
             wait()
         done = self._done()
         mine = [row for row in range(rank, self.num_rows, processes) if not done[row]]
-        chunks = [mine[start : start + _BATCH] for start in range(0, len(mine), _BATCH)]
+        size = _BATCH_ON_CPU if device.type == "cpu" else _BATCH
+        chunks = [mine[start : start + size] for start in range(0, len(mine), size)]
         tickets = [[Ticket(row, row // self.variants, 0) for row in chunk] for chunk in chunks]
         batches = read_ahead(lambda ticket: fetcher.content(ticket.index, ticket.number), tickets, workers=workers)
-        finished = 0
+        finished = encoded_rows = 0
         for number, (rows, batch) in enumerate(zip(chunks, batches, strict=True), 1):
             encoded = encode(to_device(checked(batch), device))
             for name, tensor in encoded.items():
                 self._column(name, tensor)[rows] = tensor.cpu().numpy()
-            if number % _WRITE_EVERY == 0 or number == len(chunks):
+            encoded_rows += len(rows)
+            if encoded_rows - finished >= _WRITE_EVERY or number == len(chunks):
                 for column in self.columns.values():
                     column.flush()
-                done[mine[finished : number * _BATCH]] = True
+                done[mine[finished:encoded_rows]] = True
                 done.flush()
-                finished = number * _BATCH
+                finished = encoded_rows
             if number == 1 and not rank:
                 wait()
-            progress(min(number * _BATCH, len(mine)), len(mine))
+            progress(encoded_rows, len(mine))
         if not chunks and not rank:
             wait()
 

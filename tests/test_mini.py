@@ -1,0 +1,80 @@
+"""The embedded model: the main job on photos, with nothing downloaded but the pose networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.baselines import colour_fill
+from benchmarks.mini_quality import scores
+from PIL import Image
+from typer.testing import CliRunner
+
+from idmvton import TryOnPipeline
+from idmvton.cli import app
+from idmvton.data.synthetic import sample
+from idmvton.images import read_provenance
+from idmvton.weights import locate, status, verify
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
+
+
+@pytest.fixture(scope="module")
+def mini():
+    pipe = TryOnPipeline.from_pretrained("mini", device="cpu")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def test_it_comes_with_the_library_and_is_small():
+    sizes = [path.stat().st_size for path in locate("mini").rglob("*") if path.is_file()]
+    assert max(sizes) < 20e6
+    assert sum(sizes) < 64e6
+    assert status("mini").present
+    assert verify("mini").ok
+
+
+def test_it_has_every_part(mini):
+    assert mini.default_size == (256, 192)
+    assert mini.warp_net is not None
+    assert mini.config.garment_timestep == 0
+
+
+@pytest.mark.parametrize("category", ["upper_body", "lower_body", "dresses"])
+def test_rendered_people_wear_the_new_garment(mini, category):
+    """Against the exact picture of the same person in the other garment: better than the garment's plain colour."""
+    made = sample(21, 4, "test", category, (256, 192))
+    result = mini(
+        person=Image.fromarray(made.person),
+        garment=Image.fromarray(made.other_garment),
+        mask=Image.fromarray(made.mask),
+        densepose=Image.fromarray(made.densepose),
+        caption=made.other_caption,
+        num_inference_steps=8,
+        seed=0,
+    )
+    mask = made.mask > 0
+    ours = scores(np.asarray(result.images[0]), made.unpaired, mask)
+    plain = scores(colour_fill(made.person, made.other_garment, mask), made.unpaired, mask)
+    assert ours["PSNR"] > plain["PSNR"]
+    assert ours["SSIM"] > plain["SSIM"]
+
+
+def test_the_main_job(tmp_path):
+    """Two photos in, one out: nothing else is said."""
+    person, garment, out = EXAMPLES / "person.jpg", EXAMPLES / "checked_shirt.jpg", tmp_path / "out.png"
+    arguments = ["try-on", str(person), str(garment), "-o", str(out), "--steps", "6", "--seed", "0"]
+    result = runner.invoke(app, [*arguments, "--save-intermediates", str(tmp_path / "stages")])
+    assert result.exit_code == 0, result.output
+    before, after = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (person, out))
+    assert before.shape == after.shape
+    told = read_provenance(out)
+    assert told["made_with"]["weights"] == "mini"
+    assert told["preparation"]["category"] == "upper_body"
+    assert set(told["caption_words"]) == {"item", "sleeve", "neckline", "colour", "pattern"}
+    shirt = np.asarray(Image.open(garment).convert("RGB")).astype(int)
+    worn = after[400:600, 330:430].mean((0, 1))
+    assert np.abs(worn - shirt[400:600, 330:430].mean((0, 1))).max() < 40
+    assert np.abs(worn - before[400:600, 330:430].mean((0, 1))).max() > 20
+    assert (after[:100] == before[:100]).all()
+    assert {path.name for path in (tmp_path / "stages").iterdir()} == {"prepared", "repainted-1.png", "warped.png"}
