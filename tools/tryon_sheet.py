@@ -1,6 +1,8 @@
 """A contact sheet of what `idmvton try-on PEOPLE GARMENTS -o OUT` made: a row a person, a column a garment.
 
-python tools/tryon_sheet.py PEOPLE GARMENTS OUT -o sheet.jpg
+    python tools/tryon_sheet.py PEOPLE GARMENTS OUT -o sheet.jpg
+
+Pairs that failed stay white.
 """
 
 from __future__ import annotations
