@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from idmvton.cli.loading import load_pipeline
 from idmvton.cli.prepare import (
     DenseposeFile,
     KeypointsFile,
@@ -279,29 +280,6 @@ def _about(prepared: Prepared, notes: Sequence[str] = ()) -> dict[str, Any]:
             "warnings": [*prepared.warnings, *notes],
         }
     }
-
-
-def load_pipeline(model: ModelOptions) -> TryOnPipeline:
-    """Loads torch and the weights."""
-    import diffusers
-    import transformers
-
-    from idmvton.devices import resolve_device, resolve_dtype
-    from idmvton.pipeline import TryOnPipeline
-
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
-    device = resolve_device(model.device)
-    pipe = TryOnPipeline.from_pretrained(
-        model.model,
-        torch_dtype=resolve_dtype(model.dtype, device),
-        device="cpu" if model.cpu_offload else model.device,
-    )
-    if model.cpu_offload:
-        if device.type == "cpu":
-            raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
-        pipe.enable_model_cpu_offload(device=device)
-    return pipe
 
 
 def _describe(pipe: TryOnPipeline, inputs: Inputs, caption: str | None) -> Any:

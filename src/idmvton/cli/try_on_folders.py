@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
+from idmvton.cli.loading import load_pipeline
 from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, stage_bar, told_what_stays
 from idmvton.errors import InputError
 from idmvton.options import ModelOptions, PrepareOptions, TryOnOptions
@@ -33,10 +34,12 @@ def try_on_folders(
         raise InputError("the garments are a folder, the person is not", got=people, expected="two folders")
     with stage_bar(quiet=as_json) as stage, told_what_stays():
         stage("loading the model")
-        from idmvton.cli.try_on import load_pipeline
         from idmvton.engine.folders import REPORT, FolderTryOn, all_pairs, listed_pairs
+        from idmvton.prepare.prepared_files import is_prepared
         from idmvton.prepare.preparing import preparer_for
 
+        if is_prepared(people):
+            raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")
         pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments)
         pipe = load_pipeline(model)
         pipe.set_progress_bar_config(disable=True)

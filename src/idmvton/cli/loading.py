@@ -1,0 +1,34 @@
+"""Loading a pipeline as the model options say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idmvton.errors import ConfigError
+from idmvton.options import ModelOptions
+
+if TYPE_CHECKING:
+    from idmvton.pipeline import TryOnPipeline
+
+
+def load_pipeline(model: ModelOptions) -> TryOnPipeline:
+    """Loads torch and the weights."""
+    import diffusers
+    import transformers
+
+    from idmvton.devices import resolve_device, resolve_dtype
+    from idmvton.pipeline import TryOnPipeline
+
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()
+    device = resolve_device(model.device)
+    pipe = TryOnPipeline.from_pretrained(
+        model.model,
+        torch_dtype=resolve_dtype(model.dtype, device),
+        device="cpu" if model.cpu_offload else model.device,
+    )
+    if model.cpu_offload:
+        if device.type == "cpu":
+            raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
+        pipe.enable_model_cpu_offload(device=device)
+    return pipe
