@@ -56,3 +56,10 @@ def test_every_option_has_help_and_a_flag(declaration):
     flags = [option.flag for option in describe(declaration)]
     assert len(set(flags)) == len(flags)
     assert all(option.help.endswith(".") for option in describe(declaration))
+
+
+def test_the_soft_edge_follows_the_working_size():
+    assert TryOnOptions().at(1024, 768).feather == 8
+    filled = TryOnOptions().at(256, 192)
+    assert (filled.height, filled.width, filled.feather) == (256, 192, 2)
+    assert TryOnOptions(feather=5).at(256, 192).feather == 5

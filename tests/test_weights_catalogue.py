@@ -39,13 +39,21 @@ WANTED = {"model_index.json", "unet/config.json", UNET, "vae/diffusion_pytorch_m
 
 def test_every_entry_says_what_it_is():
     published = ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus", "clip-vit-large-patch14"]
-    assert list(weights.CATALOGUE) == [*published, "pose", "pose-heavy"]
+    assert list(weights.CATALOGUE) == ["mini", *published, "pose", "pose-heavy"]
     for name, entry in weights.CATALOGUE.items():
         assert entry.name == name
         assert entry.licence_url.startswith("https://")
         assert entry.licence
-        assert entry.approximate_bytes > (10**9 if entry.package is None else 10**7)
+        if not entry.embedded:
+            assert entry.approximate_bytes > (10**9 if entry.package is None else 10**7)
         assert entry.get_command == f"idmvton weights get {name}"
+
+
+def test_what_comes_with_the_library_is_there_and_not_fetched(hub):
+    folder = weights.locate("mini")
+    assert (folder / "warp_net").is_dir()
+    assert weights.get("mini", endpoint=hub.url) == folder
+    assert weights.status("mini").present
 
 
 @pytest.mark.parametrize(

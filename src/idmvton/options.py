@@ -23,6 +23,7 @@ OutputType = Literal["pil", "np", "pt", "latent"]
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
 MaskShape = Literal["outline", "box"]
 
+_FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
 
@@ -214,6 +215,11 @@ class TryOnOptions(Options):
         minimum=0,
         maximum=999,
     )
+
+    def at(self, height: int, width: int) -> Self:
+        """With the working size, in pixels, and what follows from it filled in."""
+        feather = round(height * _FEATHER_SHARE) if self.feather is None else self.feather
+        return dataclasses.replace(self, height=height, width=width, feather=feather)
 
 
 @dataclass(frozen=True, slots=True)

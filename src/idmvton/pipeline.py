@@ -53,7 +53,6 @@ from idmvton.warping import warp_garments
 from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
-FEATHER_SHARE = 1 / 128
 CONDITIONS_MAX_BYTES = 64 * 2**20
 """For some tens of garments: prompts, CLIP states and latents are about 2 MB each at full size."""
 
@@ -279,8 +278,7 @@ class TryOnPipeline(DiffusionPipeline):
 
         with clock("inputs"):
             size = self.working_size(height, width)
-            soft = round(size.height * FEATHER_SHARE) if options.feather is None else options.feather
-            options = dataclasses.replace(options, height=size.height, width=size.width, feather=soft)
+            options = options.at(*size)
             pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
             generators = match_generators(generator, seed, pairs)
             is_guided = options.guidance_scale > 1.0
