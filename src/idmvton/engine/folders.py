@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -92,10 +93,8 @@ def listed_pairs(file: Path, people: Path, garments: Path) -> list[Pair]:
 def names_of(pairs: Sequence[Pair]) -> dict[Pair, str]:
     """The picture of each pair: PERSON__GARMENT.png, with the files' suffixes where two names would be equal."""
     short = {pair: f"{pair[0].stem}__{pair[1].stem}.png" for pair in pairs}
-    taken = list(short.values())
-    return {
-        pair: name if taken.count(name) == 1 else f"{pair[0].name}__{pair[1].name}.png" for pair, name in short.items()
-    }
+    taken = Counter(short.values())
+    return {pair: name if taken[name] == 1 else f"{pair[0].name}__{pair[1].name}.png" for pair, name in short.items()}
 
 
 class FolderTryOn:
@@ -136,8 +135,10 @@ class FolderTryOn:
         """
         _make_folder(output)
         report, names, done = PairsReport(), names_of(pairs), 0
-        for garment in dict.fromkeys(garment for _, garment in pairs):
-            mine = [pair for pair in names if pair[1] == garment]
+        by_garment = defaultdict[Path, list[Pair]](list)
+        for pair in names:
+            by_garment[pair[1]].append(pair)
+        for garment, mine in by_garment.items():
             missing = [pair for pair in mine if not self._is_done(output / names[pair], pair)]
             report.skipped += [names[pair] for pair in mine if pair not in missing]
             done += len(mine) - len(missing)
