@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -32,6 +32,7 @@ from benchmarks.baselines import colour_fill, thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
+from idmvton.options import TryOnOptions
 from idmvton.types import GarmentFeatures
 
 Bytes = NDArray[np.uint8]
@@ -60,9 +61,9 @@ class TryOn:
     """A way to call the pipeline; ``off`` names what is switched off."""
 
     pipe: TryOnPipeline
-    off: str = ""
-    naive: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
+    off: str
+    naive: Mapping[str, str]
+    options: dict[str, Any]
 
     def __call__(self, samples: Sequence[TryOnSample]) -> list[Bytes]:
         """The pictures of one batch, with seeds 0, 1, ..."""
@@ -106,9 +107,12 @@ def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
         handle.remove()
 
 
-def methods(pipe: TryOnPipeline, naive: dict[str, str]) -> dict[str, Method]:
-    """Everything that is compared, by name."""
-    ours = partial(TryOn, pipe)
+def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str, Method]:
+    """Everything that is compared, by name; ``steps`` is how many the model takes unless it says otherwise."""
+
+    def ours(off: str = "", naive: Mapping[str, str] = MappingProxyType({}), **options: Any) -> TryOn:
+        return TryOn(pipe, off, naive, {"num_inference_steps": steps} | options)
+
     found: dict[str, Method] = {
         "colour fill": lambda samples: [
             colour_fill(np.asarray(each.person), np.asarray(each.garment), each.mask) for each in samples
@@ -116,13 +120,13 @@ def methods(pipe: TryOnPipeline, naive: dict[str, str]) -> dict[str, Method]:
         "thin-plate warp": lambda samples: [_bent(each) for each in samples],
         "model": ours(),
         "without GarmentNet's features": ours(off="GarmentNet"),
-        "without the image prompt": ours(options={"image_prompt_scale": 0.0}),
+        "without the image prompt": ours(image_prompt_scale=0.0),
         "naive captions": ours(naive=naive),
     }
     if pipe.warp_net is not None:
         found["without WarpNet"] = ours(off="WarpNet")
-    found |= {f"guidance {scale}": ours(options={"guidance_scale": scale}) for scale in (1.0, 1.5, 3.0)}
-    found |= {f"{steps} steps": ours(options={"num_inference_steps": steps}) for steps in (10, 20)}
+    found |= {f"guidance {scale}": ours(guidance_scale=scale) for scale in (1.0, 1.5, 3.0)}
+    found |= {f"{count} steps": ours(num_inference_steps=count) for count in (10, 20, 30) if count != steps}
     return found
 
 
@@ -140,11 +144,11 @@ def naive_captions(folder: Path, split: str, order: str) -> dict[str, str]:
 
 
 def measure(
-    folder: Path, split: str, order: Any, count: int, pipe: TryOnPipeline, wanted: Sequence[str]
+    folder: Path, split: str, order: Any, count: int, pipe: TryOnPipeline, steps: int, wanted: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Mean scores of each method on the first ``count`` samples."""
     dataset = VitonHD(folder, pipe.default_size, split=split, order=order, captions="detailed")
-    compared = methods(pipe, naive_captions(folder, split, order))
+    compared = methods(pipe, naive_captions(folder, split, order), steps)
     table: dict[str, list[dict[str, float]]] = {name: [] for name in compared if not wanted or name in wanted}
     count = min(count, len(dataset))
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
@@ -163,6 +167,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder that `idmvton studio make` made")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--samples", nargs="+", default=["test=200", "wild=100"], metavar="SPLIT=COUNT")
+    parser.add_argument("--steps", type=int, default=TryOnOptions().num_inference_steps)
     parser.add_argument("--methods", nargs="*", default=[], help="only these; all by default")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
@@ -171,7 +176,7 @@ def main() -> None:
     results = {}
     for split, count in (each.split("=") for each in arguments.samples):
         for order in ("paired", "unpaired"):
-            found = measure(arguments.folder, split, order, int(count), pipe, arguments.methods)
+            found = measure(arguments.folder, split, order, int(count), pipe, arguments.steps, arguments.methods)
             results[f"{split}, {order}, {count} samples"] = found
             table = Table("method", *SCORES, title=f"{split}, {order}, {count} samples")
             for name, row in found.items():
