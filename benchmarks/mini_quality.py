@@ -32,7 +32,6 @@ from benchmarks.baselines import colour_fill, thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
-from idmvton.options import TryOnOptions
 from idmvton.types import GarmentFeatures
 
 Bytes = NDArray[np.uint8]
@@ -126,7 +125,7 @@ def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str,
     if pipe.warp_net is not None:
         found["without WarpNet"] = ours(off="WarpNet")
     found |= {f"guidance {scale}": ours(guidance_scale=scale) for scale in (1.0, 1.5, 3.0)}
-    found |= {f"{count} steps": ours(num_inference_steps=count) for count in (10, 20, 30) if count != steps}
+    found |= {f"{count} steps": ours(num_inference_steps=count) for count in (1, 4, 10, 20, 30) if count != steps}
     return found
 
 
@@ -167,16 +166,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder that `idmvton studio make` made")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--samples", nargs="+", default=["test=200", "wild=100"], metavar="SPLIT=COUNT")
-    parser.add_argument("--steps", type=int, default=TryOnOptions().num_inference_steps)
+    parser.add_argument("--steps", type=int, help="of the model; its own number by default")
     parser.add_argument("--methods", nargs="*", default=[], help="only these; all by default")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
     pipe = TryOnPipeline.from_pretrained(arguments.model, device="cpu")
     pipe.set_progress_bar_config(disable=True)
+    steps = arguments.steps or pipe.config.num_inference_steps
     results = {}
     for split, count in (each.split("=") for each in arguments.samples):
         for order in ("paired", "unpaired"):
-            found = measure(arguments.folder, split, order, int(count), pipe, arguments.steps, arguments.methods)
+            found = measure(arguments.folder, split, order, int(count), pipe, steps, arguments.methods)
             results[f"{split}, {order}, {count} samples"] = found
             table = Table("method", *SCORES, title=f"{split}, {order}, {count} samples")
             for name, row in found.items():

@@ -15,7 +15,6 @@ from idmvton.options import ModelOptions, TryOnOptions, describe
         ({"num_inference_steps": 0}, "from 1 to 1000"),
         ({"num_inference_steps": 2.5}, "wrong type"),
         ({"num_inference_steps": True}, "wrong type"),
-        ({"num_inference_steps": None}, "wrong type"),
         ({"guidance_scale": math.nan}, "out of range"),
         ({"guidance_scale": "2"}, "wrong type"),
         ({"scheduler": "heun"}, "one of ddpm, ddim"),
@@ -59,7 +58,8 @@ def test_every_option_has_help_and_a_flag(declaration):
 
 
 def test_the_soft_edge_follows_the_working_size():
-    assert TryOnOptions().at(1024, 768).feather == 8
-    filled = TryOnOptions().at(256, 192)
-    assert (filled.height, filled.width, filled.feather) == (256, 192, 2)
-    assert TryOnOptions(feather=5).at(256, 192).feather == 5
+    assert TryOnOptions().at(1024, 768, 30).feather == 8
+    filled = TryOnOptions().at(256, 192, 8)
+    assert (filled.height, filled.width, filled.feather, filled.num_inference_steps) == (256, 192, 2, 8)
+    kept = TryOnOptions(feather=5, num_inference_steps=3).at(256, 192, 8)
+    assert (kept.feather, kept.num_inference_steps) == (5, 3)

@@ -24,8 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--output", type=Path, default=MINI)
+    parser.add_argument("--steps", type=int, default=8, help="of a try-on that does not say")
     arguments = parser.parse_args()
     parts = load_checkpoint(arguments.checkpoint, dtype=torch.float16)
+    parts["num_inference_steps"] = arguments.steps
     parts["scheduler"] = DDIMScheduler.from_config(parts["scheduler"].config)
     if parts.get("warp_net") is not None:
         parts["warp_net"].half()

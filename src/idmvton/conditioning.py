@@ -27,12 +27,13 @@ GarmentTimestep = int | Literal["each_step"]
 """Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
 
 
-def check_policies(garment_timestep: Any, time_ids: Any) -> None:
+def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: Any = 30) -> None:
     """Checks the policies that a checkpoint carries.
 
     Args:
         garment_timestep: a :data:`GarmentTimestep`.
         time_ids: a :data:`TimeIds`.
+        num_inference_steps: denoising steps of a call that does not say, 1 to 1000.
 
     Raises:
         ConfigError: an unknown one.
@@ -42,6 +43,8 @@ def check_policies(garment_timestep: Any, time_ids: Any) -> None:
         raise ConfigError("unknown garment_timestep", got=repr(garment_timestep), expected="'each_step', or 0 to 999")
     if time_ids not in get_args(TimeIds):
         raise ConfigError("unknown time_ids", got=repr(time_ids), expected=" or ".join(get_args(TimeIds)))
+    if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= 1000):
+        raise ConfigError("unknown num_inference_steps", got=repr(num_inference_steps), expected="1 to 1000")
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,13 @@ class Options:
 class TryOnOptions(Options):
     """What a caller of a try-on can set; the defaults are those of the published system."""
 
-    num_inference_steps: int = option(30, "Denoising steps.", flag="steps", minimum=1, maximum=1000)
+    num_inference_steps: int | None = option(
+        None,
+        "Denoising steps; the checkpoint's own number (30 for the published) when not given.",
+        flag="steps",
+        minimum=1,
+        maximum=1000,
+    )
     guidance_scale: float = option(
         2.0, "Classifier-free guidance; 1 turns it off.", flag="guidance", minimum=1.0, maximum=30.0
     )
@@ -216,10 +222,11 @@ class TryOnOptions(Options):
         maximum=999,
     )
 
-    def at(self, height: int, width: int) -> Self:
-        """With the working size, in pixels, and what follows from it filled in."""
+    def at(self, height: int, width: int, num_inference_steps: int) -> Self:
+        """With the working size, in pixels, what follows from it, and the checkpoint's number of steps filled in."""
         feather = round(height * _FEATHER_SHARE) if self.feather is None else self.feather
-        return dataclasses.replace(self, height=height, width=width, feather=feather)
+        steps = num_inference_steps if self.num_inference_steps is None else self.num_inference_steps
+        return dataclasses.replace(self, height=height, width=width, feather=feather, num_inference_steps=steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class TryOnPipeline(DiffusionPipeline):
         garment_timestep: what GarmentNet is fed. ``each_step``: the current timestep (the published weights).
             A number: always this one, for weights trained that way; a garment is then computed once.
         time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
+        num_inference_steps: how many steps a call takes that does not say.
     """
 
     model_cpu_offload_seq = "warp_net->text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
@@ -97,6 +98,7 @@ class TryOnPipeline(DiffusionPipeline):
         warp_net: WarpNet | None = None,
         garment_timestep: GarmentTimestep = "each_step",
         time_ids: TimeIds = "height_width",
+        num_inference_steps: int = 30,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -112,8 +114,9 @@ class TryOnPipeline(DiffusionPipeline):
             warp_net=warp_net,
         )
         check_channels(unet, warped=warp_net is not None)
-        check_policies(garment_timestep, time_ids)
-        self.register_to_config(garment_timestep=garment_timestep, time_ids=time_ids)
+        policies = dict(zip(POLICIES, (garment_timestep, time_ids, num_inference_steps), strict=True))
+        check_policies(**policies)
+        self.register_to_config(**policies)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
         self.feature_cache = GarmentCache()
         self.weights_name = "in memory"
@@ -220,7 +223,7 @@ class TryOnPipeline(DiffusionPipeline):
         densepose: Any = None,
         caption: str | Sequence[str] | None = None,
         *,
-        num_inference_steps: int = DEFAULTS.num_inference_steps,
+        num_inference_steps: int | None = DEFAULTS.num_inference_steps,
         guidance_scale: float = DEFAULTS.guidance_scale,
         image_prompt_scale: float = DEFAULTS.image_prompt_scale,
         scheduler: SchedulerName | None = DEFAULTS.scheduler,
@@ -278,7 +281,7 @@ class TryOnPipeline(DiffusionPipeline):
 
         with clock("inputs"):
             size = self.working_size(height, width)
-            options = options.at(*size)
+            options = options.at(*size, self.config.num_inference_steps)
             pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
             generators = match_generators(generator, seed, pairs)
             is_guided = options.guidance_scale > 1.0
@@ -293,12 +296,10 @@ class TryOnPipeline(DiffusionPipeline):
                 people = dataclasses.replace(people, warped_latents=self.encode_warps(self.warp_net, pairs))
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
-            timesteps = set_timesteps(sampler, options.num_inference_steps)
+            timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
             noise = self.initial_latents(latents, len(pairs.seeds), size, generators)
         with clock("denoising"):
-            policy = options.garment_timestep
-            if policy is None:
-                policy = self.config.garment_timestep
+            policy = self.config.garment_timestep if options.garment_timestep is None else options.garment_timestep
             offloads = hasattr(self.unet_encoder, "_hf_hook")
             wait_on = torch.device("cpu") if offloads else self._execution_device
             features = GarmentSteps(self, garments, policy, wait_on)

@@ -293,7 +293,7 @@ def run_pipeline(pipe: TryOnPipeline, options: TryOnOptions, stage: Stage, **inp
     """Calls the pipeline and tells how far it is."""
     from idmvton.errors import IdmVtonWarning
 
-    steps = options.num_inference_steps
+    steps = options.num_inference_steps or pipe.config.num_inference_steps
     pipe.set_progress_bar_config(disable=True)
 
     def advance(_pipe: Any, step: int, _timestep: Any, _state: dict[str, Any]) -> None:

@@ -152,6 +152,9 @@ class TryonOptions(Options):
         None, "GarmentNet always sees this timestep; the current one when not given.", minimum=0, maximum=999
     )
     time_ids: TimeIds = option("height_width", "height_height: as the published training code.")
+    num_inference_steps: int = option(
+        30, "How many steps the checkpoint takes where nobody says.", minimum=1, maximum=1000
+    )
     negative_prompt: str = option(NEGATIVE_PROMPT, "The prompt of a dropped text, as at inference.")
     drop_text: float = option(0.05, "How often the text alone is dropped.", minimum=0.0, maximum=1.0)
     drop_image_prompt: float = option(0.05, "How often the image prompt alone is dropped.", minimum=0.0, maximum=1.0)

@@ -118,6 +118,7 @@ class Tryon:
         components |= {
             "garment_timestep": "each_step" if policy is None else policy,
             "time_ids": self.options.time_ids,
+            "num_inference_steps": self.options.num_inference_steps,
         }
         self.pipe = TryOnPipeline(**components)
         self.pipe.set_progress_bar_config(disable=True)
