@@ -1,6 +1,6 @@
 """Puts a trained checkpoint into the library as ``mini``: half precision, the deterministic sampler.
 
-    python tools/export_mini.py runs/mini_tryon/checkpoint
+    python tools/export_mini.py runs/mini_one_step/checkpoint
 
 The VAE stays in float32 as :func:`idmvton.models.latents.vae_dtype` demands; everything is a few tens of megabytes.
 """
@@ -24,10 +24,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--output", type=Path, default=MINI)
-    parser.add_argument("--steps", type=int, default=8, help="of a try-on that does not say")
     arguments = parser.parse_args()
     parts = load_checkpoint(arguments.checkpoint, dtype=torch.float16)
-    parts["num_inference_steps"] = arguments.steps
     parts["scheduler"] = DDIMScheduler.from_config(parts["scheduler"].config)
     if parts.get("warp_net") is not None:
         parts["warp_net"].half()

@@ -176,10 +176,13 @@ class TryonOptions(Options):
         False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
     )
     warp_net: str = option("", "The folder that has `warp_net`: the garment, warped, is one more input of TryonNet.")
-    start: Literal["trained", "copy"] = option(
+    start: Literal["trained", "copy", "blind"] = option(
         "trained",
         "copy: TryonNet's first guess is made the masked picture with the warped garment in it; for small networks "
-        "that predict the sample.",
+        "that predict the sample. blind: it starts without looking at the noisy latents; for min_timestep = 999.",
+    )
+    min_timestep: int = option(
+        0, "Timesteps are drawn from this one on; 999 trains a try-on of one step.", minimum=0, maximum=999
     )
 
 

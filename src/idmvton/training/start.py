@@ -46,6 +46,8 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
         if prediction != "sample":
             raise ConfigError("TryonNet cannot start as a copy", got=f"it predicts {prediction}", expected="sample")
         start_as_copy(net, components["vae"])
+    if options.start == "blind":
+        net.conv_in.weight.data[:, : net.latent_channels] = 0
     return components
 
 

@@ -185,7 +185,7 @@ class Tryon:
         everything, text, image_prompt, garment, warp = rng.random(5)
         dropped_all = everything < options.drop_all
         return {
-            "timestep": int(rng.integers(self.num_timesteps)),
+            "timestep": int(rng.integers(options.min_timestep, self.num_timesteps)),
             "drop_text": bool(dropped_all or text < options.drop_text),
             "drop_image_prompt": bool(dropped_all or image_prompt < options.drop_image_prompt),
             "drop_garment": bool(dropped_all or garment < options.drop_garment),
