@@ -42,7 +42,7 @@ BATCH = 4
 
 def scores(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
     """Figures inside the mask: mean SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
-    pictures = [torch.from_numpy(each).permute(2, 0, 1)[None] / 255 for each in (result, truth)]
+    pictures = [torch.tensor(each).permute(2, 0, 1)[None] / 255 for each in (result, truth)]
     similarity: Any = structural_similarity_index_measure(
         pictures[0], pictures[1], data_range=1.0, return_full_image=True
     )[1]

@@ -422,3 +422,12 @@ def test_cached_features(photos, tmp_path):
     for wrong in ({"garment_timestep": None}, {}):
         with pytest.raises(ConfigError, match="cannot be kept"):
             build(photos, tryon={**fixed, "cache_features": True, **wrong})
+
+
+def test_a_try_on_of_one_step_draws_the_last_timestep_and_starts_blind(photos):
+    task, _ = build(photos, tryon={"min_timestep": 999, "start": "blind", "num_inference_steps": 1})
+    assert task.pipe.config.num_inference_steps == 1
+    assert {task.draw(np.random.default_rng(number))["timestep"] for number in range(20)} == {999}
+    weights = task.unet.conv_in.weight
+    assert (weights[:, : task.unet.latent_channels] == 0).all()
+    assert (weights[:, task.unet.latent_channels :] != 0).any()
