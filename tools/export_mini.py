@@ -8,6 +8,7 @@ The VAE stays in float32 as :func:`idmvton.models.latents.vae_dtype` demands; ev
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def main() -> None:
         parts["warp_net"].half()
     shutil.rmtree(arguments.output, ignore_errors=True)
     save_checkpoint(parts, arguments.output)
+    for path in arguments.output.glob("*/config.json"):
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)  # where the weights were on the machine that trained them
+        path.write_text(json.dumps(config, indent=2) + "\n")
     sizes = {path: path.stat().st_size for path in arguments.output.rglob("*.safetensors")}
     for path, size in sorted(sizes.items()):
         print(f"{size / 1e6:7.2f} MB  {path.relative_to(arguments.output)}")
