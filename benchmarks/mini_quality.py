@@ -74,11 +74,16 @@ class TryOn:
                 garment=[each.garment for each in samples],
                 mask=[each.mask for each in samples],
                 densepose=[each.densepose for each in samples],
-                caption=[self.naive.get(each.name, each.caption) for each in samples],
+                caption=[self.naive[_person(each)] if self.naive else each.caption for each in samples],
                 seed=list(range(len(samples))),
                 **self.options,
             )
         return [np.asarray(picture) for picture in result.images]
+
+
+def _person(sample: TryOnSample) -> str:
+    """Of an unpaired sample, whose name is that of the pair, the person's part."""
+    return sample.name.split("__")[0]
 
 
 @contextlib.contextmanager
@@ -136,7 +141,7 @@ def _bent(sample: TryOnSample) -> Bytes:
 
 
 def naive_captions(folder: Path, split: str, order: str) -> dict[str, str]:
-    """Sample name -> the item alone, from the studio's records."""
+    """Person -> the item that the sample is about, alone, from the studio's records."""
     word = "naive_caption" if order == "paired" else "other_naive_caption"
     records = {path.stem: json.loads(path.read_text()) for path in (folder / split / "meta").glob("*.json")}
     return {name: record[word] for name, record in records.items()}
