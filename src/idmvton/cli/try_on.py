@@ -178,7 +178,7 @@ def _try_on_one(
             _save_intermediates(intermediates, pipe, inputs, result)
     told = []
     for number, (file, picture) in enumerate(zip(files, result.images, strict=True)):
-        provenance = result.provenance(number) | inputs.about | (described.about() if described.words else {})
+        provenance = result.provenance(number) | inputs.about | described.about()
         known = inputs.about.get("preparation", {}).get("warnings", ())
         provenance["warnings"] = [*known, *described.warnings, *result.warnings]
         save_png(picture, file, provenance)

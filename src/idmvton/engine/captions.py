@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +34,9 @@ class Described:
     warnings: tuple[str, ...] = ()
 
     def about(self) -> dict[str, Any]:
-        """For the result: how sure the captioner was of each word."""
-        return {"caption_words": {name: [word, round(sure, 3)] for name, (word, sure) in self.words.items()}}
+        """For the result: how sure the captioner was of each word; nothing where there was none."""
+        words = {name: [word, round(sure, 3)] for name, (word, sure) in self.words.items()}
+        return {"caption_words": words} if words else {}
 
 
 class Describer:
@@ -45,12 +47,16 @@ class Describer:
     """
 
     def __init__(self, pipe: TryOnPipeline) -> None:
-        self.captioner: Captioner | None
+        self.pipe = pipe
+
+    @functools.cached_property
+    def captioner(self) -> Captioner | None:
+        """Found when the first garment has no caption: a whole CLIP takes a while to load."""
         try:
-            self.captioner = Captioner.from_pipeline(pipe)
+            return Captioner.from_pipeline(self.pipe)
         except ConfigError:
             clip = status(CLIP)
-            self.captioner = Captioner.from_clip(clip.path) if clip.present and clip.path else None
+            return Captioner.from_clip(clip.path) if clip.present and clip.path else None
 
     def __call__(self, garment: Image.Image, category: Category | None, caption: str | None = None) -> Described:
         """Describes a garment.
