@@ -88,7 +88,7 @@ def _person(sample: TryOnSample) -> str:
 
 @contextlib.contextmanager
 def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
-    """Without GarmentNet's features, or without the warped garment: both become zeros."""
+    """Without GarmentNet's features, or without the garment in the draft."""
 
     def no_features(_module: Any, _inputs: Any, features: GarmentFeatures) -> GarmentFeatures:
         return GarmentFeatures({name: torch.zeros_like(tokens) for name, tokens in features.tokens.items()})

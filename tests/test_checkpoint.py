@@ -107,12 +107,13 @@ def test_a_compiled_pipeline_saves_what_it_compiles(tmp_path):
 
 
 def test_policies_travel_with_the_checkpoint(tmp_path):
-    pipe = TryOnPipeline(**load_checkpoint(CHECKPOINT), garment_timestep=0, time_ids="height_height")
+    changed = {"garment_timestep": 0, "time_ids": "height_height", "num_inference_steps": 4, "guidance_scale": 1.5}
+    pipe = TryOnPipeline(**load_checkpoint(CHECKPOINT), **changed)
     pipe.save_pretrained(tmp_path / "saved")
     again = TryOnPipeline.from_pretrained(tmp_path / "saved")
-    assert (again.config.garment_timestep, again.config.time_ids) == (0, "height_height")
+    assert {name: again.config[name] for name in changed} == changed
     published = TryOnPipeline.from_pretrained(CHECKPOINT)
-    assert (published.config.garment_timestep, published.config.time_ids) == ("each_step", "height_width")
+    assert [published.config[name] for name in changed] == ["each_step", "height_width", 30, 2.0]
 
 
 def test_unused_add_embedding_of_garment_net_is_left_out(folder):

@@ -76,4 +76,4 @@ def test_the_main_job(tmp_path):
     assert np.abs(worn - shirt[400:600, 330:430].mean((0, 1))).max() < 40
     assert np.abs(worn - before[400:600, 330:430].mean((0, 1))).max() > 20
     assert (after[:100] == before[:100]).all()
-    assert {path.name for path in (tmp_path / "stages").iterdir()} == {"prepared", "repainted-1.png", "warped.png"}
+    assert {path.name for path in (tmp_path / "stages").iterdir()} == {"prepared", "repainted-1.png", "draft.png"}

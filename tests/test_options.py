@@ -58,8 +58,9 @@ def test_every_option_has_help_and_a_flag(declaration):
 
 
 def test_the_soft_edge_follows_the_working_size():
-    assert TryOnOptions().at(1024, 768, 30).feather == 8
-    filled = TryOnOptions().at(256, 192, 8)
-    assert (filled.height, filled.width, filled.feather, filled.num_inference_steps) == (256, 192, 2, 8)
-    kept = TryOnOptions(feather=5, num_inference_steps=3).at(256, 192, 8)
-    assert (kept.feather, kept.num_inference_steps) == (5, 3)
+    assert TryOnOptions().at(1024, 768, 30, 2.0).feather == 8
+    filled = TryOnOptions().at(256, 192, 8, 1.5)
+    assert (filled.height, filled.width, filled.feather) == (256, 192, 2)
+    assert (filled.num_inference_steps, filled.guidance_scale) == (8, 1.5)
+    kept = TryOnOptions(feather=5, num_inference_steps=3, guidance_scale=3.0).at(256, 192, 8, 1.5)
+    assert (kept.feather, kept.num_inference_steps, kept.guidance_scale) == (5, 3, 3.0)

@@ -8,11 +8,11 @@ from PIL import Image
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import to_vae_tensor
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.models.warp_net import PERSON_CHANNELS, Warp, WarpNet, places, sample_at
+from idmvton.models.warp_net import PERSON_CHANNELS, WarpNet, places, sample_at
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.densepose import colour_parts
 from idmvton.types import Size
-from idmvton.warping import Windows, apply_warp, garment_windows, person_planes, warp_garments, windows_around
+from idmvton.warping import Windows, garment_windows, lay_garments, person_planes, windows_around
 
 SIZE = Size(32, 48)
 HERE = torch.zeros(())
@@ -36,17 +36,6 @@ def person(count=1):
 def test_an_identity_flow_samples_the_picture_itself():
     picture = torch.rand(1, 3, 8, 12)
     assert torch.allclose(sample_at(picture, places((8, 12), HERE)), picture, atol=1e-6)
-
-
-def test_a_warp_shows_the_garment_where_it_is_seen_and_repainted():
-    picture = torch.rand(1, 3, 8, 12)
-    mask = torch.zeros(1, 1, 8, 12)
-    mask[..., :6] = 1
-    warped = apply_warp(Warp(places((8, 12), HERE), torch.full((1, 1, 8, 12), 50.0)), picture, mask)
-    assert torch.allclose(warped[..., :6], picture[..., :6], atol=1e-5)
-    assert (warped[..., 6:] == 0).all()
-    hidden = apply_warp(Warp(places((8, 12), HERE), torch.full((1, 1, 8, 12), -50.0)), picture, mask)
-    assert hidden.abs().max() < 1e-6
 
 
 def test_planes_hold_parts_mask_and_masked_picture():
@@ -124,7 +113,7 @@ def test_a_warp_learns_a_shift():
 def warping_pipe(own_pipe):
     """The tiny checkpoint with a WarpNet; the new channels of TryonNet do something."""
     unet = own_pipe.unet
-    widen_input(unet, num_input_channels(unet.latent_channels, warped=True))
+    widen_input(unet, num_input_channels(unet.latent_channels, drafted=True))
     torch.nn.init.normal_(unet.conv_in.weight.data[:, -unet.latent_channels :], std=0.05)
     own_pipe.warp_net = tiny_net()
     return TryOnPipeline(
@@ -136,7 +125,7 @@ def picture_of(pipe, call):
     return pipe(**call | {"num_inference_steps": 2, "output_type": "np"}).images[0]
 
 
-def test_the_warped_garment_reaches_the_picture(warping_pipe, one_call):
+def test_the_draft_reaches_the_picture(warping_pipe, one_call):
     before = picture_of(warping_pipe, one_call)
     with torch.no_grad():
         warping_pipe.warp_net.last.bias.fill_(30.0)
@@ -168,4 +157,4 @@ def test_channels_must_fit(warping_pipe):
 
 def test_warps_need_as_many_people_as_garments():
     with pytest.raises(RuntimeError):
-        warp_garments(tiny_net(), *person(2), torch.zeros(3, 3, 64, 96))
+        lay_garments(tiny_net(), *person(2), torch.zeros(3, 3, 64, 96))

@@ -27,13 +27,16 @@ GarmentTimestep = int | Literal["each_step"]
 """Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
 
 
-def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: Any = 30) -> None:
+def check_policies(
+    garment_timestep: Any, time_ids: Any, num_inference_steps: Any = 30, guidance_scale: Any = 2.0
+) -> None:
     """Checks the policies that a checkpoint carries.
 
     Args:
         garment_timestep: a :data:`GarmentTimestep`.
         time_ids: a :data:`TimeIds`.
         num_inference_steps: denoising steps of a call that does not say, 1 to 1000.
+        guidance_scale: of a call that does not say, 1 to 30.
 
     Raises:
         ConfigError: an unknown one.
@@ -45,6 +48,8 @@ def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: An
         raise ConfigError("unknown time_ids", got=repr(time_ids), expected=" or ".join(get_args(TimeIds)))
     if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= 1000):
         raise ConfigError("unknown num_inference_steps", got=repr(num_inference_steps), expected="1 to 1000")
+    if isinstance(guidance_scale, bool) or not (isinstance(guidance_scale, int | float) and 1 <= guidance_scale <= 30):
+        raise ConfigError("unknown guidance_scale", got=repr(guidance_scale), expected="1 to 30")
 
 
 @dataclass(frozen=True)
@@ -55,26 +60,26 @@ class PersonConditions:
         mask: float (P, 1, h, w) in {0, 1}, 1 = repaint.
         masked_latents: float (P, C, h, w), latents of the person with the masked pixels at mid grey.
         densepose_latents: float (P, C, h, w).
-        warped_latents: float (P, C, h, w), latents of the garment as a WarpNet lays it on the person; ``None`` for
-            checkpoints without one, such as the published.
+        draft_latents: float (P, C, h, w), latents of the draft (:mod:`idmvton.drafting`); ``None`` for checkpoints
+            without a WarpNet, such as the published.
     """
 
     mask: Tensor
     masked_latents: Tensor
     densepose_latents: Tensor
-    warped_latents: Tensor | None = None
+    draft_latents: Tensor | None = None
 
     @property
     def channels(self) -> Tensor:
         """The channels after the noisy latents, in order: float (P, 2C + 1 or 3C + 1, h, w)."""
-        warped = [] if self.warped_latents is None else [self.warped_latents]
-        return torch.cat([self.mask, self.masked_latents, self.densepose_latents, *warped], dim=1)
+        draft = [] if self.draft_latents is None else [self.draft_latents]
+        return torch.cat([self.mask, self.masked_latents, self.densepose_latents, *draft], dim=1)
 
     def rows(self, index: Sequence[int]) -> PersonConditions:
         """The people at ``index``, one row each."""
         picked = list(index)
-        warped = None if self.warped_latents is None else self.warped_latents[picked]
-        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked], warped)
+        draft = None if self.draft_latents is None else self.draft_latents[picked]
+        return PersonConditions(self.mask[picked], self.masked_latents[picked], self.densepose_latents[picked], draft)
 
 
 def encode_person(
@@ -110,7 +115,7 @@ def shrink_mask(mask_B1HW: Tensor, latent_size: Size) -> Tensor:
 def tryon_input(noisy_BChw: Tensor, person: PersonConditions) -> Tensor:
     """TryonNet's input, float (B, 3C + 1, h, w): noisy latents, mask, masked image, densepose (section 3.2).
 
-    A warped garment, where there is one, adds C channels.
+    A draft, where there is one, adds C channels.
     ``person`` may have half the rows of the noisy latents: both halves of guidance see the same person.
     """
     repeats = noisy_BChw.shape[0] // person.mask.shape[0]

@@ -178,8 +178,12 @@ class TryOnOptions(Options):
         minimum=1,
         maximum=1000,
     )
-    guidance_scale: float = option(
-        2.0, "Classifier-free guidance; 1 turns it off.", flag="guidance", minimum=1.0, maximum=30.0
+    guidance_scale: float | None = option(
+        None,
+        "Classifier-free guidance, 1 turns it off; the checkpoint's own (2.0 for the published) when not given.",
+        flag="guidance",
+        minimum=1.0,
+        maximum=30.0,
     )
     image_prompt_scale: float = option(
         1.0, "Weight of the garment's image prompt (IP-Adapter).", minimum=0.0, maximum=5.0
@@ -222,11 +226,15 @@ class TryOnOptions(Options):
         maximum=999,
     )
 
-    def at(self, height: int, width: int, num_inference_steps: int) -> Self:
-        """With the working size, in pixels, what follows from it, and the checkpoint's number of steps filled in."""
-        feather = round(height * _FEATHER_SHARE) if self.feather is None else self.feather
-        steps = num_inference_steps if self.num_inference_steps is None else self.num_inference_steps
-        return dataclasses.replace(self, height=height, width=width, feather=feather, num_inference_steps=steps)
+    def at(self, height: int, width: int, num_inference_steps: int, guidance_scale: float) -> Self:
+        """With the working size, in pixels, what follows from it, and the checkpoint's steps and guidance filled in."""
+        defaults = {
+            "feather": round(height * _FEATHER_SHARE),
+            "num_inference_steps": num_inference_steps,
+            "guidance_scale": guidance_scale,
+        }
+        missing: dict[str, Any] = {name: value for name, value in defaults.items() if getattr(self, name) is None}
+        return dataclasses.replace(self, height=height, width=width, **missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from idmvton.conditioning import (
 )
 from idmvton.denoising import Callback, Denoiser
 from idmvton.devices import resolve_device, resolve_dtype
+from idmvton.drafting import draft_results
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
@@ -49,7 +50,7 @@ from idmvton.outputs import finish
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
-from idmvton.warping import warp_garments
+from idmvton.warping import lay_garments
 from idmvton.weights import locate, locate_base, read_manifest
 
 DEFAULTS = TryOnOptions()
@@ -63,11 +64,11 @@ class TryOnPipeline(DiffusionPipeline):
     Args:
         vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, image_encoder, unet, unet_encoder, scheduler:
             the parts of a checkpoint; ``unet`` is TryonNet, ``unet_encoder`` GarmentNet.
-        warp_net: of checkpoints that have one: lays the garment on the person, as further input of TryonNet.
+        warp_net: of checkpoints that have one: lays the garment on the person, for a draft that TryonNet also sees.
         garment_timestep: what GarmentNet is fed. ``each_step``: the current timestep (the published weights).
             A number: always this one, for weights trained that way; a garment is then computed once.
         time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
-        num_inference_steps: how many steps a call takes that does not say.
+        num_inference_steps, guidance_scale: of a call that does not say.
     """
 
     model_cpu_offload_seq = "warp_net->text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
@@ -99,6 +100,7 @@ class TryOnPipeline(DiffusionPipeline):
         garment_timestep: GarmentTimestep = "each_step",
         time_ids: TimeIds = "height_width",
         num_inference_steps: int = 30,
+        guidance_scale: float = 2.0,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -113,8 +115,8 @@ class TryOnPipeline(DiffusionPipeline):
             scheduler=scheduler,
             warp_net=warp_net,
         )
-        check_channels(unet, warped=warp_net is not None)
-        policies = dict(zip(POLICIES, (garment_timestep, time_ids, num_inference_steps), strict=True))
+        check_channels(unet, drafted=warp_net is not None)
+        policies = dict(zip(POLICIES, (garment_timestep, time_ids, num_inference_steps, guidance_scale), strict=True))
         check_policies(**policies)
         self.register_to_config(**policies)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
@@ -224,7 +226,7 @@ class TryOnPipeline(DiffusionPipeline):
         caption: str | Sequence[str] | None = None,
         *,
         num_inference_steps: int | None = DEFAULTS.num_inference_steps,
-        guidance_scale: float = DEFAULTS.guidance_scale,
+        guidance_scale: float | None = DEFAULTS.guidance_scale,
         image_prompt_scale: float = DEFAULTS.image_prompt_scale,
         scheduler: SchedulerName | None = DEFAULTS.scheduler,
         seed: int | Sequence[int] | None = DEFAULTS.seed,
@@ -281,10 +283,11 @@ class TryOnPipeline(DiffusionPipeline):
 
         with clock("inputs"):
             size = self.working_size(height, width)
-            options = options.at(*size, self.config.num_inference_steps)
+            options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
             pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
             generators = match_generators(generator, seed, pairs)
-            is_guided = options.guidance_scale > 1.0
+            guidance_scale = options.guidance_scale or 1.0
+            is_guided = guidance_scale > 1.0
             notes = self.warn_of_long_prompts(pairs, [negative_prompt] if is_guided else [])
         with clock("garments"):
             encoder = GarmentEncoder(self)
@@ -293,7 +296,7 @@ class TryOnPipeline(DiffusionPipeline):
         with clock("people"):
             people = self.encode_people(pairs.people).rows(pairs.person_rows)
             if self.warp_net is not None:
-                people = dataclasses.replace(people, warped_latents=self.encode_warps(self.warp_net, pairs))
+                people = dataclasses.replace(people, draft_latents=self.encode_drafts(self.warp_net, pairs))
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
@@ -312,7 +315,7 @@ class TryOnPipeline(DiffusionPipeline):
                 [each.prompt for each in garments],
                 unconditional,
                 size=size,
-                guidance_scale=options.guidance_scale,
+                guidance_scale=guidance_scale,
                 image_prompt_scale=options.image_prompt_scale,
             )
             final = denoiser.run(noise, sampler, timesteps, features, generators, callback_on_step_end)
@@ -366,8 +369,8 @@ class TryOnPipeline(DiffusionPipeline):
         body_maps = to_vae_tensor([each.densepose for each in people]).to(device)
         return encode_person(self.vae, pictures, mask, body_maps, dtype)
 
-    def encode_warps(self, net: WarpNet, pairs: Pairs) -> Tensor:
-        """The garments, laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
+    def encode_drafts(self, net: WarpNet, pairs: Pairs) -> Tensor:
+        """Drafts, with the garments laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
         people = [pairs.people[row] for row in pairs.person_rows]
         mask = mask_to_tensor([each.mask for each in people]).to(self._execution_device)
         person, body_maps, garments = (
@@ -378,8 +381,8 @@ class TryOnPipeline(DiffusionPipeline):
                 [pairs.garments[row].image for row in pairs.garment_rows],
             )
         )
-        warped = warp_garments(net, person, mask, body_maps, garments)
-        return encode_latents(self.vae, warped).to(self.unet.dtype)
+        warp = lay_garments(net, person, mask, body_maps, garments)
+        return encode_latents(self.vae, draft_results(person, mask, body_maps, garments, warp)).to(self.unet.dtype)
 
     def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
         """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.

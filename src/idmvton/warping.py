@@ -1,4 +1,4 @@
-"""The product picture, warped onto the person by a checkpoint's WarpNet.
+"""How a garment lies on a person, by a checkpoint's WarpNet.
 
 WarpNet sees two windows: of the person, what is to be repainted; of the product picture, the garment. So it does not
 have to learn where in a photo people and garments are, and small ones keep their details.
@@ -73,12 +73,23 @@ def windows_around(shown_B1HW: Tensor) -> Windows:
     return Windows(torch.minimum(torch.maximum(centre, reach - 1), 1 - reach), reach)
 
 
+def plain_background(pictures_BCHW: Tensor) -> Tensor:
+    """The colours of pictures' borders: (B, C, 1, 1)."""
+    sides = (pictures_BCHW[..., 0, :], pictures_BCHW[..., -1, :], pictures_BCHW[..., 0], pictures_BCHW[..., -1])
+    return torch.cat(sides, -1).median(-1).values[..., None, None]
+
+
 def garment_windows(garments_BCHW: Tensor) -> Windows:
     """Windows around garments on a plain background: what differs from the picture's border. Float in [-1, 1]."""
-    sides = (garments_BCHW[..., 0, :], garments_BCHW[..., -1, :], garments_BCHW[..., 0], garments_BCHW[..., -1])
-    border = torch.cat(sides, -1).median(-1).values
-    difference = (garments_BCHW - border[..., None, None]).abs().amax(1, keepdim=True)
+    difference = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1, keepdim=True)
     return windows_around(difference > _BACKGROUND_DIFFERENCE)
+
+
+def body_parts(body_maps_BCHW: Tensor) -> Tensor:
+    """Body maps in the palette, float RGB in [-1, 1] -> DensePose's parts, uint8 (B, 1, H, W) in 0 to 24."""
+    maps = ((body_maps_BCHW + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    parts = np.stack([parts_of(Image.fromarray(each))[0] for each in maps])
+    return torch.from_numpy(parts)[:, None].to(body_maps_BCHW.device)
 
 
 def person_planes(
@@ -97,24 +108,23 @@ def person_planes(
         float32 (B, 29, height, width): body parts one-hot (25), mask, masked picture in [-1, 1].
     """
     mask = windows.values(mask_B1HW, size)
-    maps = ((windows.values(body_maps_BCHW, size) + 1) * 127.5).round().byte()
-    parts = [parts_of(Image.fromarray(each))[0] for each in maps.permute(0, 2, 3, 1).cpu().numpy()]
-    one_hot = F.one_hot(torch.from_numpy(np.stack(parts)).long().to(mask.device), NUM_PARTS).permute(0, 3, 1, 2)
+    parts = body_parts(windows.values(body_maps_BCHW, size))
+    one_hot = F.one_hot(parts[:, 0].long(), NUM_PARTS).permute(0, 3, 1, 2)
     return torch.cat([one_hot.float(), mask, windows.colours(pictures_BCHW, size) * (1 - mask)], 1)
 
 
-def warp_garments(
+def lay_garments(
     net: WarpNet, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor
-) -> Tensor:
-    """Garments as they lie on people.
+) -> Warp:
+    """How garments lie on people.
 
     Args:
         net: where each pixel of a person finds its fabric.
         pictures_BCHW, mask_B1HW, body_maps_BCHW: the people, see :func:`person_planes`.
-        garments_BCHW: float RGB in [-1, 1], the product pictures.
+        garments_BCHW: float RGB in [-1, 1], the product pictures, of the people's size.
 
     Returns:
-        float32 BCHW in [-1, 1]; mid grey where the garment is not seen.
+        The warp at the pictures' size; its flow in places of the product pictures.
     """
     own = Size(net.config.height, net.config.width)
     people, garments = windows_around(mask_B1HW > 0.5), garment_windows(garments_BCHW)
@@ -122,18 +132,4 @@ def warp_garments(
     warp = net(person.to(net.dtype), garments.colours(garments_BCHW, own).to(net.dtype))
     everywhere = people.inside(places(garments_BCHW.shape[-2:], mask_B1HW).expand(len(mask_B1HW), -1, -1, -1))
     flow, outline = (sample_at(each.float(), everywhere) for each in warp)
-    return apply_warp(Warp(garments.outside(flow), outline), garments_BCHW, mask_B1HW)
-
-
-def apply_warp(warp: Warp, garments_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:
-    """Samples product pictures by a warp.
-
-    Args:
-        warp: of the pictures' size; its flow in places of the product pictures.
-        garments_BCHW: float, the product pictures in [-1, 1].
-        mask_B1HW: float, 1 = repaint; nothing is seen outside it.
-
-    Returns:
-        float BCHW in [-1, 1], mid grey where the garment is not seen.
-    """
-    return sample_at(garments_BCHW.float(), warp.flow) * warp.outline.sigmoid() * mask_B1HW
+    return Warp(garments.outside(flow), outline)

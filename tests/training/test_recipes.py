@@ -25,7 +25,6 @@ def test_the_recipes_are_there():
     assert ALL == [
         "dress_code",
         "mini_clip",
-        "mini_one_step",
         "mini_text_to_image",
         "mini_tryon",
         "mini_vae",

@@ -15,7 +15,6 @@ from idmvton.denoising import Denoiser
 from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.inputs import gather_pairs
-from idmvton.models.latents import encode_latents
 from idmvton.models.text import encode_prompts
 from idmvton.models.warp_net import WarpNet
 from idmvton.options import TryOnOptions
@@ -350,7 +349,7 @@ def test_adapters(photos, tmp_path):
 
 
 def test_a_warp_net(photos, tmp_path):
-    """The garment, warped, as more channels that start at zero, as at inference; grey where dropped."""
+    """The draft as more channels that start at zero, as at inference; without the garment where that is dropped."""
     torch.manual_seed(0)
     WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
     with_warp = {**NOTHING_DROPPED, "drop_warp": 0.0, "warp_net": str(tmp_path)}
@@ -366,11 +365,14 @@ def test_a_warp_net(photos, tmp_path):
     torch.testing.assert_close(own.prediction, other.prediction)
     pairs, _, _ = inference(task.pipe, [dataset[0], dataset[1]])
     laid = own.arguments[0][:, 13:]
-    torch.testing.assert_close(laid, task.pipe.encode_warps(task.pipe.warp_net, pairs))
+    torch.testing.assert_close(laid, task.pipe.encode_drafts(task.pipe.warp_net, pairs))
     with torch.no_grad():
-        task.loss(own, batch | {"drop_warp": torch.tensor([True, False])})
-        grey = encode_latents(task.pipe.vae, torch.zeros(1, 3, *SIZE))
-    torch.testing.assert_close(own.arguments[0][:, 13:], torch.cat([grey, laid[1:]]))
+        task.pipe.warp_net.last.bias[8:] = 30.0  # the garment is everywhere
+        contents = {name: value for name, value in batch.items() if name not in task.encode(batch)}
+        dropped = task.encode(contents | {"lay": torch.tensor([False, True])})["draft_latents"]
+        laid = task.encode(contents | {"lay": torch.tensor([True, True])})["draft_latents"]
+    torch.testing.assert_close(dropped[1], laid[1])
+    assert (dropped[0] - laid[0]).abs().max() > 0.1
     before = {name: tensor.clone() for name, tensor in task.pipe.warp_net.state_dict().items()}
     trainer.run()
     loaded = TryOnPipeline.from_pretrained(tmp_path / "run" / "checkpoint", device="cpu")
@@ -424,10 +426,8 @@ def test_cached_features(photos, tmp_path):
             build(photos, tryon={**fixed, "cache_features": True, **wrong})
 
 
-def test_a_try_on_of_one_step_draws_the_last_timestep_and_starts_blind(photos):
-    task, _ = build(photos, tryon={"min_timestep": 999, "start": "blind", "num_inference_steps": 1})
-    assert task.pipe.config.num_inference_steps == 1
+def test_a_try_on_of_one_step_draws_the_last_timestep(photos):
+    task, _ = build(photos, tryon={"min_timestep": 999, "num_inference_steps": 1, "guidance_scale": 1.0})
+    assert (task.pipe.config.num_inference_steps, task.pipe.config.guidance_scale) == (1, 1.0)
+    assert task.pipe.default_size.height == 64
     assert {task.draw(np.random.default_rng(number))["timestep"] for number in range(20)} == {999}
-    weights = task.unet.conv_in.weight
-    assert (weights[:, : task.unet.latent_channels] == 0).all()
-    assert (weights[:, task.unet.latent_channels :] != 0).any()

@@ -97,7 +97,7 @@ def try_on(
         Path | None,
         typer.Option(
             "--save-intermediates",
-            help="Also write what the stages made: the preparation, the warped garment, the repainted picture.",
+            help="Also write what the stages made: the preparation, the draft, the repainted picture.",
             show_default=False,
         ),
     ] = None,

@@ -26,7 +26,7 @@ def save_intermediates(
     mask: Any = None,
     densepose: Any = None,
 ) -> None:
-    """Writes ``prepared/`` (where there was a preparation), ``warped.png`` and ``repainted-N.png``.
+    """Writes ``prepared/`` (where there was a preparation), ``draft.png`` and ``repainted-N.png``.
 
     Args:
         folder: made if it is missing.
@@ -49,8 +49,8 @@ def save_intermediates(
             options = result.options
             size = Size(*(side or 0 for side in (options.height, options.width)))
             pairs = gather_pairs(prepared, garment, mask, densepose, None, 0, size, options)
-            laid = decode_latents(pipe.vae, pipe.encode_warps(pipe.warp_net, pairs))
-            save_png(to_pil(from_vae_tensor(laid))[0], folder / "warped.png", {"stage": "the garment, laid by WarpNet"})
+            draft = decode_latents(pipe.vae, pipe.encode_drafts(pipe.warp_net, pairs))
+            save_png(to_pil(from_vae_tensor(draft))[0], folder / "draft.png", {"stage": "draft"})
     pictures = to_pil(from_vae_tensor(decode_latents(pipe.vae, result.latents)))
     for number, picture in enumerate(pictures, 1):
         save_png(picture, folder / f"repainted-{number}.png", result.provenance(number - 1))

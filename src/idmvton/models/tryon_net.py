@@ -22,26 +22,26 @@ from idmvton.models.attention import (
 from idmvton.types import GarmentFeatures
 
 
-def num_input_channels(latent_channels: int, *, warped: bool = False) -> int:
+def num_input_channels(latent_channels: int, *, drafted: bool = False) -> int:
     """Channels of TryonNet's input: noisy, masked-image and densepose latents, and the mask.
 
-    ``warped``: and the latents of a warped garment (:mod:`idmvton.models.warp_net`).
+    ``drafted``: and the latents of a draft (:mod:`idmvton.drafting`).
     """
-    return (4 if warped else 3) * latent_channels + 1
+    return (4 if drafted else 3) * latent_channels + 1
 
 
-def check_channels(net: TryonNet, *, warped: bool) -> None:
+def check_channels(net: TryonNet, *, drafted: bool) -> None:
     """Makes sure that TryonNet's input is what the pipeline gives it.
 
     Raises:
         ConfigError: it is not.
     """
-    expected = num_input_channels(net.latent_channels, warped=warped)
+    expected = num_input_channels(net.latent_channels, drafted=drafted)
     if net.config.in_channels != expected:
         raise ConfigError(
             "TryonNet does not fit the other parts",
             got=f"{net.config.in_channels} input channels",
-            expected=f"{expected}, {'with' if warped else 'without'} a WarpNet",
+            expected=f"{expected}, {'with' if drafted else 'without'} a WarpNet",
         )
 
 

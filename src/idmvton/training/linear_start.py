@@ -7,7 +7,7 @@ group of such channels also carries a level with both signs, so large that the g
 whatever the picture.
 
 * :func:`start_as_codec`: a VAE that averages colours down and interpolates them up.
-* :func:`start_as_copy`: a TryonNet whose first guess is the masked picture with the warped garment in it.
+* :func:`start_as_copy`: a TryonNet whose first guess is the draft.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
-from idmvton.models.latents import encode_latents
 from idmvton.models.tryon_net import TryonNet, num_input_channels
 
 _COLOURS: Final = 3
@@ -63,16 +62,13 @@ class Carriers:
         pairs = [tuple((channel, channel + 1) for channel in each) for each in (first, levels)]
         return cls(pairs[0], pairs[1], needed * size)
 
-    def bring_in(self, conv: nn.Conv2d, sources: list[list[int]], offsets: Tensor | None = None) -> None:
-        """Each value becomes the sum of its source channels and its offset."""
+    def bring_in(self, conv: nn.Conv2d, first: int = 0) -> None:
+        """The values are the input's channels from ``first`` on."""
         weight, bias = _of(conv)
         middle = weight.shape[-1] // 2
         weight[: self.count], bias[: self.count] = 0, 0
         for number, (plus, minus) in enumerate(self.values):
-            for source in sources[number]:
-                weight[plus, source, middle, middle], weight[minus, source, middle, middle] = 1, -1
-            if offsets is not None:
-                bias[plus], bias[minus] = offsets[number], -offsets[number]
+            weight[plus, first + number, middle, middle], weight[minus, first + number, middle, middle] = 1, -1
         for plus, minus in self.levels:
             bias[plus], bias[minus] = _LEVEL, -_LEVEL
 
@@ -120,7 +116,7 @@ def start_as_codec(vae: Any) -> None:
         elif "upsamplers" in name and isinstance(module, nn.Conv2d):
             carriers.carry(module, torch.outer(hat, hat))  # after doubling, that is linear interpolation
     for coder in (vae.encoder, vae.decoder):
-        carriers.bring_in(coder.conv_in, [[colour] for colour in range(_COLOURS)])
+        carriers.bring_in(coder.conv_in)
         carriers.read_out(coder.conv_out, coder.conv_norm_out)
     for conv in (vae.quant_conv, vae.post_quant_conv):
         conv.weight[:_COLOURS], conv.bias[:_COLOURS] = 0, 0
@@ -129,28 +125,23 @@ def start_as_codec(vae: Any) -> None:
 
 
 @torch.no_grad()
-def start_as_copy(net: TryonNet, vae: Any) -> None:
-    """Makes the masked picture with the warped garment in it TryonNet's first guess of the result; in place.
-
-    Where one of both shows something, the other is grey, so their latents add up, less those of grey.
+def start_as_copy(net: TryonNet) -> None:
+    """Makes the draft TryonNet's first guess of the result, whatever the noisy latents are; in place.
 
     Args:
-        net: that predicts the sample, with input channels for a warped garment.
-        vae: whose latents it sees.
+        net: that predicts the sample, with input channels for a draft.
 
     Raises:
         ConfigError: no such channels, or groups of too few.
     """
     count, config = net.latent_channels, net.config
-    if config.in_channels != num_input_channels(count, warped=True):
-        raise ConfigError("TryonNet cannot start as a copy", got="no warped garment", fix="name a tryon.warp_net")
+    if config.in_channels != num_input_channels(count, drafted=True):
+        raise ConfigError("TryonNet cannot start as a copy", got="no draft", fix="name a tryon.warp_net")
     fix = "set unet.norm_num_groups lower, or tryon.start = 'trained'"
     carriers = Carriers.of(count, config.block_out_channels[0], config.norm_num_groups, fix)
-    side = 64 * 2 ** (len(vae.config.block_out_channels) - 1)
-    grey = encode_latents(vae, torch.zeros(1, 3, side, side))[0, :, 32, 32]
-    masked, warped = count + 1, 3 * count + 1
-    nn.init.normal_(net.conv_in.weight.data[:, count:], std=_NEW_INPUTS)
-    carriers.bring_in(net.conv_in, [[masked + number, warped + number] for number in range(count)], -grey)
+    net.conv_in.weight[:, :count] = 0
+    nn.init.normal_(net.conv_in.weight[:, count:], std=_NEW_INPUTS)
+    carriers.bring_in(net.conv_in, first=3 * count + 1)
     last = net.up_blocks[-1].resnets[-1]
     shortcut, inner = last.conv_shortcut, last.conv2
     carriers.carry(shortcut, torch.ones(1, 1), first=shortcut.in_channels - net.conv_in.out_channels)

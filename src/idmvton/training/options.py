@@ -155,15 +155,20 @@ class TryonOptions(Options):
     num_inference_steps: int = option(
         30, "How many steps the checkpoint takes where nobody says.", minimum=1, maximum=1000
     )
+    guidance_scale: float = option(2.0, "The checkpoint's guidance where nobody says.", minimum=1.0, maximum=30.0)
     negative_prompt: str = option(NEGATIVE_PROMPT, "The prompt of a dropped text, as at inference.")
     drop_text: float = option(0.05, "How often the text alone is dropped.", minimum=0.0, maximum=1.0)
     drop_image_prompt: float = option(0.05, "How often the image prompt alone is dropped.", minimum=0.0, maximum=1.0)
     drop_garment: float = option(0.05, "How often the garment's features alone are dropped.", minimum=0.0, maximum=1.0)
     drop_warp: float = option(
         0.1,
-        "How often the garment that WarpNet lays is left out.",
+        "How often the draft lacks the garment that WarpNet lays; decided where a sample is encoded.",
         minimum=0.0,
         maximum=1.0,
+    )
+    exact_flow: bool = option(
+        False,
+        "Correct WarpNet's flow where renders know it: or TryonNet learns to blur what lies a few pixels off.",
     )
     drop_all: float = option(0.05, "How often all three are dropped together.", minimum=0.0, maximum=1.0)
     min_snr_gamma: float | None = option(
@@ -175,11 +180,11 @@ class TryonOptions(Options):
     cache_features: bool = option(
         False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
     )
-    warp_net: str = option("", "The folder that has `warp_net`: the garment, warped, is one more input of TryonNet.")
-    start: Literal["trained", "copy", "blind"] = option(
-        "trained",
-        "copy: TryonNet's first guess is made the masked picture with the warped garment in it; for small networks "
-        "that predict the sample. blind: it starts without looking at the noisy latents; for min_timestep = 999.",
+    warp_net: str = option(
+        "", "The folder that has `warp_net`: TryonNet then also sees a draft with the garment on it."
+    )
+    start: Literal["trained", "copy"] = option(
+        "trained", "copy: TryonNet's first guess is the draft, whatever the noise; if it predicts the sample."
     )
     min_timestep: int = option(
         0, "Timesteps are drawn from this one on; 999 trains a try-on of one step.", minimum=0, maximum=999

@@ -30,7 +30,7 @@ _SHARED = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", 
 
 
 def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
-    """The parts of a pipeline, float32, as ``[tryon]`` says; TryonNet has channels for the garment that WarpNet lays.
+    """The parts of a pipeline, float32, as ``[tryon]`` says; TryonNet has channels for the draft.
 
     Raises:
         ConfigError: a folder that is needed was not named, or more input channels than the recipe has a use for.
@@ -40,14 +40,12 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     options, net = recipe.section(TryonOptions), components["unet"]
     if options.warp_net:
         components[WARP_NET] = load_part(Path(options.warp_net) / WARP_NET, WARP_NET)
-    widen_input(net, num_input_channels(net.latent_channels, warped=WARP_NET in components))
+    widen_input(net, num_input_channels(net.latent_channels, drafted=WARP_NET in components))
     if options.start == "copy":
         prediction = components["scheduler"].config.prediction_type
         if prediction != "sample":
             raise ConfigError("TryonNet cannot start as a copy", got=f"it predicts {prediction}", expected="sample")
-        start_as_copy(net, components["vae"])
-    if options.start == "blind":
-        net.conv_in.weight.data[:, : net.latent_channels] = 0
+        start_as_copy(net)
     return components
 
 

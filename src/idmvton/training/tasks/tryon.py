@@ -20,15 +20,18 @@ from torch import Tensor, nn
 from idmvton.checkpoint import POLICIES, save_checkpoint
 from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
 from idmvton.data.sample import TryOnSample
+from idmvton.drafting import draft_results
 from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
 from idmvton.models.attention import CONTEXT, AttentionContext
 from idmvton.models.latents import encode_latents
 from idmvton.models.tryon_net import TryonNet
+from idmvton.models.warp_net import Warp, WarpNet
 from idmvton.pipeline import TryOnPipeline
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
+from idmvton.training.flow import known_flow, to_places
 from idmvton.training.lora import add_adapters, without_adapters
 from idmvton.training.masks import vary_mask
 from idmvton.training.options import (
@@ -45,7 +48,7 @@ from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.start import start_components
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import warp_garments
+from idmvton.warping import lay_garments
 
 _PICTURES = ("person", "target", "garment", "densepose")
 
@@ -119,15 +122,21 @@ class Tryon:
             "garment_timestep": "each_step" if policy is None else policy,
             "time_ids": self.options.time_ids,
             "num_inference_steps": self.options.num_inference_steps,
+            "guidance_scale": self.options.guidance_scale,
         }
         self.pipe = TryOnPipeline(**components)
         self.pipe.set_progress_bar_config(disable=True)
         self.pipe.garment_cache.max_bytes = self.pipe.feature_cache.max_bytes = 0
         self.pipe.working_size(*self.size)
         self.unet: TryonNet = self.pipe.unet
+        self.unet.register_to_config(sample_size=self.size.height // self.pipe.vae_scale_factor)
         self.garment_net = self.pipe.unet_encoder
         self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
-        self.content_settings: list[object] = [self.masks.to_dict(), self.options.warp_net]
+        options = self.options
+        self.content_settings: list[object] = [
+            self.masks.to_dict(),
+            [options.warp_net, options.drop_warp, options.exact_flow],
+        ]
         if self.options.cache_features:
             self.content_settings += [policy]
             self._check_features(data)
@@ -150,7 +159,6 @@ class Tryon:
             self.unet.enable_gradient_checkpointing()
         self.model: nn.Module = TryonStep(self.unet)
         self._unconditional: Any = None
-        self._grey: Tensor | None = None
 
     def _check_features(self, data: DataOptions) -> None:
         if self.options.garment_timestep is None or data.cache is None:
@@ -163,7 +171,7 @@ class Tryon:
     # ------------------------------------------------------------------------------------------ in workers
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
-        """Pictures as bytes, the mask, CLIP's pixels, and the phrase [V]."""
+        """Pictures as bytes, the mask, CLIP's pixels, the phrase [V]; whether to lay the garment, and its flow."""
         mask = vary_mask(sample.mask, rng, self.masks)
         pictures = {
             "person": sample.person,
@@ -171,7 +179,10 @@ class Tryon:
             "garment": sample.garment,
             "densepose": sample.densepose,
         }
-        return {
+        more: Batch = {"lay": bool(rng.random() >= self.options.drop_warp)}
+        if self.options.exact_flow:
+            more["flow"] = to_places(known_flow(sample), sample.garment.size)
+        return more | {
             **dict(zip(pictures, bytes_tensor(list(pictures.values())), strict=True)),
             "mask": mask_to_tensor([mask])[0],
             "clip_pixels": clip_pixel_values([sample.garment], self.pipe.image_encoder.config.image_size)[0],
@@ -182,14 +193,13 @@ class Tryon:
         """Noise, timestep, and which conditions are dropped."""
         options, factor = self.options, self.pipe.vae_scale_factor
         shape = (self.pipe.vae.config.latent_channels, self.size.height // factor, self.size.width // factor)
-        everything, text, image_prompt, garment, warp = rng.random(5)
+        everything, text, image_prompt, garment = rng.random(4)
         dropped_all = everything < options.drop_all
         return {
             "timestep": int(rng.integers(options.min_timestep, self.num_timesteps)),
             "drop_text": bool(dropped_all or text < options.drop_text),
             "drop_image_prompt": bool(dropped_all or image_prompt < options.drop_image_prompt),
             "drop_garment": bool(dropped_all or garment < options.drop_garment),
-            "drop_warp": bool(warp < options.drop_warp),
             "noise": rng.standard_normal(shape, np.float32),
         }
 
@@ -203,10 +213,7 @@ class Tryon:
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
         more = {}
         if self.pipe.warp_net is not None:
-            laid = warp_garments(
-                self.pipe.warp_net, pictures["person"], batch["mask"], pictures["densepose"], pictures["garment"]
-            )
-            more["warped_latents"] = encode_latents(self.pipe.vae, laid)
+            more["draft_latents"] = encode_latents(self.pipe.vae, self._drafts(self.pipe.warp_net, pictures, batch))
         if self.options.cache_features:
             features = self._run_garment_net(
                 garment.latents, garment.garment_text, batch["mask"].new_zeros(len(batch["mask"]))
@@ -224,6 +231,15 @@ class Tryon:
             "clip_hidden_states": garment.prompt.clip_hidden_states.float(),
         }
 
+    def _drafts(self, net: WarpNet, pictures: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Drafts; the garment is not seen in dropped ones, and lies exactly where the truth is known."""
+        person = pictures["person"], batch["mask"], pictures["densepose"], pictures["garment"]
+        warp = lay_garments(net, *person)
+        outline = torch.where(batch["lay"][:, None, None, None], warp.outline, -torch.inf)
+        exact = batch.get("flow", torch.full_like(warp.flow, torch.nan))
+        flow = torch.where(exact.isnan(), warp.flow, exact)
+        return draft_results(*person, Warp(flow, outline))
+
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The error of the prediction, on rows sorted so that those without a garment come first."""
         order = torch.argsort(batch["drop_garment"].int(), descending=True, stable=True)
@@ -231,7 +247,7 @@ class Tryon:
         num_dropped = int(rows["drop_garment"].sum())
         noisy = self.diffusion.add_noise(rows["latents"], rows["noise"], rows["timestep"])
         person = PersonConditions(
-            rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"], self._warped(rows)
+            rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"], rows.get("draft_latents")
         )
         text, pooled, clip_hidden_states = self._prompts(rows)
         time_ids = make_time_ids(self.size, self.options.time_ids).to(noisy.device)
@@ -248,16 +264,6 @@ class Tryon:
         where = None if weight == 1 else 1 + (weight - 1) * rows["latent_mask"]
         losses = self.diffusion.loss(prediction, rows["latents"], rows["noise"], rows["timestep"], where)
         return Loss(losses, rows["timestep"])
-
-    def _warped(self, rows: Batch) -> Tensor | None:
-        """The warped garments; a dropped one is the latents of mid grey, as where WarpNet sees no garment."""
-        if "warped_latents" not in rows:
-            return None
-        if self._grey is None:
-            empty = torch.zeros(1, 3, *self.size, device=self.pipe.vae.device)
-            with torch.no_grad():
-                self._grey = encode_latents(self.pipe.vae, empty).float()
-        return torch.where(rows["drop_warp"][:, None, None, None], self._grey, rows["warped_latents"])
 
     def _prompts(self, rows: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Text, pooled text and CLIP states; dropped ones are those of the unconditional half at inference."""

@@ -21,18 +21,19 @@ from torch import nn
 
 from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
-from idmvton.errors import InputError
+from idmvton.drafting import draft_results
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
 from idmvton.models.warp_net import Warp, WarpNet, sample_at
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
+from idmvton.training.flow import known_flow, to_places
 from idmvton.training.masks import vary_mask
 from idmvton.training.options import MaskOptions, WarpOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import garment_windows, person_planes, warp_garments, windows_around
+from idmvton.warping import garment_windows, lay_garments, person_planes, windows_around
 
 
 class WarpTask:
@@ -71,20 +72,10 @@ class WarpTask:
         Raises:
             InputError: the sample has no flow.
         """
-        if sample.flow is None:
-            raise InputError(
-                "the sample has no flow",
-                got=sample.name,
-                expected="people rendered with it",
-                fix="idmvton studio make ... --flow",
-            )
         mask = mask_to_tensor([vary_mask(sample.mask, rng, self.masks)])
-        garment, flow = move_garment(sample.garment, sample.flow, rng, self.options)
-        extent = torch.tensor(garment.size)[None, :, None, None]
-        known, seen = (
-            torch.from_numpy(each)[None, None] for each in (np.isfinite(flow).all(2), ~np.isnan(flow).any(2))
-        )
-        target = torch.from_numpy(flow).permute(2, 0, 1)[None] / extent * 2 - 1
+        garment, flow = move_garment(sample.garment, known_flow(sample), rng, self.options)
+        target = to_places(flow, garment.size)[None]
+        known, seen = ~target.isnan().any(1, keepdim=True), torch.from_numpy(~np.isnan(flow).any(2))[None, None]
         person, densepose, product = to_vae_tensor([sample.person, sample.densepose, garment]).split(1)
         people, products = windows_around(mask > 0.5), garment_windows(product)
         target = people.values(torch.where(known, target, 0.0), self.size)
@@ -125,7 +116,7 @@ class WarpTask:
 
     @torch.no_grad()
     def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
-        """What is repainted, the garment, the garment as it lies on the person, the truth; one row a sample."""
+        """What is repainted, the garment, the draft with it, the truth; one row a sample."""
         self.net.eval()
         device = self.net.device
         person, densepose, garment = (
@@ -133,11 +124,12 @@ class WarpTask:
             for kind in ("person", "densepose", "garment")
         )
         mask = mask_to_tensor([each.mask for each in samples]).to(device)
-        warped = to_pil(from_vae_tensor(warp_garments(self.net, person, mask, densepose, garment)).cpu())
+        warp = lay_garments(self.net, person, mask, densepose, garment)
+        drafts = to_pil(from_vae_tensor(draft_results(person, mask, densepose, garment, warp)).cpu())
         self.net.train()
         rows = [
             (greyed(each.person, each.mask), each.garment, picture, each.unpaired_target or each.person)
-            for each, picture in zip(samples, warped, strict=True)
+            for each, picture in zip(samples, drafts, strict=True)
         ]
         return sheet(rows)
 

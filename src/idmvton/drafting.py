@@ -1,0 +1,117 @@
+"""A draft of the result, which TryonNet sees in checkpoints with a WarpNet.
+
+The surroundings are spread into what is to be repainted, the body gets the colour of the skin that is seen, and the
+garment lies on it as WarpNet says. Colours, edges and textures are then in their places, and what is left to a small
+network is to correct them. It is no part of the published system.
+
+Shape legend: B pairs, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idmvton.models.warp_net import Warp, places, sample_at
+from idmvton.warping import body_parts, plain_background
+
+_HANDS: Final = (3, 4)
+_HEAD: Final = (23, 24)
+_OTHER_BODY: Final = 1e-3  # clothes and hair tell little of the skin; but where no skin is seen, better than nothing
+_ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
+_SAME: Final = 0.012
+_LEAST_GAP: Final = 9  # pixels: the background does not get through narrower ones
+_LEAST_HOLE: Final = 1e-3  # of the picture
+_FRINGE: Final = 3  # pixels, to both sides of an edge: there the background mixes in
+_SHARPNESS: Final = 3.0  # of the outline: what is undecided is better drawn with an edge than as a haze
+_LEAST_SHARE: Final = 1e-3
+
+
+def draft_results(
+    pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor, warp: Warp
+) -> Tensor:
+    """Drafts of people in garments.
+
+    Args:
+        pictures_BCHW: float RGB in [-1, 1].
+        mask_B1HW: float in {0, 1}, 1 = repaint.
+        body_maps_BCHW: float RGB in [-1, 1], in the palette.
+        garments_BCHW: float RGB in [-1, 1], the product pictures.
+        warp: how they lie on the people, at the pictures' size.
+
+    Returns:
+        float32 BCHW in [-1, 1]: the picture itself where nothing is repainted.
+    """
+    pictures, parts, is_kept = pictures_BCHW.float(), body_parts(body_maps_BCHW), mask_B1HW < 0.5
+    is_body = parts > 0
+    skin = spread(pictures, is_kept * (_is_skin(parts) + _OTHER_BODY * is_body).clamp(max=1))
+    below = torch.where(is_body, skin, spread(pictures, (is_kept & ~is_body).float()))
+    is_garment = garment_outlines(garments_BCHW).float()
+    share = sample_at(is_garment, warp.flow)
+    garment = sample_at(garments_BCHW.float() * is_garment, warp.flow) / share.clamp(min=_LEAST_SHARE)
+    opacity = (_SHARPNESS * warp.outline).sigmoid() * share
+    return torch.where(is_kept, pictures, torch.lerp(below, garment, opacity))
+
+
+def _is_skin(parts_B1HW: Tensor) -> Tensor:
+    """Where skin is to be expected: hands, and the head's lower half. Bool (B, 1, H, W)."""
+    is_head = torch.isin(parts_B1HW, parts_B1HW.new_tensor(_HEAD))
+    row = places(parts_B1HW.shape[-2:], is_head.float())[:, 1:]
+    middle = (row * is_head).sum((2, 3), keepdim=True) / is_head.sum((2, 3), keepdim=True).clamp(min=1)
+    return (is_head & (row >= middle)) | torch.isin(parts_B1HW, parts_B1HW.new_tensor(_HANDS))
+
+
+def garment_outlines(garments_BCHW: Tensor) -> Tensor:
+    """Where product pictures on a plain background show the garment, without the fringe.
+
+    What has the background's colour belongs to it where it reaches the border, or where it is the very same colour, as
+    between sleeves and trunk; white on white does not.
+
+    Returns:
+        bool (B, 1, H, W).
+    """
+    difference = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1).cpu().numpy()
+    outlines = [_garment_outline(each) for each in difference]
+    return torch.from_numpy(np.stack(outlines))[:, None].to(garments_BCHW.device)
+
+
+def _garment_outline(difference: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The same for one picture's difference (H, W) to its background."""
+    alike = cv2.morphologyEx(
+        (difference < _ALIKE).astype(np.uint8), cv2.MORPH_OPEN, np.ones((_LEAST_GAP, _LEAST_GAP), np.uint8)
+    )
+    count, pieces = cv2.connectedComponents(np.pad(alike, 1, constant_values=1), connectivity=4)
+    outer, pieces = pieces[0, 0], pieces[1:-1, 1:-1]
+    areas = np.bincount(pieces.ravel(), minlength=count)
+    same = np.bincount(pieces.ravel(), weights=(difference < _SAME).ravel(), minlength=count)
+    is_background = (same > 0.9 * areas) & (areas > _LEAST_HOLE * difference.size)
+    is_background[[0, outer]] = False, True
+    inside = (~is_background[pieces]).astype(np.uint8)
+    return np.asarray(cv2.erode(inside, np.ones((_FRINGE, _FRINGE), np.uint8), borderValue=1) > 0)
+
+
+def spread(pictures_BCHW: Tensor, known_B1HW: Tensor) -> Tensor:
+    """Fills pictures smoothly from where they are known, from coarse to fine.
+
+    Args:
+        pictures_BCHW: float.
+        known_B1HW: float in [0, 1], how much a pixel counts.
+
+    Returns:
+        float BCHW, the pictures where known is 1; 0 if nothing is known at all.
+    """
+    values, weights = [pictures_BCHW * known_B1HW], [known_B1HW]
+    while max(values[-1].shape[-2:]) > 1:
+        for levels in (values, weights):
+            levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True, count_include_pad=False))
+    filled = values[-1] / weights[-1].clamp(min=torch.finfo(weights[-1].dtype).tiny)
+    for value, weight in zip(values[-2::-1], weights[-2::-1], strict=True):
+        filled = F.interpolate(filled, value.shape[-2:], mode="bilinear", align_corners=False)
+        filled = value + (1 - weight) * filled
+    return filled
