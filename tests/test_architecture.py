@@ -15,7 +15,7 @@ LAYERS = [
     {"clock", "garment_cache"},
     {"prepare", "models"},
     {"data", "conditioning", "inputs", "warping", "checkpoint_parts"},
-    {"checkpoint", "garment_encoding"},
+    {"checkpoint", "garment_encoding", "drafting"},
     {"denoising", "outputs"},
     {"pipeline", "captioning"},
     {"training", "evaluate"},

@@ -83,9 +83,8 @@ def garment_outlines(garments_BCHW: Tensor) -> Tensor:
 
 def _garment_outline(difference: NDArray[np.float32]) -> NDArray[np.bool_]:
     """The same for one picture's difference (H, W) to its background."""
-    alike = cv2.morphologyEx(
-        (difference < _ALIKE).astype(np.uint8), cv2.MORPH_OPEN, np.ones((_LEAST_GAP, _LEAST_GAP), np.uint8)
-    )
+    gap, fringe = (np.ones((side, side), np.uint8) for side in (_LEAST_GAP, _FRINGE))
+    alike = cv2.morphologyEx((difference < _ALIKE).astype(np.uint8), cv2.MORPH_OPEN, gap)
     count, pieces = cv2.connectedComponents(np.pad(alike, 1, constant_values=1), connectivity=4)
     outer, pieces = pieces[0, 0], pieces[1:-1, 1:-1]
     areas = np.bincount(pieces.ravel(), minlength=count)
@@ -93,7 +92,7 @@ def _garment_outline(difference: NDArray[np.float32]) -> NDArray[np.bool_]:
     is_background = (same > 0.9 * areas) & (areas > _LEAST_HOLE * difference.size)
     is_background[[0, outer]] = False, True
     inside = (~is_background[pieces]).astype(np.uint8)
-    return np.asarray(cv2.erode(inside, np.ones((_FRINGE, _FRINGE), np.uint8), borderValue=1) > 0)
+    return np.asarray(cv2.erode(inside, fringe, borderValue=1) > 0)
 
 
 def spread(pictures_BCHW: Tensor, known_B1HW: Tensor) -> Tensor:

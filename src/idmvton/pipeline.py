@@ -363,26 +363,23 @@ class TryOnPipeline(DiffusionPipeline):
 
     def encode_people(self, people: Sequence[Person]) -> PersonConditions:
         """Mask, masked picture and body map as latents; one row a person."""
-        device, dtype = self._execution_device, self.unet.dtype
-        mask = mask_to_tensor([each.mask for each in people]).to(device)
-        pictures = to_vae_tensor([each.image for each in people]).to(device)
-        body_maps = to_vae_tensor([each.densepose for each in people]).to(device)
-        return encode_person(self.vae, pictures, mask, body_maps, dtype)
+        return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
     def encode_drafts(self, net: WarpNet, pairs: Pairs) -> Tensor:
         """Drafts, with the garments laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
-        people = [pairs.people[row] for row in pairs.person_rows]
-        mask = mask_to_tensor([each.mask for each in people]).to(self._execution_device)
-        person, body_maps, garments = (
-            to_vae_tensor(pictures).to(self._execution_device)
-            for pictures in (
-                [each.image for each in people],
-                [each.densepose for each in people],
-                [pairs.garments[row].image for row in pairs.garment_rows],
-            )
+        people = self._tensors([pairs.people[row] for row in pairs.person_rows])
+        garments = to_vae_tensor([pairs.garments[row].image for row in pairs.garment_rows]).to(self._execution_device)
+        warp = lay_garments(net, *people, garments)
+        return encode_latents(self.vae, draft_results(*people, garments, warp)).to(self.unet.dtype)
+
+    def _tensors(self, people: Sequence[Person]) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures BCHW in [-1, 1], masks B1HW in {0, 1}, and body maps BCHW in [-1, 1], on the pipeline's device."""
+        pictures, body_maps = (
+            to_vae_tensor([getattr(each, kind) for each in people]) for kind in ("image", "densepose")
         )
-        warp = lay_garments(net, person, mask, body_maps, garments)
-        return encode_latents(self.vae, draft_results(person, mask, body_maps, garments, warp)).to(self.unet.dtype)
+        mask = mask_to_tensor([each.mask for each in people])
+        device = self._execution_device
+        return pictures.to(device), mask.to(device), body_maps.to(device)
 
     def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
         """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.
