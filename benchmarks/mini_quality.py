@@ -3,8 +3,8 @@
 Everything is scored inside the mask: paired (the person's own garment again) and unpaired, against the exact picture of
 the same person in the other garment.
 
-    idmvton studio make renders --pairs 200 --split test --size 256x192 --seed 1
-    idmvton studio make renders --pairs 100 --split wild --size 256x192 --seed 1
+    idmvton studio make renders --pairs 200 --split test
+    idmvton studio make renders --pairs 100 --split wild
     python -m benchmarks.mini_quality renders --model mini --samples test=200 wild=100
 """
 
@@ -32,7 +32,10 @@ from benchmarks.baselines import colour_fill, thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
+from idmvton.drafting import draft_results
+from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
 from idmvton.types import GarmentFeatures
+from idmvton.warping import lay_garments
 
 Bytes = NDArray[np.uint8]
 Method = Callable[[Sequence[TryOnSample]], list[Bytes]]
@@ -60,7 +63,7 @@ class TryOn:
     """A way to call the pipeline; ``off`` names what is switched off."""
 
     pipe: TryOnPipeline
-    off: str
+    off: Sequence[str]
     naive: Mapping[str, str]
     options: dict[str, Any]
 
@@ -68,7 +71,9 @@ class TryOn:
         """The pictures of one batch, with seeds 0, 1, ..."""
         self.pipe.garment_cache.clear()
         self.pipe.feature_cache.clear()
-        with switched_off(self.pipe, self.off):
+        with contextlib.ExitStack() as stack:
+            for part in self.off:
+                stack.enter_context(switched_off(self.pipe, part))
             result = self.pipe(
                 person=[each.person for each in samples],
                 garment=[each.garment for each in samples],
@@ -100,9 +105,6 @@ def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
         "GarmentNet": (pipe.unet_encoder, no_features),
         "WarpNet": (pipe.warp_net, no_outline),
     }
-    if part not in hooks:
-        yield
-        return
     module, hook = hooks[part]
     handle = module.register_forward_hook(hook)
     try:
@@ -114,7 +116,7 @@ def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
 def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str, Method]:
     """Everything that is compared, by name; ``steps`` is how many the model takes unless it says otherwise."""
 
-    def ours(off: str = "", naive: Mapping[str, str] = MappingProxyType({}), **options: Any) -> TryOn:
+    def ours(*off: str, naive: Mapping[str, str] = MappingProxyType({}), **options: Any) -> TryOn:
         return TryOn(pipe, off, naive, {"num_inference_steps": steps} | options)
 
     found: dict[str, Method] = {
@@ -123,15 +125,29 @@ def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str,
         ],
         "thin-plate warp": lambda samples: [_bent(each) for each in samples],
         "model": ours(),
-        "without GarmentNet's features": ours(off="GarmentNet"),
+        "without GarmentNet's features": ours("GarmentNet"),
         "without the image prompt": ours(image_prompt_scale=0.0),
         "naive captions": ours(naive=naive),
     }
     if pipe.warp_net is not None:
-        found["without WarpNet"] = ours(off="WarpNet")
-    found |= {f"guidance {scale}": ours(guidance_scale=scale) for scale in (1.0, 1.5, 3.0)}
+        found["the draft alone"] = lambda samples: _drafts(pipe, samples)
+        found["without WarpNet"] = ours("WarpNet")
+        found["without WarpNet and GarmentNet's features"] = ours("WarpNet", "GarmentNet")
+    own = pipe.config.guidance_scale
+    found |= {f"guidance {scale}": ours(guidance_scale=scale) for scale in (1.0, 1.5, 2.0, 3.0) if scale != own}
     found |= {f"{count} steps": ours(num_inference_steps=count) for count in (1, 4, 10, 20, 30) if count != steps}
     return found
+
+
+@torch.no_grad()
+def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Bytes]:
+    assert pipe.warp_net is not None
+    person, densepose, garment = (
+        to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
+    )
+    told = person, mask_to_tensor([each.mask for each in samples]), densepose, garment
+    drafts = from_vae_tensor(draft_results(*told, lay_garments(pipe.warp_net, *told)))
+    return [np.asarray(picture) for picture in to_pil(drafts)]
 
 
 def _bent(sample: TryOnSample) -> Bytes:

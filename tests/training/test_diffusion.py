@@ -72,3 +72,16 @@ def test_places_weigh_against_each_other():
     loss = diffusion.loss(prediction, noise, noise, torch.tensor([5]), where)
     assert loss.tolist() == [pytest.approx((1 * 1 + 3 * 4) / 4)]
     assert torch.equal(loss, diffusion.loss(prediction, noise, noise, torch.tensor([5]), 7 * where))
+
+
+@pytest.mark.parametrize(("error", "best"), [("squared", 0.25), ("absolute", 0.0)])
+def test_what_cannot_be_known_becomes_the_mean_or_the_median(error, best):
+    scheduler = diffusers.DDPMScheduler(**SDXL | {"prediction_type": "sample"})
+    diffusion = Diffusion(scheduler, error=error)
+    truth = torch.tensor([0.0, 0.0, 0.0, 1.0])[:, None, None, None]  # four equally likely pictures
+    last = torch.full((4,), 999)
+    losses = {
+        guess: float(diffusion.loss(torch.full_like(truth, guess), truth, truth, last).mean())
+        for guess in (0.0, 0.25, 0.5, 1.0)
+    }
+    assert min(losses, key=losses.__getitem__) == best

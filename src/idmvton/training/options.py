@@ -18,6 +18,7 @@ Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
+ErrorName = Literal["squared", "absolute"]
 VaeStart = Literal["random", "codec"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
@@ -176,6 +177,7 @@ class TryonOptions(Options):
         "Limit of the signal-to-noise ratio in the weight of a timestep; not weighted when not given.",
         minimum=0.0,
     )
+    error: ErrorName = option("squared", "absolute: what cannot be known is predicted sharp; for one step.")
     masked_region_weight: float = option(1.0, "Weight of what is repainted, against 1 elsewhere.", minimum=0.0)
     cache_features: bool = option(
         False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."

@@ -131,7 +131,7 @@ class Tryon:
         self.unet: TryonNet = self.pipe.unet
         self.unet.register_to_config(sample_size=self.size.height // self.pipe.vae_scale_factor)
         self.garment_net = self.pipe.unet_encoder
-        self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
+        self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma, self.options.error)
         options = self.options
         self.content_settings: list[object] = [
             self.masks.to_dict(),
