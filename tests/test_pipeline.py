@@ -21,6 +21,7 @@ from idmvton.images import from_vae_tensor, to_pil
 from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
 from idmvton.options import NEGATIVE_PROMPT, SchedulerName, TryOnOptions, describe
+from idmvton.weights import stamp
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 
@@ -362,7 +363,7 @@ def test_the_result_says_how_it_was_made(pipe, one_call):
     assert all(seconds >= 0 for seconds in result.timings.values())
     told = json.loads(json.dumps(result.provenance()))
     assert told["made_with"]["torch"] == torch.__version__
-    assert told["made_with"]["weights"] == str(CHECKPOINT)
+    assert told["made_with"]["weights"] == f"{CHECKPOINT} at {stamp(CHECKPOINT)}"
     assert told["made_with"]["scheduler"] == "DDPMScheduler"
     assert told["made_with"]["garment_timestep"] == "each_step"
     assert told["caption"] == one_call["caption"]

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from idmvton.errors import WeightsError
-from idmvton.weights import check_file, find_weights, read_tensors, size_text, write_tensors
+from idmvton.weights import check_file, find_weights, read_tensors, size_text, stamp, write_tensors
 
 TENSORS = {
     "a.weight": torch.arange(12, dtype=torch.float32).reshape(3, 4),
@@ -380,3 +380,12 @@ def test_importing_loads_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_stamp_tells_weights_in_the_same_folder_apart(tmp_path):
+    write_tensors({"a": torch.zeros(4)}, tmp_path / "model.safetensors")
+    before = stamp(tmp_path)
+    assert before == stamp(tmp_path)
+    assert len(before) == 8
+    write_tensors({"a": torch.ones(4)}, tmp_path / "model.safetensors")
+    assert stamp(tmp_path) != before

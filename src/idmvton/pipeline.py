@@ -51,7 +51,7 @@ from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
 from idmvton.warping import lay_garments
-from idmvton.weights import locate, locate_base, read_manifest
+from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 DEFAULTS = TryOnOptions()
 CONDITIONS_MAX_BYTES = 64 * 2**20
@@ -151,7 +151,7 @@ class TryOnPipeline(DiffusionPipeline):
         folder = locate(model)
         pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
         manifest = read_manifest(folder)
-        pipe.weights_name = f"{model} at {manifest.commit}" if manifest else str(model)
+        pipe.weights_name = f"{model} at {manifest.commit if manifest else stamp(folder)}"
         return pipe.to(where)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:

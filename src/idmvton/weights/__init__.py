@@ -8,7 +8,7 @@ Importing this package loads no torch, no safetensors and no huggingface_hub. A 
 from idmvton.weights.catalogue import CATALOGUE, WeightsEntry, find_entry
 from idmvton.weights.download import get
 from idmvton.weights.files import find_weights, read_tensors, write_tensors
-from idmvton.weights.local import WeightsStatus, locate, locate_base, status
+from idmvton.weights.local import WeightsStatus, locate, locate_base, stamp, status
 from idmvton.weights.manifest import MANIFEST_NAME, FileRecord, Manifest, Progress, read_manifest
 from idmvton.weights.sniff import check_file, size_text
 from idmvton.weights.verification import FileCheck, VerifyReport, verify
@@ -32,6 +32,7 @@ __all__ = [
     "read_manifest",
     "read_tensors",
     "size_text",
+    "stamp",
     "status",
     "verify",
     "write_tensors",

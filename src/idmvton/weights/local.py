@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import importlib.resources
 import os
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Literal
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import WeightsEntry, find_entry, is_hub_id
 from idmvton.weights.manifest import Manifest, read_manifest
+
+_STAMPED_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,22 @@ def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
     return WeightsStatus(
         entry, "present" if whole else "incomplete", folder, sum(sizes.values()), tuple(missing), manifest
     )
+
+
+def stamp(folder: Path) -> str:
+    """Tells weights in the same folder apart: 8 hex digits of the weight files' names, sizes and first and last bytes.
+
+    Retraining changes all tensors, so whole files of gigabytes need not be read.
+    """
+    digest = hashlib.blake2b(digest_size=4)
+    for path in sorted(folder.rglob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)} {size}".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_STAMPED_BYTES))
+            file.seek(max(size - _STAMPED_BYTES, 0))
+            digest.update(file.read())
+    return digest.hexdigest()
 
 
 def package_folder(entry: WeightsEntry, cache_dir: str | Path | None) -> Path:
