@@ -28,6 +28,7 @@ def test_the_recipes_are_there():
         "mini_text_to_image",
         "mini_tryon",
         "mini_vae",
+        "mini_vae_decoder",
         "mini_warp",
         "tiny_cpu",
         "viton_hd",

@@ -298,3 +298,14 @@ def test_v_prediction_may_end_in_noise(photos):
     assert torch.isfinite(weights).all()
     assert weights[-1] == 0
     assert load_recipe("mini_tryon").sections["noise"].to_dict()["prediction_type"] == "epsilon"
+
+
+def test_the_decoder_alone_learns_and_the_latents_stay(runs, photos, tmp_path):
+    root, _ = runs
+    start = root / "vae" / "checkpoint" / "vae"
+    Trainer(stage(photos, "autoencoder", autoencoder={"init": str(start), "decoder_only": True}), tmp_path).run()
+    before, after = (load_part(each, "vae") for each in (start, tmp_path / "checkpoint" / "vae"))
+    pictures = torch.rand(1, 3, 64, 48) * 2 - 1
+    latents = [vae.encode(pictures).latent_dist.mode() for vae in (before, after)]
+    assert torch.equal(*latents)
+    assert not torch.equal(*(vae.decode(latents[0]).sample for vae in (before, after)))

@@ -222,6 +222,7 @@ class AutoencoderOptions(Options):
     gradient_weight: float = option(1.0, "Of the difference of neighbouring pixels' differences.", minimum=0.0)
     num_scales: int = option(3, "Sizes, each half of the one before, at which gradients are compared.", minimum=1)
     kl_weight: float = option(1e-6, "Of the divergence from a normal distribution.", minimum=0.0)
+    decoder_only: bool = option(False, "The latents stay what they are, for networks that were trained on them.")
 
 
 @dataclass(frozen=True, slots=True)

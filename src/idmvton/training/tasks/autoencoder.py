@@ -37,14 +37,14 @@ _MEASURED = 48
 class VaeStep(nn.Module):
     """What is wrapped for training: encoding, sampling and decoding in one forward pass."""
 
-    def __init__(self, vae: Any) -> None:
+    def __init__(self, vae: Any, *, decoder_only: bool) -> None:
         super().__init__()
-        self.vae = vae
+        self.vae, self.decoder_only = vae, decoder_only
 
     def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstructions (B, 3, H, W) of pictures in [-1, 1], and the divergence of each row (B,)."""
         posterior = self.vae.encode(pixels).latent_dist
-        latents = posterior.mean + posterior.std * noise
+        latents = posterior.mode() if self.decoder_only else posterior.mean + posterior.std * noise
         return self.vae.decode(latents, return_dict=False)[0], posterior.kl()
 
 
@@ -71,11 +71,14 @@ class Autoencoder:
         start = self.options.init
         self.vae = new_vae(recipe.section(VaeOptions)) if start is None else load_part(Path(start), "vae")
         self.vae.requires_grad_(True).train()
+        if self.options.decoder_only:
+            for part in (self.vae.encoder, self.vae.quant_conv):
+                part.requires_grad_(False)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         crop = self.options.crop
         self.size = (crop, crop) if crop else (data.height, data.width)
         check_size(*self.size, self.factor)
-        self.model: nn.Module = VaeStep(self.vae)
+        self.model: nn.Module = VaeStep(self.vae, decoder_only=self.options.decoder_only)
 
     # ------------------------------------------------------------------------------------------ in workers
 
@@ -151,8 +154,15 @@ class Autoencoder:
 
     @torch.no_grad()
     def export(self, folder: Path, model: Any) -> None:
-        """Writes ``vae``, whose latents have mean 0 and deviation 1 in every channel on the training samples."""
+        """Writes ``vae``; new latents are given mean 0 and deviation 1 in every channel on the training samples."""
         vae = copy.deepcopy(model.vae).eval()
+        if not self.options.decoder_only:
+            standardise(vae, *self._statistics(vae))
+        with whole_folder(folder) as new:
+            save_parts({"vae": vae}, new)
+
+    def _statistics(self, vae: Any) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each latent channel."""
         latents = []
         for index in range(min(len(self.dataset), _MEASURED)):
             sample = self.dataset[index]
@@ -160,9 +170,7 @@ class Autoencoder:
             pixels = bytes_to_vae_tensor(bytes_tensor([_picture(sample, kind) for kind in kinds]).to(vae.device))
             latents.append(vae.encode(pixels).latent_dist.mode())
         values = torch.cat(latents).transpose(0, 1).flatten(1)
-        standardise(vae, values.mean(1), values.std(1))
-        with whole_folder(folder) as new:
-            save_parts({"vae": vae}, new)
+        return values.mean(1), values.std(1)
 
 
 def _picture(sample: TryOnSample, kind: str) -> Image.Image:
