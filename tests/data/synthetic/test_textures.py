@@ -46,7 +46,7 @@ def dressed(item: str, seed: int):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_textures_agree(item, seed):
     _, garment, worn, worn_view = dressed(item, seed)
-    mannequin = products.mannequin(True, load_anatomy())
+    mannequin = products.mannequin(True, load_anatomy(), 30)
     product = dressing.garment_alone(mannequin, garment)
     colours, u, v, chart = unshaded(product, products.product_view(mannequin, product))
     table = {}
@@ -69,7 +69,7 @@ def test_the_flow_finds_the_same_spot_of_fabric(item, size):
     product = products.photograph_product(garment, size, np.random.default_rng(3), depth=True)
     flow = products.garment_flow(worn, posed.body.anatomy, view, product, size)
     assert flow.shape == (*size, 2)
-    mannequin = products.mannequin(product.female, shots.detail("product", size))
+    mannequin = products.mannequin(product.female, shots.detail("product", size), product.spread)
     colours, u, v, chart = unshaded(dressing.garment_alone(mannequin, garment), product.view, size)
     worn_colours, wu, wv, worn_chart = unshaded(worn, view, size)
     known = np.isfinite(flow[..., 0]) & (worn_chart > 0)  # 0: not the garment, or its inside

@@ -72,11 +72,22 @@ class Pose:
     legs: dict[str, Leg] = field(default_factory=lambda: {"L": Leg(), "R": Leg()})
 
 
-PRODUCT_POSE: Final = Pose(
-    "product",
-    arms={side: Arm(upper=(0.50, 0.0, -0.86), lower=(0.44, 0.0, -0.90), curl=0.0) for side in SIDES},
-    legs={side: Leg(upper=(0.03, 0.0, -1.0), lower=(0.03, 0.0, -1.0)) for side in SIDES},
-)
+PRODUCT_SPREADS: Final = (30, 10, 18, 45)  # degrees between sleeves and trunk; shops' pictures have them all
+
+
+def product_pose(spread: int) -> Pose:
+    """How a product picture's mannequin stands, with its arms ``spread`` degrees from the trunk."""
+    upper, lower = (math.radians(angle) for angle in (spread, 0.87 * spread))
+    return Pose(
+        "product",
+        arms={
+            side: Arm(
+                upper=(math.sin(upper), 0.0, -math.cos(upper)), lower=(math.sin(lower), 0.0, -math.cos(lower)), curl=0.0
+            )
+            for side in SIDES
+        },
+        legs={side: Leg(upper=(0.03, 0.0, -1.0), lower=(0.03, 0.0, -1.0)) for side in SIDES},
+    )
 
 
 def rotation(axis: Vector | Floats, angle: float) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from idmvton.data.synthetic import dressing
 from idmvton.data.synthetic.bodies import Anatomy, shape_body
-from idmvton.data.synthetic.poses import PRODUCT_POSE, solve
+from idmvton.data.synthetic.poses import PRODUCT_SPREADS, product_pose, solve
 from idmvton.data.synthetic.renderer import Item, View, orthographic
 from idmvton.data.synthetic.shells import PosedBody, pose_body
 from idmvton.data.synthetic.shots import detail, rendered_size, renderer, shoot
@@ -22,16 +22,17 @@ Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
 
 PRODUCT_DEPTH: Final = 8.0  # metres between the near and the far plane of product pictures
+_SPREAD_SHARES: Final = (0.25, 0.3, 0.25, 0.2)
 _SAME_SPOT: Final = 0.012 / PRODUCT_DEPTH  # how far from what the product picture shows fabric counts as shown
 
 
-@functools.lru_cache(maxsize=16)
-def mannequin(female: bool, anatomy: Anatomy) -> PosedBody:
-    """The body that product pictures are worn by and do not show."""
+@functools.lru_cache(maxsize=32)
+def mannequin(female: bool, anatomy: Anatomy, spread: int) -> PosedBody:
+    """The body that product pictures are worn by and do not show; see :func:`product_pose`."""
     same = (anatomy.gender > 0.5) == female
     coefficients = anatomy.cast[same].mean(0)
     body = shape_body(anatomy, coefficients, female=female, age=0.7, weight=0.5)
-    return pose_body(body, solve(body, PRODUCT_POSE))
+    return pose_body(body, solve(body, product_pose(spread)))
 
 
 def product_view(posed: PosedBody, items: list[Item]) -> View:
@@ -85,13 +86,14 @@ class Product:
     """A product picture.
 
     Attributes:
-        garment: what it shows; ``female``: on which mannequin it was shaped.
+        garment: what it shows; ``female``, ``spread``: on which mannequin it was shaped.
         picture: uint8 (H, W, 3), on white or light grey with a soft shadow; ``mask``: uint8 (H, W).
         view: the camera; ``depth``: float (h, w) in [0, 1] along it, as rendered, or ``None``.
     """
 
     garment: Garment
     female: bool
+    spread: int
     picture: Bytes
     mask: Bytes
     view: View
@@ -101,10 +103,11 @@ class Product:
 def photograph_product(garment: Garment, size: tuple[int, int], rng: np.random.Generator, *, depth: bool) -> Product:
     """Shows a garment alone; ``depth``: whether to keep what :func:`garment_flow` needs."""
     female = bool(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
-    posed = mannequin(female, detail("product", size))
+    shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
+    spread = int(rng.choice(PRODUCT_SPREADS, p=_SPREAD_SHARES))
+    posed = mannequin(female, detail("product", size), spread)
     items = dressing.garment_alone(posed, garment)
     view = product_view(posed, items)
-    shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
     frame = shoot(items, view, size, np.full((2, 2, 3), shade, np.uint8))
     distances = renderer().depth(rendered_size(size)) if depth else None
     inside = frame.truth[..., 0] > 0
@@ -113,7 +116,7 @@ def photograph_product(garment: Garment, size: tuple[int, int], rng: np.random.G
     soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma)
     soft = np.roll(soft, (int(sigma * 0.8), int(sigma * 0.3)), (0, 1)) * ~inside
     picture = frame.picture * (1 - np.float32(0.22) * soft[..., None])
-    return Product(garment, female, picture.round().astype(np.uint8), mask, view, distances)
+    return Product(garment, female, spread, picture.round().astype(np.uint8), mask, view, distances)
 
 
 def garment_flow(items: list[Item], anatomy: Anatomy, view: View, product: Product, size: tuple[int, int]) -> Floats:
@@ -126,7 +129,7 @@ def garment_flow(items: list[Item], anatomy: Anatomy, view: View, product: Produ
         product: the product picture of the garment in question.
         size: (height, width) of both pictures.
     """
-    alone = dressing.garment_alone(mannequin(product.female, anatomy), product.garment)
+    alone = dressing.garment_alone(mannequin(product.female, anatomy, product.spread), product.garment)
     traced = dressing.with_flow(items, alone, product.view.view_projection)
     frame = renderer().render(traced, view, size, np.zeros((2, 2, 3), np.uint8), mode=3)
     words = np.concatenate([frame.picture, frame.truth[..., :2]], 2).astype(np.float32)
