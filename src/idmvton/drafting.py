@@ -68,10 +68,10 @@ def _is_skin(parts_B1HW: Tensor) -> Tensor:
 
 
 def garment_outlines(garments_BCHW: Tensor) -> Tensor:
-    """Where product pictures on a plain background show the garment, without the fringe.
+    """Where product pictures on a plain background show the garment, less a fringe.
 
-    What has the background's colour belongs to it where it reaches the border, or where it is the very same colour, as
-    between sleeves and trunk; white on white does not.
+    What looks like the background is background where it reaches the border, or where it has exactly that colour, as
+    between sleeves and trunk. The rest, such as white prints, is garment.
 
     Returns:
         bool (B, 1, H, W).
