@@ -32,10 +32,9 @@ from benchmarks.baselines import colour_fill, thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
-from idmvton.drafting import draft_results
+from idmvton.drafting import make_drafts
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
 from idmvton.types import GarmentFeatures
-from idmvton.warping import lay_garments
 
 Bytes = NDArray[np.uint8]
 Method = Callable[[Sequence[TryOnSample]], list[Bytes]]
@@ -145,9 +144,9 @@ def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Bytes]:
     person, densepose, garment = (
         to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
     )
-    told = person, mask_to_tensor([each.mask for each in samples]), densepose, garment
-    drafts = from_vae_tensor(draft_results(*told, lay_garments(pipe.warp_net, *told)))
-    return [np.asarray(picture) for picture in to_pil(drafts)]
+    mask = mask_to_tensor([each.mask for each in samples])
+    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment)
+    return [np.asarray(picture) for picture in to_pil(from_vae_tensor(drafts))]
 
 
 def _bent(sample: TryOnSample) -> Bytes:

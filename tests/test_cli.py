@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT, golden_pictures
 from idmvton.cli import app
-from idmvton.cli.try_on import try_on
+from idmvton.cli.try_on import _note_of_equals, try_on
 from idmvton.images import read_provenance
 from idmvton.options import ModelOptions, TryOnOptions, describe
 
@@ -172,3 +172,12 @@ class TestWeights:
         result = runner.invoke(app, ["weights", "verify", str(tmp_path)])
         assert result.exit_code == 1
         assert "git-lfs" in result.stdout
+
+
+@pytest.mark.parametrize(("difference", "notes"), [(0, 1), (2, 1), (30, 0)])
+def test_pictures_that_are_alike_are_noted(difference, notes):
+    first = np.full((40, 40, 3), 100, np.uint8)
+    other = first.copy()
+    other[:4, :4] += np.uint8(difference)
+    assert len(_note_of_equals([Image.fromarray(each) for each in (first, other)])) == notes
+    assert not _note_of_equals([Image.fromarray(first)])

@@ -13,7 +13,7 @@ from idmvton import TryOnPipeline
 from idmvton.cli import app
 from idmvton.data.synthetic import sample
 from idmvton.images import read_provenance
-from idmvton.weights import locate, status, verify
+from idmvton.weights import locate, stamp, status, verify
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
@@ -35,15 +35,16 @@ def test_it_comes_with_the_library_and_is_small():
 
 
 def test_it_has_every_part(mini):
-    assert mini.default_size == (256, 192)
+    assert mini.default_size == (512, 384)
     assert mini.warp_net is not None
-    assert mini.config.garment_timestep == 0
+    policies = {"garment_timestep": 0, "num_inference_steps": 1, "guidance_scale": 1.0}
+    assert {name: mini.config[name] for name in policies} == policies
 
 
 @pytest.mark.parametrize("category", ["upper_body", "lower_body", "dresses"])
 def test_rendered_people_wear_the_new_garment(mini, category):
     """Against the exact picture of the same person in the other garment: better than the garment's plain colour."""
-    made = sample(21, 4, "test", category, (256, 192))
+    made = sample(21, 4, "test", category, (512, 384))
     result = mini(
         person=Image.fromarray(made.person),
         garment=Image.fromarray(made.other_garment),
@@ -68,7 +69,7 @@ def test_the_main_job(tmp_path):
     before, after = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (person, out))
     assert before.shape == after.shape
     told = read_provenance(out)
-    assert told["made_with"]["weights"] == "mini"
+    assert told["made_with"]["weights"] == f"mini at {stamp(locate('mini'))}"
     assert told["preparation"]["category"] == "upper_body"
     assert set(told["caption_words"]) == {"item", "sleeve", "neckline", "colour", "pattern"}
     shirt = np.asarray(Image.open(garment).convert("RGB")).astype(int)
@@ -77,3 +78,11 @@ def test_the_main_job(tmp_path):
     assert np.abs(worn - before[400:600, 330:430].mean((0, 1))).max() > 20
     assert (after[:100] == before[:100]).all()
     assert {path.name for path in (tmp_path / "stages").iterdir()} == {"prepared", "repainted-1.png", "draft.png"}
+
+
+def test_several_pictures_that_are_alike_are_told(tmp_path):
+    person, garment, out = EXAMPLES / "person.jpg", EXAMPLES / "checked_shirt.jpg", tmp_path / "out.png"
+    result = runner.invoke(app, ["try-on", str(person), str(garment), "-o", str(out), "--num-images", "2"])
+    assert result.exit_code == 0, result.output
+    assert "the seeds made nearly the same picture" in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"out-1.png", "out-2.png"}

@@ -383,9 +383,14 @@ def test_importing_loads_no_heavy_library():
 
 
 def test_a_stamp_tells_weights_in_the_same_folder_apart(tmp_path):
-    write_tensors({"a": torch.zeros(4)}, tmp_path / "model.safetensors")
-    before = stamp(tmp_path)
-    assert before == stamp(tmp_path)
-    assert len(before) == 8
-    write_tensors({"a": torch.ones(4)}, tmp_path / "model.safetensors")
-    assert stamp(tmp_path) != before
+    tensors = {"a": torch.zeros(2**20)}
+    for name in ("model.safetensors", "model.bin"):
+        write_tensors(tensors, tmp_path / "model.safetensors")
+        (tmp_path / "model.safetensors").rename(tmp_path / name)
+        before = stamp(tmp_path)
+        assert before == stamp(tmp_path)
+        assert len(before) == 8
+        content = bytearray((tmp_path / name).read_bytes())
+        content[len(content) // 2] += 1
+        (tmp_path / name).write_bytes(content)
+        assert stamp(tmp_path) != before

@@ -28,7 +28,8 @@ def same_latents(vae: Any, other: Any) -> Any:
         {name: each for name, each in net.state_dict().items() if name.startswith(("encoder.", "quant_conv."))}
         for net in (vae, other)
     )
-    if any(not torch.equal(each, others[name]) for name, each in own.items()):
+    is_scaled = vae.config.scaling_factor != other.config.scaling_factor
+    if is_scaled or own.keys() != others.keys() or any(not torch.equal(own[name], others[name]) for name in own):
         raise SystemExit("the other VAE has another encoder: TryonNet was not trained on its latents")
     return other
 

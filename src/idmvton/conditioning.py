@@ -27,9 +27,7 @@ GarmentTimestep = int | Literal["each_step"]
 """Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
 
 
-def check_policies(
-    garment_timestep: Any, time_ids: Any, num_inference_steps: Any = 30, guidance_scale: Any = 2.0
-) -> None:
+def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: Any, guidance_scale: Any) -> None:
     """Checks the policies that a checkpoint carries.
 
     Args:
@@ -44,12 +42,16 @@ def check_policies(
     is_number = isinstance(garment_timestep, int) and not isinstance(garment_timestep, bool)
     if garment_timestep != "each_step" and not (is_number and 0 <= garment_timestep < 1000):
         raise ConfigError("unknown garment_timestep", got=repr(garment_timestep), expected="'each_step', or 0 to 999")
-    if time_ids not in get_args(TimeIds):
-        raise ConfigError("unknown time_ids", got=repr(time_ids), expected=" or ".join(get_args(TimeIds)))
+    _check_time_ids(time_ids)
     if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= 1000):
         raise ConfigError("unknown num_inference_steps", got=repr(num_inference_steps), expected="1 to 1000")
     if isinstance(guidance_scale, bool) or not (isinstance(guidance_scale, int | float) and 1 <= guidance_scale <= 30):
         raise ConfigError("unknown guidance_scale", got=repr(guidance_scale), expected="1 to 30")
+
+
+def _check_time_ids(style: Any) -> None:
+    if style not in get_args(TimeIds):
+        raise ConfigError("unknown time_ids", got=repr(style), expected=" or ".join(get_args(TimeIds)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def make_time_ids(size: Size, style: str = "height_width") -> Tensor:
     Raises:
         ConfigError: an unknown style.
     """
-    check_policies("each_step", style)
+    _check_time_ids(style)
     second = size.width if style == "height_width" else size.height
     return torch.tensor([[size.height, second, 0, 0, size.height, second]], dtype=torch.float32)
 

@@ -18,19 +18,24 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from idmvton.models.warp_net import Warp, places, sample_at
-from idmvton.warping import body_parts, plain_background
+from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
+from idmvton.prepare.densepose import HANDS, HEAD
+from idmvton.warping import body_parts, lay_garments, plain_background
 
-_HANDS: Final = (3, 4)
-_HEAD: Final = (23, 24)
 _OTHER_BODY: Final = 1e-3  # clothes and hair tell little of the skin; but where no skin is seen, better than nothing
 _ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
-_SAME: Final = 0.012
-_LEAST_GAP: Final = 9  # pixels: the background does not get through narrower ones
-_LEAST_HOLE: Final = 1e-3  # of the picture
-_FRINGE: Final = 3  # pixels, to both sides of an edge: there the background mixes in
+_HALF_A_GAP: Final = 0.008  # of the height: the background does not get through narrower gaps
+_FRINGE: Final = 0.002  # of the height, inside the garment's edge: there the background mixes in
 _SHARPNESS: Final = 3.0  # of the outline: what is undecided is better drawn with an edge than as a haze
 _LEAST_SHARE: Final = 1e-3
+
+
+def make_drafts(
+    net: WarpNet, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor
+) -> Tensor:
+    """Drafts of people in garments that WarpNet lays; see :func:`draft_results`."""
+    told = pictures_BCHW, mask_B1HW, body_maps_BCHW, garments_BCHW
+    return draft_results(*told, lay_garments(net, *told))
 
 
 def draft_results(
@@ -61,37 +66,31 @@ def draft_results(
 
 def _is_skin(parts_B1HW: Tensor) -> Tensor:
     """Where skin is to be expected: hands, and the head's lower half. Bool (B, 1, H, W)."""
-    is_head = torch.isin(parts_B1HW, parts_B1HW.new_tensor(_HEAD))
+    is_head = torch.isin(parts_B1HW, parts_B1HW.new_tensor(HEAD))
     row = places(parts_B1HW.shape[-2:], is_head.float())[:, 1:]
     middle = (row * is_head).sum((2, 3), keepdim=True) / is_head.sum((2, 3), keepdim=True).clamp(min=1)
-    return (is_head & (row >= middle)) | torch.isin(parts_B1HW, parts_B1HW.new_tensor(_HANDS))
+    return (is_head & (row >= middle)) | torch.isin(parts_B1HW, parts_B1HW.new_tensor(HANDS))
 
 
 def garment_outlines(garments_BCHW: Tensor) -> Tensor:
     """Where product pictures on a plain background show the garment, less a fringe.
 
-    What looks like the background is background where it reaches the border, or where it has exactly that colour, as
-    between sleeves and trunk. The rest, such as white prints, is garment.
+    Background is what looks like the border and reaches it; white prints are garment.
 
     Returns:
         bool (B, 1, H, W).
     """
-    difference = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1).cpu().numpy()
-    outlines = [_garment_outline(each) for each in difference]
+    alike = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1) < _ALIKE
+    outlines = [_garment_outline(each) for each in alike.cpu().numpy().astype(np.uint8)]
     return torch.from_numpy(np.stack(outlines))[:, None].to(garments_BCHW.device)
 
 
-def _garment_outline(difference: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The same for one picture's difference (H, W) to its background."""
-    gap, fringe = (np.ones((side, side), np.uint8) for side in (_LEAST_GAP, _FRINGE))
-    alike = cv2.morphologyEx((difference < _ALIKE).astype(np.uint8), cv2.MORPH_OPEN, gap)
-    count, pieces = cv2.connectedComponents(np.pad(alike, 1, constant_values=1), connectivity=4)
-    outer, pieces = pieces[0, 0], pieces[1:-1, 1:-1]
-    areas = np.bincount(pieces.ravel(), minlength=count)
-    same = np.bincount(pieces.ravel(), weights=(difference < _SAME).ravel(), minlength=count)
-    is_background = (same > 0.9 * areas) & (areas > _LEAST_HOLE * difference.size)
-    is_background[[0, outer]] = False, True
-    inside = (~is_background[pieces]).astype(np.uint8)
+def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The same for one picture (H, W) of what looks like the background."""
+    gap, fringe = (np.ones((2 * round(len(alike) * reach) + 1,) * 2, np.uint8) for reach in (_HALF_A_GAP, _FRINGE))
+    framed = np.pad(cv2.morphologyEx(alike, cv2.MORPH_OPEN, gap), 1, constant_values=1)
+    _, pieces = cv2.connectedComponents(framed, connectivity=4)
+    inside = (pieces[1:-1, 1:-1] != pieces[0, 0]).astype(np.uint8)
     return np.asarray(cv2.erode(inside, fringe, borderValue=1) > 0)
 
 

@@ -33,7 +33,7 @@ from idmvton.conditioning import (
 )
 from idmvton.denoising import Callback, Denoiser
 from idmvton.devices import resolve_device, resolve_dtype
-from idmvton.drafting import draft_results
+from idmvton.drafting import make_drafts
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
@@ -50,7 +50,6 @@ from idmvton.outputs import finish
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
-from idmvton.warping import lay_garments
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 DEFAULTS = TryOnOptions()
@@ -367,19 +366,19 @@ class TryOnPipeline(DiffusionPipeline):
 
     def encode_drafts(self, net: WarpNet, pairs: Pairs) -> Tensor:
         """Drafts, with the garments laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
-        people = self._tensors([pairs.people[row] for row in pairs.person_rows])
-        garments = to_vae_tensor([pairs.garments[row].image for row in pairs.garment_rows]).to(self._execution_device)
-        warp = lay_garments(net, *people, garments)
-        return encode_latents(self.vae, draft_results(*people, garments, warp)).to(self.unet.dtype)
+        distinct = list(dict.fromkeys(zip(pairs.person_rows, pairs.garment_rows, strict=True)))
+        people = self._tensors([pairs.people[person] for person, _ in distinct])
+        garments = to_vae_tensor([pairs.garments[garment].image for _, garment in distinct])
+        drafts = encode_latents(self.vae, make_drafts(net, *people, garments.to(self._execution_device)))
+        rows = [distinct.index(pair) for pair in zip(pairs.person_rows, pairs.garment_rows, strict=True)]
+        return drafts.to(self.unet.dtype)[rows]
 
     def _tensors(self, people: Sequence[Person]) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures BCHW in [-1, 1], masks B1HW in {0, 1}, and body maps BCHW in [-1, 1], on the pipeline's device."""
-        pictures, body_maps = (
-            to_vae_tensor([getattr(each, kind) for each in people]) for kind in ("image", "densepose")
-        )
-        mask = mask_to_tensor([each.mask for each in people])
         device = self._execution_device
-        return pictures.to(device), mask.to(device), body_maps.to(device)
+        pictures = to_vae_tensor([each.image for each in people]).to(device)
+        mask = mask_to_tensor([each.mask for each in people]).to(device)
+        return pictures, mask, to_vae_tensor([each.densepose for each in people]).to(device)
 
     def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
         """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.

@@ -9,7 +9,7 @@ import torch
 from golden_data import CHECKPOINT
 from idmvton.data.synthetic import make_dataset
 from idmvton.drafting import draft_results
-from idmvton.errors import InputError
+from idmvton.errors import ConfigError, InputError
 from idmvton.images import from_vae_tensor, to_pil
 from idmvton.models.warp_net import WarpNet
 from idmvton.training.batches import collate
@@ -69,3 +69,10 @@ def test_renders_without_a_flow_are_refused(renders, tmp_path):
     task, sample = task_and_sample(renders, tmp_path, exact_flow=True)
     with pytest.raises(InputError, match="--flow"):
         task.content(dataclasses.replace(sample, flow=None), np.random.default_rng(0))
+
+
+def test_there_must_be_a_draft(renders):
+    values = {"exact_flow": True, "checkpoint": str(CHECKPOINT)}
+    made = make_recipe({"task": "tryon", "data": {"folder": str(renders)}, "tryon": values})
+    with pytest.raises(ConfigError, match="no draft"):
+        Tryon(made, open_source(made.sections["data"], "train", None))

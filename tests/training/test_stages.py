@@ -309,3 +309,5 @@ def test_the_decoder_alone_learns_and_the_latents_stay(runs, photos, tmp_path):
     latents = [vae.encode(pictures).latent_dist.mode() for vae in (before, after)]
     assert torch.equal(*latents)
     assert not torch.equal(*(vae.decode(latents[0]).sample for vae in (before, after)))
+    with pytest.raises(ConfigError, match="no latents to keep"):
+        Trainer(stage(photos, "autoencoder", autoencoder={"decoder_only": True}), tmp_path / "new")

@@ -368,7 +368,8 @@ def test_a_warp_net(photos, tmp_path):
     torch.testing.assert_close(laid, task.pipe.encode_drafts(task.pipe.warp_net, pairs))
     with torch.no_grad():
         task.pipe.warp_net.last.bias[8:] = 30.0  # the garment is everywhere
-        contents = {name: value for name, value in batch.items() if name not in task.encode(batch)}
+        encoded = task.encode(batch)
+        contents = {name: value for name, value in batch.items() if name not in encoded}
         dropped = task.encode(contents | {"lay": torch.tensor([False, True])})["draft_latents"]
         laid = task.encode(contents | {"lay": torch.tensor([True, True])})["draft_latents"]
     torch.testing.assert_close(dropped[1], laid[1])

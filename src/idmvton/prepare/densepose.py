@@ -25,6 +25,8 @@ COARSE_PARTS: Final = np.array(
 )
 """Part -> one of 14 that do not tell front from back: trunk, hands, feet, thighs, shins, upper arms, forearms, head."""
 
+HANDS: Final = (3, 4)
+HEAD: Final = (23, 24)
 _TOLERANCE: Final = 32  # distance in RGB to the nearest colour of the palette, beyond JPEG noise
 _BITS: Final = 6  # of each channel in the table of nearest colours; 2 levels off is nearer than the next part
 _SHIFT: Final = 8 - _BITS

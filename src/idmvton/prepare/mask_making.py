@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.options import MaskShape, PrepareOptions
+from idmvton.prepare.densepose import HANDS
 from idmvton.prepare.mask import ALWAYS_KEPT, ATR_LABELS, REFERENCE_HEIGHT, RULES, Category, agnostic_mask
 
 Mask = NDArray[np.bool_]
@@ -19,7 +20,6 @@ _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside 
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
 _CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
 _ARMS: Final = ("left_arm", "right_arm")
-_HANDS: Final = (3, 4)  # body parts
 
 
 def make_mask(
@@ -136,7 +136,7 @@ def find_hands(labels: NDArray[np.uint8], parts: NDArray[np.uint8], mask: Mask) 
     The rules' arm strokes end beyond the wrist and take half of each hand along; the body map knows better.
     """
     skin = where(labels, _ARMS)
-    return skin & (np.isin(parts, _HANDS) | ~mask)
+    return skin & (np.isin(parts, HANDS) | ~mask)
 
 
 def grow(mask: Mask, pixels: int) -> Mask:

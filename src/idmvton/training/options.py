@@ -169,7 +169,8 @@ class TryonOptions(Options):
     )
     exact_flow: bool = option(
         False,
-        "Correct WarpNet's flow where renders know it: or TryonNet learns to blur what lies a few pixels off.",
+        "Correct WarpNet's flow by the renders' own, also in the validation loss: or TryonNet learns to blur what lies "
+        "a few pixels off. Every sample needs a flow.",
     )
     drop_all: float = option(0.05, "How often all three are dropped together.", minimum=0.0, maximum=1.0)
     min_snr_gamma: float | None = option(

@@ -14,7 +14,7 @@ from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import WeightsEntry, find_entry, is_hub_id
 from idmvton.weights.manifest import Manifest, read_manifest
 
-_STAMPED_BYTES = 2**20
+_BLOCK, _NUM_BLOCKS = 2**17, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +87,19 @@ def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
 
 
 def stamp(folder: Path) -> str:
-    """Tells weights in the same folder apart: 8 hex digits of the weight files' names, sizes and first and last bytes.
+    """Tells weights in the same folder apart: 8 hex digits of the weight files' names, sizes and contents.
 
-    Retraining changes all tensors, so whole files of gigabytes need not be read.
+    Of large files, evenly spaced blocks are read: no training leaves all of them as they were.
     """
     digest = hashlib.blake2b(digest_size=4)
-    for path in sorted(folder.rglob("*.safetensors")):
+    files = [path for path in folder.rglob("*") if path.suffix in (".safetensors", ".bin") and path.is_file()]
+    for path in sorted(files):
         size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder)} {size}".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}".encode())
         with path.open("rb") as file:
-            digest.update(file.read(_STAMPED_BYTES))
-            file.seek(max(size - _STAMPED_BYTES, 0))
-            digest.update(file.read())
+            for start in range(0, size, max(_BLOCK, size // _NUM_BLOCKS)):
+                file.seek(start)
+                digest.update(file.read(_BLOCK))
     return digest.hexdigest()
 
 

@@ -25,7 +25,7 @@ Bytes = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 SETTINGS: Final = "studio.json"
-FORMAT: Final = 2  # grows when the same seed and index give another sample
+FORMAT: Final = 3  # grows when the same seed and index give another sample
 # folder -> (field of the sample, suffix of the file)
 PICTURES: Final[dict[str, tuple[str, str]]] = {
     "image": ("person", ".jpg"),

@@ -72,9 +72,6 @@ class Pose:
     legs: dict[str, Leg] = field(default_factory=lambda: {"L": Leg(), "R": Leg()})
 
 
-PRODUCT_SPREADS: Final = (30, 10, 18, 45)  # degrees between sleeves and trunk; shops' pictures have them all
-
-
 def product_pose(spread: int) -> Pose:
     """How a product picture's mannequin stands, with its arms ``spread`` degrees from the trunk."""
     upper, lower = (math.radians(angle) for angle in (spread, 0.87 * spread))

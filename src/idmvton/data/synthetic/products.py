@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from idmvton.data.synthetic import dressing
 from idmvton.data.synthetic.bodies import Anatomy, shape_body
-from idmvton.data.synthetic.poses import PRODUCT_SPREADS, product_pose, solve
+from idmvton.data.synthetic.poses import product_pose, solve
 from idmvton.data.synthetic.renderer import Item, View, orthographic
 from idmvton.data.synthetic.shells import PosedBody, pose_body
 from idmvton.data.synthetic.shots import detail, rendered_size, renderer, shoot
@@ -22,7 +22,7 @@ Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
 
 PRODUCT_DEPTH: Final = 8.0  # metres between the near and the far plane of product pictures
-_SPREAD_SHARES: Final = (0.25, 0.3, 0.25, 0.2)
+SPREADS: Final = {30: 0.25, 10: 0.3, 18: 0.25, 45: 0.2}  # degrees between sleeves and trunk -> how often
 _SAME_SPOT: Final = 0.012 / PRODUCT_DEPTH  # how far from what the product picture shows fabric counts as shown
 
 
@@ -104,7 +104,7 @@ def photograph_product(garment: Garment, size: tuple[int, int], rng: np.random.G
     """Shows a garment alone; ``depth``: whether to keep what :func:`garment_flow` needs."""
     female = bool(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
     shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255
-    spread = int(rng.choice(PRODUCT_SPREADS, p=_SPREAD_SHARES))
+    spread = int(rng.choice(list(SPREADS), p=list(SPREADS.values())))
     posed = mannequin(female, detail("product", size), spread)
     items = dressing.garment_alone(posed, garment)
     view = product_view(posed, items)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from idmvton.checkpoint_parts import load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
+from idmvton.errors import ConfigError
 from idmvton.framing import check_size
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, from_vae_tensor, to_pil
 from idmvton.training.batches import Batch
@@ -35,7 +36,7 @@ _MEASURED = 48
 
 
 class VaeStep(nn.Module):
-    """What is wrapped for training: encoding, sampling and decoding in one forward pass."""
+    """What is wrapped for training: encoding and decoding in one forward pass."""
 
     def __init__(self, vae: Any, *, decoder_only: bool) -> None:
         super().__init__()
@@ -57,6 +58,7 @@ class Autoencoder:
 
     Raises:
         WeightsError: a VAE that is missing or does not fit.
+        ConfigError: the decoder alone of a new VAE.
         InputError: a size that the VAE cannot halve often enough.
     """
 
@@ -72,6 +74,8 @@ class Autoencoder:
         self.vae = new_vae(recipe.section(VaeOptions)) if start is None else load_part(Path(start), "vae")
         self.vae.requires_grad_(True).train()
         if self.options.decoder_only:
+            if start is None:
+                raise ConfigError("a new VAE has no latents to keep", got="autoencoder.decoder_only", fix="set init")
             for part in (self.vae.encoder, self.vae.quant_conv):
                 part.requires_grad_(False)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -103,7 +107,7 @@ class Autoencoder:
     # ------------------------------------------------------------------------------------------ the loss
 
     def encode(self, batch: Batch) -> Batch:
-        """The pictures themselves: nothing is frozen here."""
+        """The pictures themselves: they are encoded in training."""
         return {"picture": batch["picture"]}
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:

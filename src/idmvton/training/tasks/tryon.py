@@ -137,6 +137,8 @@ class Tryon:
             self.masks.to_dict(),
             [options.warp_net, options.drop_warp, options.exact_flow],
         ]
+        if options.exact_flow and not options.warp_net:
+            raise ConfigError("there is no draft to correct", got="tryon.exact_flow", fix="name a tryon.warp_net")
         if self.options.cache_features:
             self.content_settings += [policy]
             self._check_features(data)
@@ -149,8 +151,9 @@ class Tryon:
             part.requires_grad_(False).eval()
         train = recipe.section(TrainOptions)
         if train.precision == "bfloat16":
-            for part in self.frozen[1:]:  # the VAE stays float32
-                nn.Module.to(part, torch.bfloat16)
+            for part in self.frozen:
+                if part not in (self.pipe.vae, self.pipe.warp_net):  # colours and places need more digits
+                    nn.Module.to(part, torch.bfloat16)
         self.unet.requires_grad_(True).train()
         self.lora = recipe.section(LoraOptions)
         if self.lora.rank:

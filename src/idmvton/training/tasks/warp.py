@@ -21,7 +21,7 @@ from torch import nn
 
 from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
-from idmvton.drafting import draft_results
+from idmvton.drafting import make_drafts
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
 from idmvton.models.warp_net import Warp, WarpNet, sample_at
 from idmvton.training.batches import Batch
@@ -33,7 +33,7 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import garment_windows, lay_garments, person_planes, windows_around
+from idmvton.warping import garment_windows, person_planes, windows_around
 
 
 class WarpTask:
@@ -124,8 +124,7 @@ class WarpTask:
             for kind in ("person", "densepose", "garment")
         )
         mask = mask_to_tensor([each.mask for each in samples]).to(device)
-        warp = lay_garments(self.net, person, mask, densepose, garment)
-        drafts = to_pil(from_vae_tensor(draft_results(person, mask, densepose, garment, warp)).cpu())
+        drafts = to_pil(from_vae_tensor(make_drafts(self.net, person, mask, densepose, garment)).cpu())
         self.net.train()
         rows = [
             (greyed(each.person, each.mask), each.garment, picture, each.unpaired_target or each.person)
