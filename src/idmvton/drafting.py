@@ -22,7 +22,7 @@ from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.prepare.densepose import HANDS, HEAD
 from idmvton.warping import body_parts, lay_garments, plain_background
 
-_OTHER_BODY: Final = 1e-3  # clothes and hair tell little of the skin; but where no skin is seen, better than nothing
+_OTHER_BODY: Final = 1e-7  # clothes and hair tell little of the skin; but where no skin is seen, better than nothing
 _ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
 _HALF_A_GAP: Final = 0.008  # of the height: the background does not get through narrower gaps
 _FRINGE: Final = 0.002  # of the height, inside the garment's edge: there the background mixes in
@@ -95,7 +95,7 @@ def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def spread(pictures_BCHW: Tensor, known_B1HW: Tensor) -> Tensor:
-    """Fills pictures smoothly from where they are known, from coarse to fine.
+    """Fills pictures smoothly from where they are known: pull-push (Gortler et al., "The Lumigraph", 1996).
 
     Args:
         pictures_BCHW: float.
@@ -104,12 +104,13 @@ def spread(pictures_BCHW: Tensor, known_B1HW: Tensor) -> Tensor:
     Returns:
         float BCHW, the pictures where known is 1; 0 if nothing is known at all.
     """
-    values, weights = [pictures_BCHW * known_B1HW], [known_B1HW]
-    while max(values[-1].shape[-2:]) > 1:
-        for levels in (values, weights):
-            levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True, count_include_pad=False))
-    filled = values[-1] / weights[-1].clamp(min=torch.finfo(weights[-1].dtype).tiny)
-    for value, weight in zip(values[-2::-1], weights[-2::-1], strict=True):
-        filled = F.interpolate(filled, value.shape[-2:], mode="bilinear", align_corners=False)
-        filled = value + (1 - weight) * filled
+    colours, weights = [pictures_BCHW], [known_B1HW]
+    while max(colours[-1].shape[-2:]) > 1:
+        pooled = [F.avg_pool2d(each, 2, ceil_mode=True) for each in (colours[-1] * weights[-1], weights[-1])]
+        colours.append(pooled[0] / pooled[1].clamp(min=torch.finfo(pooled[1].dtype).tiny))
+        weights.append((4 * pooled[1]).clamp(max=1))
+    filled = colours[-1]
+    for colour, weight in zip(colours[-2::-1], weights[-2::-1], strict=True):
+        filled = F.interpolate(filled, colour.shape[-2:], mode="bilinear", align_corners=False)
+        filled = torch.lerp(filled, colour, weight)
     return filled
