@@ -62,9 +62,12 @@ def test_textures_agree(item, seed):
     assert np.median(differences) / 255 <= TOLERANCE
 
 
-@pytest.mark.parametrize("item", ["shirt", "jacket", "shorts", "maxi skirt", "midi dress"])
+@pytest.mark.parametrize(
+    ("item", "spread"), [("shirt", 10), ("jacket", 18), ("shorts", 30), ("maxi skirt", 30), ("midi dress", 45)]
+)
 @pytest.mark.parametrize("size", [(256, 192), (512, 384)])
-def test_the_flow_finds_the_same_spot_of_fabric(item, size):
+def test_the_flow_finds_the_same_spot_of_fabric(item, spread, size, monkeypatch):
+    monkeypatch.setattr(products, "SPREADS", {spread: 1.0})
     posed, garment, worn, view = dressed(item, 3)
     product = products.photograph_product(garment, size, np.random.default_rng(3), depth=True)
     flow = products.garment_flow(worn, posed.body.anatomy, view, product, size)
