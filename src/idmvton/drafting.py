@@ -23,6 +23,7 @@ from idmvton.prepare.densepose import HANDS, HEAD
 from idmvton.warping import body_parts, lay_garments, plain_background
 
 _OTHER_BODY: Final = 1e-7  # clothes and hair tell little of the skin; but where no skin is seen, better than nothing
+_MARGIN: Final = 0.025  # of the height: so near to the body, clothes are seen and not the surroundings
 _ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
 _HALF_A_GAP: Final = 0.008  # of the height: the background does not get through narrower gaps
 _FRINGE: Final = 0.002  # of the height, inside the garment's edge: there the background mixes in
@@ -56,7 +57,9 @@ def draft_results(
     pictures, parts, is_kept = pictures_BCHW.float(), body_parts(body_maps_BCHW), mask_B1HW < 0.5
     is_body = parts > 0
     skin = spread(pictures, is_kept * (_is_skin(parts) + _OTHER_BODY * is_body).clamp(max=1))
-    below = torch.where(is_body, skin, spread(pictures, (is_kept & ~is_body).float()))
+    reach = round(_MARGIN * is_body.shape[-2])
+    near_body = F.max_pool2d(is_body.float(), 2 * reach + 1, 1, reach)
+    below = torch.where(is_body, skin, spread(pictures, is_kept * (1 - near_body)))
     is_garment = garment_outlines(garments_BCHW).float()
     share = sample_at(is_garment, warp.flow)
     garment = sample_at(garments_BCHW.float() * is_garment, warp.flow) / share.clamp(min=_LEAST_SHARE)
