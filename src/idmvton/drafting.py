@@ -22,7 +22,10 @@ from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.prepare.densepose import HANDS, HEAD
 from idmvton.warping import body_parts, lay_garments, plain_background
 
-_OTHER_BODY: Final = 1e-7  # clothes and hair tell little of the skin; but where no skin is seen, better than nothing
+_HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
+_OTHERS_TELL: Final = (
+    1e-7  # clothes tell nothing of the skin; but where neither face nor hands are seen, better than nothing
+)
 _MARGIN: Final = 0.025  # of the height: so near to the body, clothes are seen and not the surroundings
 _ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
 _HALF_A_GAP: Final = 0.008  # of the height: the background does not get through narrower gaps
@@ -56,7 +59,7 @@ def draft_results(
     """
     pictures, parts, is_kept = pictures_BCHW.float(), body_parts(body_maps_BCHW), mask_B1HW < 0.5
     is_body = parts > 0
-    skin = spread(pictures, is_kept * (_is_skin(parts) + _OTHER_BODY * is_body).clamp(max=1))
+    skin = spread(pictures, is_kept * _likely_skin(parts))
     reach = round(_MARGIN * is_body.shape[-2])
     near_body = F.max_pool2d(is_body.float(), 2 * reach + 1, 1, reach)
     below = torch.where(is_body, skin, spread(pictures, is_kept * (1 - near_body)))
@@ -67,12 +70,19 @@ def draft_results(
     return torch.where(is_kept, pictures, torch.lerp(below, garment, opacity))
 
 
-def _is_skin(parts_B1HW: Tensor) -> Tensor:
-    """Where skin is to be expected: hands, and the head's lower half. Bool (B, 1, H, W)."""
-    is_head = torch.isin(parts_B1HW, parts_B1HW.new_tensor(HEAD))
-    row = places(parts_B1HW.shape[-2:], is_head.float())[:, 1:]
-    middle = (row * is_head).sum((2, 3), keepdim=True) / is_head.sum((2, 3), keepdim=True).clamp(min=1)
-    return (is_head & (row >= middle)) | torch.isin(parts_B1HW, parts_B1HW.new_tensor(HANDS))
+def _likely_skin(parts_B1HW: Tensor) -> Tensor:
+    """How much a pixel tells of the skin: the middle of the head's lower half, else hands, else other parts.
+
+    Returns:
+        float (B, 1, H, W) in [0, 1].
+    """
+    is_head, is_hand = (torch.isin(parts_B1HW, parts_B1HW.new_tensor(which)) for which in (HEAD, HANDS))
+    place = places(parts_B1HW.shape[-2:], is_head.float())
+    count = is_head.sum((2, 3), keepdim=True).clamp(min=1)
+    away = place - (place * is_head).sum((2, 3), keepdim=True) / count
+    deviation = ((away**2 * is_head).sum((2, 3), keepdim=True) / count).sqrt()
+    is_face = is_head & (away[:, 1:] >= 0) & (away[:, :1].abs() <= deviation[:, :1])
+    return (is_face + _HANDS_TELL * is_hand + _OTHERS_TELL * (parts_B1HW > 0)).clamp(max=1)
 
 
 def garment_outlines(garments_BCHW: Tensor) -> Tensor:
