@@ -108,12 +108,13 @@ def test_a_compiled_pipeline_saves_what_it_compiles(tmp_path):
 
 def test_policies_travel_with_the_checkpoint(tmp_path):
     changed = {"garment_timestep": 0, "time_ids": "height_height", "num_inference_steps": 4, "guidance_scale": 1.5}
+    changed |= {"match_colours": True}
     pipe = TryOnPipeline(**load_checkpoint(CHECKPOINT), **changed)
     pipe.save_pretrained(tmp_path / "saved")
     again = TryOnPipeline.from_pretrained(tmp_path / "saved")
     assert {name: again.config[name] for name in changed} == changed
     published = TryOnPipeline.from_pretrained(CHECKPOINT)
-    assert [published.config[name] for name in changed] == ["each_step", "height_width", 30, 2.0]
+    assert [published.config[name] for name in changed] == ["each_step", "height_width", 30, 2.0, False]
 
 
 def test_unused_add_embedding_of_garment_net_is_left_out(folder):

@@ -38,7 +38,7 @@ from idmvton.weights import find_weights, read_tensors, write_tensors
 logger = logging.getLogger(__name__)
 
 RESAMPLER = "encoder_hid_proj."
-POLICIES = ("garment_timestep", "time_ids", "num_inference_steps", "guidance_scale")
+POLICIES = ("garment_timestep", "time_ids", "num_inference_steps", "guidance_scale", "match_colours")
 FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "unet_encoder")
 
 

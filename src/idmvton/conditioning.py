@@ -27,7 +27,9 @@ GarmentTimestep = int | Literal["each_step"]
 """Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
 
 
-def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: Any, guidance_scale: Any) -> None:
+def check_policies(
+    garment_timestep: Any, time_ids: Any, num_inference_steps: Any, guidance_scale: Any, match_colours: Any
+) -> None:
     """Checks the policies that a checkpoint carries.
 
     Args:
@@ -35,6 +37,7 @@ def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: An
         time_ids: a :data:`TimeIds`.
         num_inference_steps: denoising steps of a call that does not say, 1 to 1000.
         guidance_scale: of a call that does not say, 1 to 30.
+        match_colours: bool, see :func:`idmvton.outputs.match_colours`.
 
     Raises:
         ConfigError: an unknown one.
@@ -47,6 +50,8 @@ def check_policies(garment_timestep: Any, time_ids: Any, num_inference_steps: An
         raise ConfigError("unknown num_inference_steps", got=repr(num_inference_steps), expected="1 to 1000")
     if isinstance(guidance_scale, bool) or not (isinstance(guidance_scale, int | float) and 1 <= guidance_scale <= 30):
         raise ConfigError("unknown guidance_scale", got=repr(guidance_scale), expected="1 to 30")
+    if not isinstance(match_colours, bool):
+        raise ConfigError("unknown match_colours", got=repr(match_colours), expected="true or false")
 
 
 def _check_time_ids(style: Any) -> None:

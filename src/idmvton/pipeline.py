@@ -42,11 +42,11 @@ from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
-from idmvton.models.text import unread_text
+from idmvton.models.text import unread_notes
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.models.warp_net import WarpNet
 from idmvton.options import OutputType, SchedulerName, TryOnOptions
-from idmvton.outputs import finish
+from idmvton.outputs import finish, match_colours
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
@@ -68,6 +68,7 @@ class TryOnPipeline(DiffusionPipeline):
             A number: always this one, for weights trained that way; a garment is then computed once.
         time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
         num_inference_steps, guidance_scale: of a call that does not say.
+        match_colours: whether the repainted region follows the photo's colours around it, for VAEs that shift them.
     """
 
     model_cpu_offload_seq = "warp_net->text_encoder->text_encoder_2->image_encoder->unet_encoder->unet->vae"
@@ -100,6 +101,7 @@ class TryOnPipeline(DiffusionPipeline):
         time_ids: TimeIds = "height_width",
         num_inference_steps: int = 30,
         guidance_scale: float = 2.0,
+        match_colours: bool = False,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -115,7 +117,8 @@ class TryOnPipeline(DiffusionPipeline):
             warp_net=warp_net,
         )
         check_channels(unet, drafted=warp_net is not None)
-        policies = dict(zip(POLICIES, (garment_timestep, time_ids, num_inference_steps, guidance_scale), strict=True))
+        values = garment_timestep, time_ids, num_inference_steps, guidance_scale, match_colours
+        policies = dict(zip(POLICIES, values, strict=True))
         check_policies(**policies)
         self.register_to_config(**policies)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
@@ -322,6 +325,8 @@ class TryOnPipeline(DiffusionPipeline):
         if output_type != "latent":
             with clock("decoding"):
                 pictures = from_vae_tensor(decode_latents(self.vae, final))
+                if self.config.match_colours:
+                    pictures = match_colours(pictures, pairs)
             with clock("pasting back"):
                 images = finish(pictures, pairs, options, output_type)
         self.maybe_free_model_hooks()
@@ -350,12 +355,8 @@ class TryOnPipeline(DiffusionPipeline):
 
     def warn_of_long_prompts(self, pairs: Pairs, others: Sequence[str]) -> tuple[str, ...]:
         """Warns of every prompt that the text encoders read only in part, and returns the words."""
-        captions = [garment.caption for garment in pairs.garments]
-        prompts = [*others, *map(tryon_prompt, captions), *map(garment_prompt, captions)]
-        notes = tuple(
-            f"the prompt {prompt!r} is longer than the text encoders read; not read: {unread!r}"
-            for prompt, unread in unread_text(prompts, self.tokenizers).items()
-        )
+        prompts = [*others, *(make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments)]
+        notes = unread_notes(prompts, self.tokenizers)
         for note in notes:
             warnings.warn(note, CaptionTruncatedWarning, stacklevel=4)
         return notes

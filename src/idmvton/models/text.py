@@ -32,7 +32,7 @@ def encode_prompts(
         encoders: ``CLIPTextModel`` and ``CLIPTextModelWithProjection``.
         device: where they compute.
 
-    A prompt that is too long is cut; :func:`unread_text` tells which.
+    A prompt that is too long is cut; :func:`unread_notes` tells which.
     """
     penultimate = []
     for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
@@ -48,8 +48,8 @@ def encode_prompts(
     return PromptEmbeds(torch.cat(penultimate, dim=-1), output.text_embeds)
 
 
-def unread_text(prompts: Sequence[str], tokenizers: Sequence[Any]) -> dict[str, str]:
-    """The prompts that are longer than the encoders read, each with the words that are not read."""
+def unread_notes(prompts: Sequence[str], tokenizers: Sequence[Any]) -> tuple[str, ...]:
+    """A note about each prompt that is longer than the encoders read, with the words that are not read."""
     unread = {}
     for tokenizer in tokenizers:
         room = tokenizer.model_max_length - 2  # the start and end tokens
@@ -57,4 +57,7 @@ def unread_text(prompts: Sequence[str], tokenizers: Sequence[Any]) -> dict[str, 
             ids = tokenizer(prompt, add_special_tokens=False).input_ids
             if len(ids) > room:
                 unread[prompt] = tokenizer.decode(ids[room:]).strip()
-    return unread
+    return tuple(
+        f"the prompt {prompt!r} is longer than the text encoders read; not read: {words!r}"
+        for prompt, words in unread.items()
+    )

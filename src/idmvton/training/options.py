@@ -157,6 +157,7 @@ class TryonOptions(Options):
         30, "How many steps the checkpoint takes where nobody says.", minimum=1, maximum=1000
     )
     guidance_scale: float = option(2.0, "The checkpoint's guidance where nobody says.", minimum=1.0, maximum=30.0)
+    match_colours: bool = option(False, "The checkpoint's results follow the photo's colours around the mask.")
     negative_prompt: str = option(NEGATIVE_PROMPT, "The prompt of a dropped text, as at inference.")
     drop_text: float = option(0.05, "How often the text alone is dropped.", minimum=0.0, maximum=1.0)
     drop_image_prompt: float = option(0.05, "How often the image prompt alone is dropped.", minimum=0.0, maximum=1.0)

@@ -123,6 +123,7 @@ class Tryon:
             "time_ids": self.options.time_ids,
             "num_inference_steps": self.options.num_inference_steps,
             "guidance_scale": self.options.guidance_scale,
+            "match_colours": self.options.match_colours,
         }
         self.pipe = TryOnPipeline(**components)
         self.pipe.set_progress_bar_config(disable=True)
