@@ -48,12 +48,12 @@ def thin_plate_warp(person: Bytes, garment: Bytes, mask: NDArray[np.bool_], keyp
     fallback = _corners(mask)
     target = np.where((target == 0).all(1)[:, None], fallback, target)
     y, x = np.nonzero(mask)
-    flow = thin_plate(target, source, np.stack([x, y], 1) + 0.5).astype(np.float32) - 0.5
-    result = colour_fill(person, garment, mask)
-    bent = cv2.remap(garment, flow[:, None, 0], flow[:, None, 1], cv2.INTER_LINEAR)[:, 0]
+    flow = np.zeros((*mask.shape, 2), np.float32)
+    flow[mask] = thin_plate(target, source, np.stack([x, y], 1) + 0.5) - 0.5
     inner = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8))
-    seen = cv2.remap(inner, flow[:, None, 0], flow[:, None, 1], cv2.INTER_NEAREST)[:, 0] > 0
-    result[y[seen], x[seen]] = bent[seen]
+    seen = mask & (cv2.remap(inner, flow, None, cv2.INTER_NEAREST) > 0)
+    result = colour_fill(person, garment, mask)
+    result[seen] = cv2.remap(garment, flow, None, cv2.INTER_LINEAR)[seen]
     return result
 
 
