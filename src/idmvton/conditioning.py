@@ -18,6 +18,7 @@ from torch import Tensor
 
 from idmvton.errors import ConfigError
 from idmvton.models.latents import encode_latents
+from idmvton.options import TryOnOptions
 from idmvton.types import Size
 
 TimeIds = Literal["height_width", "height_height"]
@@ -35,8 +36,8 @@ def check_policies(
     Args:
         garment_timestep: a :data:`GarmentTimestep`.
         time_ids: a :data:`TimeIds`.
-        num_inference_steps: denoising steps of a call that does not say, 1 to 1000.
-        guidance_scale: of a call that does not say, 1 to 30.
+        num_inference_steps, guidance_scale: of a call that does not say, in the ranges of
+            :class:`idmvton.options.TryOnOptions`.
         match_colours: bool, see :func:`idmvton.outputs.match_colours`.
 
     Raises:
@@ -46,10 +47,9 @@ def check_policies(
     if garment_timestep != "each_step" and not (is_number and 0 <= garment_timestep < 1000):
         raise ConfigError("unknown garment_timestep", got=repr(garment_timestep), expected="'each_step', or 0 to 999")
     _check_time_ids(time_ids)
-    if not (isinstance(num_inference_steps, int) and 1 <= num_inference_steps <= 1000):
-        raise ConfigError("unknown num_inference_steps", got=repr(num_inference_steps), expected="1 to 1000")
-    if isinstance(guidance_scale, bool) or not (isinstance(guidance_scale, int | float) and 1 <= guidance_scale <= 30):
-        raise ConfigError("unknown guidance_scale", got=repr(guidance_scale), expected="1 to 30")
+    if None in (num_inference_steps, guidance_scale):
+        raise ConfigError("a checkpoint must know its steps and guidance", got="None", expected="numbers")
+    TryOnOptions(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
     if not isinstance(match_colours, bool):
         raise ConfigError("unknown match_colours", got=repr(match_colours), expected="true or false")
 

@@ -23,9 +23,7 @@ from idmvton.prepare.densepose import HANDS, HEAD
 from idmvton.warping import body_parts, lay_garments, plain_background
 
 _HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
-_OTHERS_TELL: Final = (
-    1e-7  # clothes tell nothing of the skin; but where neither face nor hands are seen, better than nothing
-)
+_OTHERS_TELL: Final = 1e-7  # clothes tell next to nothing; for where neither face nor hands are seen
 _MARGIN: Final = 0.025  # of the height: so near to the body, clothes are seen and not the surroundings
 _ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
 _HALF_A_GAP: Final = 0.008  # of the height: the background does not get through narrower gaps

@@ -134,10 +134,9 @@ class Tryon:
         self.garment_net = self.pipe.unet_encoder
         self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma, self.options.error)
         options = self.options
-        self.content_settings: list[object] = [
-            self.masks.to_dict(),
-            [options.warp_net, options.drop_warp, options.exact_flow],
-        ]
+        self.content_settings: list[object] = [self.masks.to_dict()]
+        if options.warp_net:
+            self.content_settings += [options.drop_warp, options.exact_flow]
         if options.exact_flow and not options.warp_net:
             raise ConfigError("there is no draft to correct", got="tryon.exact_flow", fix="name a tryon.warp_net")
         if self.options.cache_features:
