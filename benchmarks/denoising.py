@@ -121,6 +121,7 @@ class Case:
         image_tokens = pipe.unet.image_tokens(torch.cat([each.clip_hidden_states for each in both]))
         text = torch.cat([each.text for each in both])
         generator, latents = [torch.Generator().manual_seed(0)], self.noise
+        assert self.garment.latents is not None
         for timestep in scheduler.timesteps:
             channels = tryon_input(latents.to(pipe.unet.dtype), self.person)
             prediction = guided_prediction(

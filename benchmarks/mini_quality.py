@@ -59,10 +59,10 @@ def scores(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, fl
 
 @dataclass
 class TryOn:
-    """A way to call the pipeline; ``off`` names what is switched off."""
+    """A way to call the pipeline."""
 
     pipe: TryOnPipeline
-    off: Sequence[str]
+    has_features: bool
     naive: Mapping[str, str]
     options: dict[str, Any]
 
@@ -70,9 +70,7 @@ class TryOn:
         """The pictures of one batch, with seeds 0, 1, ..."""
         self.pipe.garment_cache.clear()
         self.pipe.feature_cache.clear()
-        with contextlib.ExitStack() as stack:
-            for part in self.off:
-                stack.enter_context(switched_off(self.pipe, part))
+        with contextlib.nullcontext() if self.has_features else without_garment_net(self.pipe):
             result = self.pipe(
                 person=[each.person for each in samples],
                 garment=[each.garment for each in samples],
@@ -91,21 +89,13 @@ def _person(sample: TryOnSample) -> str:
 
 
 @contextlib.contextmanager
-def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
-    """Without GarmentNet's features, or without the garment in the draft."""
+def without_garment_net(pipe: TryOnPipeline) -> Iterator[None]:
+    """GarmentNet's features are zero: what the unconditional half of guidance sees."""
 
     def no_features(_module: Any, _inputs: Any, features: GarmentFeatures) -> GarmentFeatures:
         return GarmentFeatures({name: torch.zeros_like(tokens) for name, tokens in features.tokens.items()})
 
-    def no_outline(_module: Any, _inputs: Any, warp: Any) -> Any:
-        return warp._replace(outline=torch.full_like(warp.outline, -1e4))
-
-    hooks: dict[str, tuple[Any, Any]] = {
-        "GarmentNet": (pipe.unet_encoder, no_features),
-        "WarpNet": (pipe.warp_net, no_outline),
-    }
-    module, hook = hooks[part]
-    handle = module.register_forward_hook(hook)
+    handle = pipe.unet_encoder.register_forward_hook(no_features)
     try:
         yield
     finally:
@@ -115,8 +105,8 @@ def switched_off(pipe: TryOnPipeline, part: str) -> Iterator[None]:
 def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str, Method]:
     """Everything that is compared, by name; ``steps`` is how many the model takes unless it says otherwise."""
 
-    def ours(*off: str, naive: Mapping[str, str] = MappingProxyType({}), **options: Any) -> TryOn:
-        return TryOn(pipe, off, naive, {"num_inference_steps": steps} | options)
+    def ours(features: bool = True, naive: Mapping[str, str] = MappingProxyType({}), **options: Any) -> TryOn:
+        return TryOn(pipe, features, naive, {"num_inference_steps": steps} | options)
 
     found: dict[str, Method] = {
         "colour fill": lambda samples: [
@@ -124,14 +114,12 @@ def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str,
         ],
         "thin-plate warp": lambda samples: [_bent(each) for each in samples],
         "model": ours(),
-        "without GarmentNet's features": ours("GarmentNet"),
+        "without GarmentNet's features": ours(features=False),
         "without the image prompt": ours(image_prompt_scale=0.0),
         "naive captions": ours(naive=naive),
     }
     if pipe.warp_net is not None:
         found["the draft alone"] = lambda samples: _drafts(pipe, samples)
-        found["without WarpNet"] = ours("WarpNet")
-        found["without WarpNet and GarmentNet's features"] = ours("WarpNet", "GarmentNet")
     own = pipe.config.guidance_scale
     found |= {f"guidance {scale}": ours(guidance_scale=scale) for scale in (1.0, 1.5, 2.0, 3.0) if scale != own}
     found |= {f"{count} steps": ours(num_inference_steps=count) for count in (1, 4, 10, 20, 30) if count != steps}
@@ -145,7 +133,7 @@ def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Bytes]:
         to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
     )
     mask = mask_to_tensor([each.mask for each in samples])
-    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment)
+    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment).whole
     return [np.asarray(picture) for picture in to_pil(from_vae_tensor(drafts))]
 
 

@@ -45,19 +45,29 @@ def is_colour(pixels, colour):
 
 
 def test_without_the_garment_the_surroundings_and_the_skin_are_spread():
-    draft = draft_results(*person(), garment(), warp(-50.0))
+    draft, laid = draft_results(*person(), garment(), warp(-50.0))
     assert draft.shape == (1, 3, 64, 64)
+    assert laid.abs().max() < 1e-6
     assert is_colour(draft[..., 20:, 24:40], RED)
     assert is_colour(draft[..., 20:, 16:24], GREEN)
     assert torch.equal(draft[..., :20, :], person()[0][..., :20, :])
 
 
 def test_the_garment_lies_on_top_without_its_background():
-    draft = draft_results(*person(), garment(), warp(50.0))
+    draft = draft_results(*person(), garment(), warp(50.0)).whole
     assert is_colour(draft[..., 20:25, 17:47], BLUE)
     assert is_colour(draft[..., 27:37, 27:37], (1.0, 1.0, 1.0))
     assert is_colour(draft[..., 50:, 24:40], RED)
     assert torch.equal(draft[..., :20, :], person()[0][..., :20, :])
+
+
+def test_the_garment_lies_in_one_part_of_the_draft_and_the_person_in_the_other():
+    shown, laid = draft_results(*person(), garment(), warp(50.0))
+    assert is_colour(shown[..., 20:25, 17:47], (0.0, 0.0, 0.0))
+    assert is_colour(shown[..., 50:, 24:40], RED)
+    assert is_colour(laid[..., 20:25, 17:47], BLUE)
+    assert is_colour(laid[..., 50:, :], (0.0, 0.0, 0.0))
+    assert is_colour(laid[..., :20, :], (0.0, 0.0, 0.0))
 
 
 def test_outlines_hold_white_prints_but_no_background():
@@ -83,5 +93,5 @@ def test_where_no_skin_is_seen_the_rest_of_the_body_tells():
     picture, mask, _ = person()
     parts = np.zeros((64, 64), np.uint8)
     parts[8:, 24:40] = 2
-    draft = draft_results(picture, mask, to_vae_tensor([colour_parts(parts)]), garment(), warp(-50.0))
+    draft = draft_results(picture, mask, to_vae_tensor([colour_parts(parts)]), garment(), warp(-50.0)).whole
     assert is_colour(draft[..., 24:, 26:38], RED)

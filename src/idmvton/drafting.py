@@ -1,15 +1,17 @@
-"""A draft of the result, which TryonNet sees in checkpoints with a WarpNet.
+"""A draft of the result, for checkpoints with a WarpNet.
 
 The surroundings are spread into what is to be repainted, the body gets the colour of the skin that is seen, and the
-garment lies on it as WarpNet says. Colours, edges and textures are then in their places, and what is left to a small
-network is to correct them. It is no part of the published system.
+garment lies on it as WarpNet says. Colours, edges and textures are then in their places, and what is left to small
+networks is to correct them. TryonNet sees the draft without the garment, and GarmentNet the garment, which it passes on
+through the self-attention (section 3.2): without it, nobody knows what the garment looks like. It is no part of the
+published system.
 
 Shape legend: B pairs, H and W pixels.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,9 +34,27 @@ _SHARPNESS: Final = 3.0  # of the outline: what is undecided is better drawn wit
 _LEAST_SHARE: Final = 1e-3
 
 
+class Draft(NamedTuple):
+    """A draft in two parts that add up to it.
+
+    Attributes:
+        person: float BCHW in [-1, 1], what TryonNet sees: the picture itself where nothing is repainted, else
+            surroundings and body, and mid grey where the garment lies.
+        garment: float BCHW in [-1, 1], what GarmentNet sees: the garment as it lies there, on mid grey.
+    """
+
+    person: Tensor
+    garment: Tensor
+
+    @property
+    def whole(self) -> Tensor:
+        """The draft of the result: float BCHW in [-1, 1]."""
+        return self.person + self.garment
+
+
 def make_drafts(
     net: WarpNet, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor
-) -> Tensor:
+) -> Draft:
     """Drafts of people in garments that WarpNet lays; see :func:`draft_results`."""
     told = pictures_BCHW, mask_B1HW, body_maps_BCHW, garments_BCHW
     return draft_results(*told, lay_garments(net, *told))
@@ -42,7 +62,7 @@ def make_drafts(
 
 def draft_results(
     pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor, warp: Warp
-) -> Tensor:
+) -> Draft:
     """Drafts of people in garments.
 
     Args:
@@ -53,7 +73,7 @@ def draft_results(
         warp: how they lie on the people, at the pictures' size.
 
     Returns:
-        float32 BCHW in [-1, 1]: the picture itself where nothing is repainted.
+        The draft, float32.
     """
     pictures, parts, is_kept = pictures_BCHW.float(), body_parts(body_maps_BCHW), mask_B1HW < 0.5
     is_body = parts > 0
@@ -64,8 +84,8 @@ def draft_results(
     is_garment = garment_outlines(garments_BCHW).float()
     share = sample_at(is_garment, warp.flow)
     garment = sample_at(garments_BCHW.float() * is_garment, warp.flow) / share.clamp(min=_LEAST_SHARE)
-    opacity = (_SHARPNESS * warp.outline).sigmoid() * share
-    return torch.where(is_kept, pictures, torch.lerp(below, garment, opacity))
+    opacity = (_SHARPNESS * warp.outline).sigmoid() * share * ~is_kept
+    return Draft(torch.where(is_kept, pictures, below * (1 - opacity)), garment * opacity)
 
 
 def _likely_skin(parts_B1HW: Tensor) -> Tensor:

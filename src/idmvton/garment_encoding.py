@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from idmvton.conditioning import GarmentTimestep
+from idmvton.garment_cache import GarmentCache
 from idmvton.images import clip_pixel_values, to_vae_tensor
 from idmvton.inputs import Garment
 from idmvton.models.attention import CrossKeysValues, KeysValues
@@ -50,20 +52,28 @@ class GarmentConditions:
     """What does not depend on the person or the step; G rows, one where a single garment is meant.
 
     Attributes:
-        key: equal for equal garments.
+        key: equal for equal garments, within a call.
         prompt: "model is wearing [V]" and the garment's picture, for TryonNet.
         garment_text: float (G, T, C), "a photo of [V]", for GarmentNet.
-        latents: float (G, C, h, w), the garment's latents.
+        latents: float (G, C, h, w), of what GarmentNet sees: the product picture, or with a WarpNet, which needs the
+            person for it, the garment as it lies (:class:`idmvton.drafting.Draft`); ``None`` until that is known.
     """
 
     key: str
     prompt: PromptConditions
     garment_text: Tensor
-    latents: Tensor
+    latents: Tensor | None
+
+    def on(self, person: int, latents: Tensor) -> GarmentConditions:
+        """One garment as it lies on a person of the call: float (1, C, h, w)."""
+        return dataclasses.replace(self, key=f"{self.key} on {person}", latents=latents)
 
     def row(self, index: int, key: str) -> GarmentConditions:
         """A copy of one row, under its own key."""
-        texts, latents = (part[index, None].clone() for part in (self.garment_text, self.latents))
+        texts, latents = (
+            None if part is None else part[index, None].clone() for part in (self.garment_text, self.latents)
+        )
+        assert texts is not None
         return GarmentConditions(key, self.prompt.row(index), texts, latents)
 
 
@@ -97,21 +107,26 @@ class GarmentEncoder:
     def _encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
         pictures = [each.image for each in garments]
         clip_input = clip_pixel_values(pictures, self.pipe.image_encoder.config.image_size)
-        encoded = self.encode_pixels([each.caption for each in garments], to_vae_tensor(pictures), clip_input)
+        shown = to_vae_tensor(pictures) if self.pipe.warp_net is None else None
+        encoded = self.encode_pixels([each.caption for each in garments], shown, clip_input)
         return [encoded.row(row, each.key) for row, each in enumerate(garments)]
 
-    def encode_pixels(self, captions: Sequence[str], pictures_BCHW: Tensor, clip_input: Tensor) -> GarmentConditions:
+    def encode_pixels(
+        self, captions: Sequence[str], pictures_BCHW: Tensor | None, clip_input: Tensor
+    ) -> GarmentConditions:
         """Conditions of B garments together, without the cache.
 
         Args:
             captions: B phrases [V].
-            pictures_BCHW: float RGB in [-1, 1].
+            pictures_BCHW: what GarmentNet sees, float RGB in [-1, 1].
             clip_input: float (B, 3, side, side), see :func:`idmvton.images.clip_pixel_values`.
         """
         count = len(captions)
         texts = self._texts([*map(tryon_prompt, captions), *map(garment_prompt, captions)])
         prompt = self._prompt_conditions(PromptEmbeds(texts.tokens[:count], texts.pooled[:count]), clip_input)
-        latents = encode_latents(self.pipe.vae, pictures_BCHW.to(self.device)).to(self.pipe.unet_encoder.dtype)
+        latents = None
+        if pictures_BCHW is not None:
+            latents = encode_latents(self.pipe.vae, pictures_BCHW.to(self.device)).to(self.pipe.unet_encoder.dtype)
         return GarmentConditions("", prompt, texts.tokens[count:], latents)
 
     def _texts(self, prompts: Sequence[str]) -> PromptEmbeds:
@@ -145,7 +160,7 @@ class GarmentSteps:
         keep_on: torch.device,
     ) -> None:
         self.pipe, self.garments, self.policy, self.keep_on = pipe, garments, policy, keep_on
-        self.cache = pipe.feature_cache
+        self.cache = pipe.feature_cache if pipe.warp_net is None else GarmentCache(0)  # they lie so on one person
         self.keys = [garment.key for garment in garments]
         self._text_keys_values: dict[tuple[str, ...], Mapping[str, CrossKeysValues]] = {}
         self._ahead: dict[float, list[Tokens]] = {}
@@ -223,5 +238,5 @@ class GarmentSteps:
         keys = tuple(garment.key for garment in garments)
         if keys not in self._text_keys_values:
             self._text_keys_values[keys] = net.project_text(text)
-        latents = torch.cat([garment.latents for garment in garments])
+        latents = torch.cat([garment.latents for garment in garments if garment.latents is not None])
         return net(latents, torch.tensor(timestep, device=latents.device), text, self._text_keys_values[keys])

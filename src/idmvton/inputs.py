@@ -67,6 +67,17 @@ class Pairs:
     garment_rows: list[int]
     seeds: list[int]
 
+    @property
+    def distinct(self) -> list[tuple[int, int]]:
+        """Person and garment of each pair that is not only another seed of one before."""
+        return list(dict.fromkeys(zip(self.person_rows, self.garment_rows, strict=True)))
+
+    @property
+    def distinct_rows(self) -> list[int]:
+        """For each pair, which of the distinct ones it is."""
+        distinct = self.distinct
+        return [distinct.index(pair) for pair in zip(self.person_rows, self.garment_rows, strict=True)]
+
 
 def gather_pairs(
     person: Any,

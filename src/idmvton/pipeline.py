@@ -24,16 +24,10 @@ from torch import Tensor, nn
 import idmvton
 from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.clock import Clock
-from idmvton.conditioning import (
-    GarmentTimestep,
-    PersonConditions,
-    TimeIds,
-    check_policies,
-    encode_person,
-)
+from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, check_policies, encode_person
 from idmvton.denoising import Callback, Denoiser
 from idmvton.devices import resolve_device, resolve_dtype
-from idmvton.drafting import make_drafts
+from idmvton.drafting import Draft, make_drafts
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
@@ -298,7 +292,10 @@ class TryOnPipeline(DiffusionPipeline):
         with clock("people"):
             people = self.encode_people(pairs.people).rows(pairs.person_rows)
             if self.warp_net is not None:
-                people = dataclasses.replace(people, draft_latents=self.encode_drafts(self.warp_net, pairs))
+                shown, laid = self.encode_drafts(self.make_drafts(self.warp_net, pairs))
+                people = dataclasses.replace(people, draft_latents=shown[pairs.distinct_rows])
+                lying = zip(pairs.distinct, laid.split(1), strict=True)
+                garments = [garments[garment].on(person, latents) for (person, garment), latents in lying]
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
@@ -313,7 +310,7 @@ class TryOnPipeline(DiffusionPipeline):
             denoiser = Denoiser(
                 self,
                 people,
-                pairs.garment_rows,
+                pairs.garment_rows if self.warp_net is None else pairs.distinct_rows,
                 [each.prompt for each in garments],
                 unconditional,
                 size=size,
@@ -365,14 +362,16 @@ class TryOnPipeline(DiffusionPipeline):
         """Mask, masked picture and body map as latents; one row a person."""
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
-    def encode_drafts(self, net: WarpNet, pairs: Pairs) -> Tensor:
-        """Drafts, with the garments laid on the people by ``net``, as latents: float (B, C, h, w), one row a pair."""
-        distinct = list(dict.fromkeys(zip(pairs.person_rows, pairs.garment_rows, strict=True)))
-        people = self._tensors([pairs.people[person] for person, _ in distinct])
-        garments = to_vae_tensor([pairs.garments[garment].image for _, garment in distinct])
-        drafts = encode_latents(self.vae, make_drafts(net, *people, garments.to(self._execution_device)))
-        rows = [distinct.index(pair) for pair in zip(pairs.person_rows, pairs.garment_rows, strict=True)]
-        return drafts.to(self.unet.dtype)[rows]
+    def make_drafts(self, net: WarpNet, pairs: Pairs) -> Draft:
+        """Drafts, with the garments laid on the people by ``net``; one row a distinct pair."""
+        people = self._tensors([pairs.people[person] for person, _ in pairs.distinct])
+        garments = to_vae_tensor([pairs.garments[garment].image for _, garment in pairs.distinct])
+        return make_drafts(net, *people, garments.to(self._execution_device))
+
+    def encode_drafts(self, drafts: Draft) -> tuple[Tensor, Tensor]:
+        """Latents of what TryonNet sees of drafts, and of what GarmentNet sees: float (D, C, h, w) each."""
+        person, garment = (encode_latents(self.vae, each) for each in drafts)
+        return person.to(self.unet.dtype), garment.to(self.unet_encoder.dtype)
 
     def _tensors(self, people: Sequence[Person]) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures BCHW in [-1, 1], masks B1HW in {0, 1}, and body maps BCHW in [-1, 1], on the pipeline's device."""

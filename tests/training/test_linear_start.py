@@ -7,7 +7,14 @@ import torch.nn.functional as F
 from idmvton.errors import ConfigError
 from idmvton.models.attention import CONTEXT, AttentionContext
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.training.initialise import new_resampler, new_unet, new_vae, tryon_net_from
+from idmvton.training.initialise import (
+    garment_net_from,
+    new_resampler,
+    new_unet,
+    new_vae,
+    tryon_net_from,
+    with_fine_attention,
+)
 from idmvton.training.linear_start import start_as_copy
 from idmvton.training.options import ImagePromptOptions, UnetOptions, VaeOptions
 
@@ -42,38 +49,63 @@ def test_a_vae_with_too_small_groups_cannot():
         new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=2, latent_channels=2, start="codec"))
 
 
-def new_tryon_net(groups, *, drafted=True):
-    options = UnetOptions(block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=groups, head_size=16)
+def new_nets(groups, *, drafted=True, fine=True):
+    """TryonNet and GarmentNet, small, with attention at the latents' own resolution."""
+    options = UnetOptions(
+        block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=groups, head_size=16, start="latents"
+    )
     unet = new_unet(options, latent_channels=5, text_width=32, pooled_width=32, latent_height=16)
+    unet = with_fine_attention(unet) if fine else unet
     image_prompt = ImagePromptOptions(num_tokens=2, width=32, depth=1, heads=1)
     resampler = new_resampler(image_prompt, clip_width=32, text_width=32)
     net = tryon_net_from(unet, resampler).eval()
     widen_input(net, num_input_channels(5, drafted=drafted))
-    return net
+    return net, garment_net_from(unet).eval()
 
 
-@torch.no_grad()
-def test_tryon_net_starts_as_a_copy_of_the_draft():
-    torch.manual_seed(1)
-    net = new_tryon_net(4)
-    start_as_copy(net)
-    seen = torch.randn(2, net.config.in_channels, 16, 12)
-    layers = [key.removesuffix(".processor") for key in net.attn_processors if "attn1" in key]
-    garment = {layer: torch.randn(2, 4, 32) for layer in layers}
-    prediction = net(
+def predict(net, seen, garment):
+    return net(
         seen,
         torch.tensor([10, 900]),
         encoder_hidden_states=(torch.randn(2, 3, 32), [net.image_tokens(torch.randn(2, 4, 32))]),
         added_cond_kwargs={"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
         cross_attention_kwargs={CONTEXT: AttentionContext(garment=garment)},
     ).sample
-    expected = seen[:, 16:21]
+
+
+@torch.no_grad()
+def test_fine_attention_changes_nothing_by_itself():
+    torch.manual_seed(0)
+    options = UnetOptions(block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=4, head_size=16)
+    unet = new_unet(options, latent_channels=5, text_width=32, pooled_width=32, latent_height=16).eval()
+    asked = {
+        "timestep": 10,
+        "encoder_hidden_states": torch.randn(2, 3, 32),
+        "added_cond_kwargs": {"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
+    }
+    seen = torch.randn(2, 5, 16, 12)
+    torch.testing.assert_close(with_fine_attention(unet).eval()(seen, **asked).sample, unet(seen, **asked).sample)
+
+
+@torch.no_grad()
+def test_tryon_net_starts_as_a_copy_of_the_draft_with_the_garment_that_garment_net_shows():
+    torch.manual_seed(1)
+    net, garment_net = new_nets(4)
+    start_as_copy(net, garment_net)
+    seen, worn = torch.randn(2, net.config.in_channels, 16, 12), torch.randn(2, 5, 16, 12)
+    features = garment_net(worn, 0, torch.randn(2, 3, 32)).tokens
+    prediction = predict(net, seen, features)
+    expected = seen[:, 16:21] + worn
     assert (prediction - expected).square().mean() < 0.05 * expected.square().mean()
+    nothing = {name: torch.zeros_like(tokens) for name, tokens in features.items()}
+    without, expected = predict(net, seen, nothing), seen[:, 16:21]
+    assert (without - expected).square().mean() < 0.05 * expected.square().mean()
 
 
-def test_a_copy_needs_a_draft_and_room():
+def test_a_copy_needs_a_draft_a_way_for_the_garment_and_room():
     with pytest.raises(ConfigError, match="cannot be carried"):
-        start_as_copy(new_tryon_net(16))
-    without = new_tryon_net(4, drafted=False)
+        new_nets(16)
     with pytest.raises(ConfigError, match="no draft"):
-        start_as_copy(without)
+        start_as_copy(*new_nets(4, drafted=False))
+    with pytest.raises(ConfigError, match="no garment"):
+        start_as_copy(*new_nets(4, fine=False))

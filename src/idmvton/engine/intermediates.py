@@ -49,7 +49,7 @@ def save_intermediates(
             options = result.options
             size = Size(*(side or 0 for side in (options.height, options.width)))
             pairs = gather_pairs(prepared, garment, mask, densepose, None, 0, size, options)
-            draft = decode_latents(pipe.vae, pipe.encode_drafts(pipe.warp_net, pairs))
+            draft = pipe.make_drafts(pipe.warp_net, pairs).whole
             save_png(to_pil(from_vae_tensor(draft))[0], folder / "draft.png", {"stage": "draft"})
     pictures = to_pil(from_vae_tensor(decode_latents(pipe.vae, result.latents)))
     for number, picture in enumerate(pictures, 1):

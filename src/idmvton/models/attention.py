@@ -7,6 +7,10 @@ layer name (the order of ``unet.attn_processors`` is not the order of execution)
 Shape legend: B rows of the batch, U leading rows without a garment (the unconditional half of guidance), G
 distinct garments, N person tokens, M garment tokens, T text tokens, I image tokens, C channels, H heads, D head
 size.
+
+At the latents' own resolution, where SDXL has no attention at all, attention to everything would cost the square of
+thousands of tokens. Small checkpoints may have it there: a token then attends to itself and to the garment's token at
+the same place (:func:`is_in_place`).
 """
 
 from __future__ import annotations
@@ -101,6 +105,28 @@ def project(attn: Attention, tokens_BNC: Tensor) -> KeysValues:
     return KeysValues(split_heads(attn, attn.to_k(tokens_BNC)), split_heads(attn, attn.to_v(tokens_BNC)))
 
 
+def is_in_place(name: str) -> bool:
+    """Whether a self-attention is one at the latents' own resolution."""
+    return name.startswith("down_blocks.0.")
+
+
+def attend_in_place(query_BHND: Tensor, person: KeysValues, garment: KeysValues) -> Tensor:
+    """Each person token attends to itself and to the garment's token at the same place.
+
+    Raises:
+        ConfigError: the garment has another number of tokens.
+    """
+    if garment.keys.shape[2] not in (1, query_BHND.shape[2]):
+        raise ConfigError(
+            "the garment's tokens do not lie where the person's do",
+            got=f"{garment.keys.shape[2]} and {query_BHND.shape[2]} tokens",
+            expected="pictures of the same size",
+        )
+    scores = [(query_BHND * each.keys).sum(-1, keepdim=True) for each in (person, garment)]
+    share = ((scores[1] - scores[0]) / math.sqrt(query_BHND.shape[-1])).sigmoid()
+    return torch.lerp(person.values, garment.values.expand_as(person.values), share)
+
+
 def attend_with_garment(query_BHND: Tensor, person: KeysValues, garment: KeysValues) -> Tensor:
     """Person tokens attend to person + garment tokens.
 
@@ -182,9 +208,11 @@ class RecordingSelfAttention:
         temb: Tensor | None = None,
         garment: RecordingContext | None = None,
     ) -> Tensor:
-        """Args: hidden_states BMC. Returns BMC, plain self-attention."""
+        """Args: hidden_states BMC. Returns BMC, plain self-attention; in place, a token's own value."""
         context = _require(garment, self.name)
         context.tokens.setdefault(self.name, hidden_states)  # gradient checkpointing comes here twice
+        if is_in_place(self.name):
+            return merge_heads(attn, project(attn, hidden_states).values)
         query = split_heads(attn, attn.to_q(hidden_states))
         return merge_heads(attn, F.scaled_dot_product_attention(query, *project(attn, hidden_states)))
 
@@ -210,15 +238,21 @@ class GarmentSelfAttention:
         person = project(attn, hidden_states)
         of_garment = self._garment_keys_values(attn, context)
         zero, batch = context.num_zero_garment, query.shape[0]
+        in_place = is_in_place(self.name)
         halves = []
         if zero:
             unconditional = KeysValues(person.keys[:zero], person.values[:zero])
-            num_tokens = of_garment.keys.shape[2]
-            halves.append(attend_with_zero_garment(attn, query[:zero], unconditional, num_tokens))
+            if in_place:
+                nothing = project(attn, query.new_zeros(1, 1, attn.to_k.in_features))
+                halves.append(attend_in_place(query[:zero], unconditional, nothing))
+            else:
+                num_tokens = of_garment.keys.shape[2]
+                halves.append(attend_with_zero_garment(attn, query[:zero], unconditional, num_tokens))
         if zero < batch:
             conditional = KeysValues(person.keys[zero:], person.values[zero:])
             of_rows = _rows(of_garment, context.garment_rows, batch - zero)
-            halves.append(attend_with_garment(query[zero:], conditional, of_rows))
+            attend = attend_in_place if in_place else attend_with_garment
+            halves.append(attend(query[zero:], conditional, of_rows))
         return merge_heads(attn, torch.cat(halves) if len(halves) > 1 else halves[0])
 
     def _garment_keys_values(self, attn: Attention, context: AttentionContext) -> KeysValues:

@@ -17,7 +17,7 @@ from idmvton.models.image_prompt import HEAD_SIZE
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.options import NEGATIVE_PROMPT
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
-from idmvton.training.linear_start import start_as_codec
+from idmvton.training.linear_start import start_as_codec, start_with_latents
 from idmvton.training.options import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
 from idmvton.training.tokenizer import train_tokenizer
 
@@ -128,7 +128,7 @@ def new_unet(
             expected="as many counts of layers as of channels, the last not 0; channels in multiples of "
             "head_size and norm_num_groups",
         )
-    return diffusers.UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         sample_size=latent_height,
         in_channels=latent_channels,
         out_channels=latent_channels,
@@ -145,6 +145,23 @@ def new_unet(
         addition_time_embed_dim=options.time_embedding,
         projection_class_embeddings_input_dim=pooled_width + 6 * options.time_embedding,
     )
+    if options.start == "latents":
+        start_with_latents(unet)
+    return unet
+
+
+def with_fine_attention(unet: diffusers.UNet2DConditionModel) -> diffusers.UNet2DConditionModel:
+    """The same UNet with attention at the latents' own resolution, on the way down, that changes nothing yet.
+
+    TryonNet and GarmentNet attend in place there, see :func:`idmvton.models.attention.is_in_place`.
+    """
+    types = ("CrossAttnDownBlock2D", *unet.config.down_block_types[1:])
+    wider = diffusers.UNet2DConditionModel.from_config({**unet.config, "down_block_types": types})
+    wider.load_state_dict(unet.state_dict(), strict=False)
+    for attention in wider.down_blocks[0].attentions:
+        nn.init.zeros_(attention.proj_out.weight)
+        nn.init.zeros_(attention.proj_out.bias)
+    return wider
 
 
 def new_resampler(options: ImagePromptOptions, *, clip_width: int, text_width: int) -> IPAdapterPlusImageProjection:

@@ -7,7 +7,8 @@ group of such channels also carries a level with both signs, so large that the g
 whatever the picture.
 
 * :func:`start_as_codec`: a VAE that averages colours down and interpolates them up.
-* :func:`start_as_copy`: a TryonNet whose first guess is the draft.
+* :func:`start_with_latents`: a UNet whose first features hold its input.
+* :func:`start_as_copy`: a TryonNet whose first guess is the draft, with the garment as GarmentNet shows it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
+from idmvton.models.garment_net import GarmentNet
 from idmvton.models.tryon_net import TryonNet, num_input_channels
 
 _COLOURS: Final = 3
@@ -34,11 +37,13 @@ class Carriers:
         values: of each value, the channels with its sign and with the other one.
         levels: of each group, likewise.
         count: channels 0 to count - 1 hold all of them.
+        width: channels of the layer.
     """
 
     values: tuple[tuple[int, int], ...]
     levels: tuple[tuple[int, int], ...]
     count: int
+    width: int
 
     @classmethod
     def of(cls, num_values: int, channels: int, groups: int, fix: str) -> Carriers:
@@ -60,7 +65,7 @@ class Carriers:
         first = [number // per_group * size + 2 * (number % per_group) for number in range(num_values)]
         levels = [group * size + 2 * per_group for group in range(needed)]
         pairs = [tuple((channel, channel + 1) for channel in each) for each in (first, levels)]
-        return cls(pairs[0], pairs[1], needed * size)
+        return cls(pairs[0], pairs[1], needed * size, channels)
 
     def bring_in(self, conv: nn.Conv2d, first: int = 0) -> None:
         """The values are the input's channels from ``first`` on."""
@@ -81,6 +86,19 @@ class Carriers:
         for channel in range(self.count):
             weight[channel, first + channel] = kernel
 
+    def leave(self, layer: nn.Conv2d | nn.Linear) -> None:
+        """Nothing is added to the carried channels."""
+        weight, bias = _of(layer)
+        weight[: self.count], bias[: self.count] = 0, 0
+
+    def see(self, layer: nn.Linear) -> None:
+        """The carried channels stay what they are; the others become small, and see no level."""
+        weight, bias = _of(layer)
+        nn.init.normal_(weight, std=_NEW_INPUTS)
+        nn.init.zeros_(bias)
+        weight[:, [channel for pair in self.levels for channel in pair]] = 0
+        weight[: self.count] = torch.eye(*weight.shape)[: self.count]
+
     def read_out(self, conv: nn.Conv2d, norm: nn.GroupNorm) -> None:
         """The first outputs are the values again: undoes the normalisation, whose deviation is the level's."""
         weight, bias = _of(conv)
@@ -88,7 +106,8 @@ class Carriers:
         deviation = _LEVEL * (2 * norm.num_groups / norm.num_channels) ** 0.5
         weight[: len(self.values)], bias[: len(self.values)] = 0, 0
         for number, (plus, minus) in enumerate(self.values):
-            weight[number, plus, middle, middle], weight[number, minus, middle, middle] = deviation, -deviation
+            weight[number, plus, middle, middle] = deviation
+            weight[number, minus, middle, middle] = -deviation
 
 
 @torch.no_grad()
@@ -125,32 +144,81 @@ def start_as_codec(vae: Any) -> None:
 
 
 @torch.no_grad()
-def start_as_copy(net: TryonNet) -> None:
-    """Makes the draft TryonNet's first guess of the result, whatever the noisy latents are; in place.
-
-    Args:
-        net: that predicts the sample, with input channels for a draft.
+def start_with_latents(unet: UNet2DConditionModel) -> None:
+    """The first features of a text-to-image UNet hold the latents, and it leaves them there; in place.
 
     Raises:
-        ConfigError: no such channels, or groups of too few.
+        ConfigError: groups of too few channels.
     """
-    count, config = net.latent_channels, net.config
-    if config.in_channels != num_input_channels(count, drafted=True):
+    carriers = _carriers(unet, unet.config.in_channels)
+    carriers.bring_in(unet.conv_in)
+    for resnet in unet.down_blocks[0].resnets:
+        carriers.leave(resnet.conv2)
+
+
+@torch.no_grad()
+def start_as_copy(net: TryonNet, garment_net: GarmentNet) -> None:
+    """Makes TryonNet's first guess of the result, whatever the noisy latents are, the draft; in place.
+
+    What shows the person comes from TryonNet's own input; the garment comes from GarmentNet, through the attention at
+    the latents' own resolution.
+
+    Args:
+        net: that predicts the sample, with input channels for a draft and attention at that resolution.
+        garment_net: whose first features hold its latents (:func:`start_with_latents`); its part of that attention
+            passes them on.
+
+    Raises:
+        ConfigError: no such channels or attention, or groups of too few.
+    """
+    count, down, up = net.latent_channels, net.down_blocks[0], net.up_blocks[-1]
+    if net.config.in_channels != num_input_channels(count, drafted=True):
         raise ConfigError("TryonNet cannot start as a copy", got="no draft", fix="name a tryon.warp_net")
-    fix = "set unet.norm_num_groups lower, or tryon.start = 'trained'"
-    carriers = Carriers.of(count, config.block_out_channels[0], config.norm_num_groups, fix)
+    if not hasattr(down, "attentions"):
+        raise ConfigError("TryonNet cannot start as a copy", got="no garment", fix="set tryon.fine_attention = true")
+    carriers = _carriers(net, count)
     net.conv_in.weight[:, :count] = 0
     nn.init.normal_(net.conv_in.weight[:, count:], std=_NEW_INPUTS)
     carriers.bring_in(net.conv_in, first=3 * count + 1)
-    last = net.up_blocks[-1].resnets[-1]
-    shortcut, inner = last.conv_shortcut, last.conv2
-    carriers.carry(shortcut, torch.ones(1, 1), first=shortcut.in_channels - net.conv_in.out_channels)
-    inner.weight[: carriers.count], inner.bias[: carriers.count] = 0, 0
+    for attention in down.attentions:
+        carriers.leave(attention.proj_out)
+    _pass_on(garment_net.down_blocks[0].attentions[0], down.attentions[0], carriers)
+    for number, resnet in enumerate(up.resnets):
+        shortcut = resnet.conv_shortcut
+        carriers.carry(shortcut, torch.ones(1, 1), first=0 if number else shortcut.in_channels - carriers.width)
+    for resnet in (*down.resnets, *up.resnets):
+        carriers.leave(resnet.conv2)
     norm = net.conv_norm_out
     norm.weight[: carriers.count], norm.bias[: carriers.count] = 1, 0
     carriers.read_out(net.conv_out, norm)
 
 
-def _of(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    assert conv.bias is not None
-    return conv.weight.data, conv.bias.data
+def _pass_on(theirs: Any, own: Any, carriers: Carriers) -> None:
+    """The values that GarmentNet's features carry are added to TryonNet's, at the same place.
+
+    Both keys get the same score, so each counts half. The layer's norm divides by the levels' deviation once more.
+    """
+    count, block = len(carriers.values), own.transformer_blocks[0]
+    carriers.see(theirs.proj_in)
+    carriers.leave(own.proj_in)
+    nn.init.zeros_(block.attn1.to_q.weight)
+    again = _LEVEL * (2 * len(carriers.levels) / carriers.width) ** 0.5
+    block.attn1.to_v.weight[:count] = 0
+    for number, (plus, minus) in enumerate(carriers.values):
+        block.attn1.to_v.weight[number, plus], block.attn1.to_v.weight[number, minus] = again, -again
+    to_out = block.attn1.to_out[0]
+    to_out.weight[:count], to_out.bias[:count] = torch.eye(*to_out.weight.shape)[:count], 0
+    for layer in (block.attn2.to_out[0], block.ff.net[-1]):
+        layer.weight[:count], layer.bias[:count] = 0, 0
+    for number, (plus, minus) in enumerate(carriers.values):
+        own.proj_out.weight[plus, number], own.proj_out.weight[minus, number] = 1, -1
+
+
+def _carriers(unet: UNet2DConditionModel, num_values: int) -> Carriers:
+    fix = "set unet.norm_num_groups lower, or the start as something else"
+    return Carriers.of(num_values, unet.config.block_out_channels[0], unet.config.norm_num_groups, fix)
+
+
+def _of(layer: nn.Conv2d | nn.Linear) -> tuple[Tensor, Tensor]:
+    assert layer.bias is not None
+    return layer.weight.data, layer.bias.data

@@ -20,6 +20,7 @@ TimeIds = Literal["height_width", "height_height"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 ErrorName = Literal["squared", "absolute"]
 VaeStart = Literal["random", "codec"]
+UnetStart = Literal["random", "latents"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
 
@@ -162,12 +163,6 @@ class TryonOptions(Options):
     drop_text: float = option(0.05, "How often the text alone is dropped.", minimum=0.0, maximum=1.0)
     drop_image_prompt: float = option(0.05, "How often the image prompt alone is dropped.", minimum=0.0, maximum=1.0)
     drop_garment: float = option(0.05, "How often the garment's features alone are dropped.", minimum=0.0, maximum=1.0)
-    drop_warp: float = option(
-        0.1,
-        "How often the draft lacks the garment that WarpNet lays; decided where a sample is encoded.",
-        minimum=0.0,
-        maximum=1.0,
-    )
     exact_flow: bool = option(
         False,
         "Correct WarpNet's flow by the renders' own, also in the validation loss: or TryonNet learns to blur what lies "
@@ -185,10 +180,15 @@ class TryonOptions(Options):
         False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
     )
     warp_net: str = option(
-        "", "The folder that has `warp_net`: TryonNet then also sees a draft with the garment on it."
+        "", "The folder that has `warp_net`: TryonNet then also sees a draft, and GarmentNet the garment as it lies."
+    )
+    fine_attention: bool = option(
+        False, "Parts: both nets get attention at the latents' own resolution, in place: details pass through it."
     )
     start: Literal["trained", "copy"] = option(
-        "trained", "copy: TryonNet's first guess is the draft, whatever the noise; if it predicts the sample."
+        "trained",
+        "copy: TryonNet's first guess is the draft, whatever the noise; needs fine_attention, a garment's UNet that "
+        "started with `unet.start = latents`, and nets that predict the sample.",
     )
     min_timestep: int = option(
         0, "Timesteps are drawn from this one on; 999 trains a try-on of one step.", minimum=0, maximum=999
@@ -296,6 +296,7 @@ class UnetOptions(Options):
     head_size: int = option(32, "Channels of an attention head.", minimum=4)
     norm_num_groups: int = option(16, "Groups of the normalisation.", minimum=1)
     time_embedding: int = option(32, "Channels that each of the six time ids is embedded in.", minimum=8)
+    start: UnetStart = option("random", "latents: the first features start with the latents among them.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from idmvton.checkpoint import load_checkpoint, load_garment_net, load_training_
 from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.errors import ConfigError
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.training.initialise import new_components, new_resampler, tryon_net_from
+from idmvton.training.initialise import (
+    garment_net_from,
+    new_components,
+    new_resampler,
+    tryon_net_from,
+    with_fine_attention,
+)
 from idmvton.training.linear_start import start_as_copy
 from idmvton.training.options import (
     ClipOptions,
@@ -45,7 +51,7 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
         prediction = components["scheduler"].config.prediction_type
         if prediction != "sample":
             raise ConfigError("TryonNet cannot start as a copy", got=f"it predicts {prediction}", expected="sample")
-        start_as_copy(net)
+        start_as_copy(net, components["unet_encoder"])
     return components
 
 
@@ -70,6 +76,9 @@ def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     parts = {name: load_part(inpainting / name, name, variant=options.variant) for name in _SHARED}
     parts["image_encoder"] = load_part(image_encoder, "image_encoder")
     unet = diffusers.UNet2DConditionModel.from_pretrained(inpainting / "unet", variant=options.variant)
+    garment_net = load_garment_net(garment / "unet", variant=options.variant)
+    if options.fine_attention:
+        unet, garment_net = with_fine_attention(unet), garment_net_from(with_fine_attention(garment_net))
     resampler = new_resampler(
         recipe.section(ImagePromptOptions),
         clip_width=parts["image_encoder"].config.hidden_size,
@@ -77,7 +86,7 @@ def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     )
     return parts | {
         "unet": tryon_net_from(unet, resampler),
-        "unet_encoder": load_garment_net(garment / "unet", variant=options.variant),
+        "unet_encoder": garment_net,
     }
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from idmvton.checkpoint import POLICIES, save_checkpoint
 from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
 from idmvton.data.sample import TryOnSample
-from idmvton.drafting import draft_results
+from idmvton.drafting import Draft, draft_results
 from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
@@ -136,7 +136,7 @@ class Tryon:
         options = self.options
         self.content_settings: list[object] = [self.masks.to_dict()]
         if options.warp_net:
-            self.content_settings += [options.drop_warp, options.exact_flow]
+            self.content_settings += [options.exact_flow]
         if options.exact_flow and not options.warp_net:
             raise ConfigError("there is no draft to correct", got="tryon.exact_flow", fix="name a tryon.warp_net")
         if self.options.cache_features:
@@ -174,7 +174,7 @@ class Tryon:
     # ------------------------------------------------------------------------------------------ in workers
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
-        """Pictures as bytes, the mask, CLIP's pixels, the phrase [V]; whether to lay the garment, and its flow."""
+        """Pictures as bytes, the mask, CLIP's pixels, the phrase [V]; how the garment lies, if that is asked for."""
         mask = vary_mask(sample.mask, rng, self.masks)
         pictures = {
             "person": sample.person,
@@ -182,7 +182,7 @@ class Tryon:
             "garment": sample.garment,
             "densepose": sample.densepose,
         }
-        more: Batch = {"lay": bool(rng.random() >= self.options.drop_warp)}
+        more: Batch = {}
         if self.options.exact_flow:
             more["flow"] = to_places(known_flow(sample), sample.garment.size)
         return more | {
@@ -213,10 +213,12 @@ class Tryon:
         """Latents and embeddings, by the code of the pipeline."""
         pictures = {name: bytes_to_vae_tensor(batch[name]) for name in _PICTURES}
         person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
-        garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], pictures["garment"], batch["clip_pixels"])
-        more = {}
+        more, shown = {}, pictures["garment"]
         if self.pipe.warp_net is not None:
-            more["draft_latents"] = encode_latents(self.pipe.vae, self._drafts(self.pipe.warp_net, pictures, batch))
+            draft, shown = self._drafts(self.pipe.warp_net, pictures, batch)
+            more["draft_latents"] = encode_latents(self.pipe.vae, draft)
+        garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], shown, batch["clip_pixels"])
+        assert garment.latents is not None
         if self.options.cache_features:
             features = self._run_garment_net(
                 garment.latents, garment.garment_text, batch["mask"].new_zeros(len(batch["mask"]))
@@ -234,14 +236,13 @@ class Tryon:
             "clip_hidden_states": garment.prompt.clip_hidden_states.float(),
         }
 
-    def _drafts(self, net: WarpNet, pictures: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Drafts; the garment is not seen in dropped ones, and lies exactly where the truth is known."""
+    def _drafts(self, net: WarpNet, pictures: Mapping[str, Tensor], batch: Batch) -> Draft:
+        """Drafts; the garment lies exactly where the truth is known."""
         person = pictures["person"], batch["mask"], pictures["densepose"], pictures["garment"]
         warp = lay_garments(net, *person)
-        outline = torch.where(batch["lay"][:, None, None, None], warp.outline, -torch.inf)
         exact = batch.get("flow", torch.full_like(warp.flow, torch.nan))
         flow = torch.where(exact.isnan(), warp.flow, exact)
-        return draft_results(*person, Warp(flow, outline))
+        return draft_results(*person, Warp(flow, warp.outline))
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The error of the prediction, on rows sorted so that those without a garment come first."""

@@ -124,7 +124,7 @@ class WarpTask:
             for kind in ("person", "densepose", "garment")
         )
         mask = mask_to_tensor([each.mask for each in samples]).to(device)
-        drafts = to_pil(from_vae_tensor(make_drafts(self.net, person, mask, densepose, garment)).cpu())
+        drafts = to_pil(from_vae_tensor(make_drafts(self.net, person, mask, densepose, garment).whole).cpu())
         self.net.train()
         rows = [
             (greyed(each.person, each.mask), each.garment, picture, each.unpaired_target or each.person)
