@@ -12,7 +12,7 @@ from idmvton.models.warp_net import PERSON_CHANNELS, WarpNet, places, sample_at
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.densepose import colour_parts
 from idmvton.types import Size
-from idmvton.warping import Windows, garment_windows, lay_garments, person_planes, windows_around
+from idmvton.warping import Windows, garment_windows, lay_garments, person_planes, stand_out, windows_around
 
 SIZE = Size(32, 48)
 HERE = torch.zeros(())
@@ -132,6 +132,19 @@ def test_the_draft_reaches_the_picture(warping_pipe, one_call):
     assert np.abs(picture_of(warping_pipe, one_call) - before).max() > 1e-4
 
 
+def test_each_pair_has_its_own_garment_as_it_lies(warping_pipe, one_call):
+    """Two people, two seeds of one: as each alone."""
+    with torch.no_grad():
+        warping_pipe.warp_net.last.bias[8:] = 30.0
+    turned = one_call["person"].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    people, seeds = [one_call["person"], turned, turned], [1, 2, 3]
+    fixed = one_call | {"num_inference_steps": 2, "output_type": "np"}
+    together = warping_pipe(**fixed | {"person": people, "seed": seeds}).images
+    for person, seed, picture in zip(people, seeds, together, strict=True):
+        alone = warping_pipe(**fixed | {"person": person, "seed": seed}).images[0]
+        assert np.abs(alone - picture).max() < 1e-4
+
+
 def test_a_saved_warp_net_comes_back(warping_pipe, one_call, tmp_path):
     before = picture_of(warping_pipe, one_call)
     warping_pipe.save_pretrained(tmp_path / "saved")
@@ -147,6 +160,19 @@ def test_a_damaged_warp_net_is_refused(warping_pipe, tmp_path):
     (tmp_path / "saved/warp_net/diffusion_pytorch_model.safetensors").write_bytes(b"no")
     with pytest.raises(WeightsError):
         TryOnPipeline.from_pretrained(tmp_path / "saved", device="cpu")
+
+
+@pytest.mark.parametrize("background", [1.0, -1.0])
+def test_garments_of_the_colour_of_the_background_stand_out(background):
+    pale = torch.full((1, 3, 64, 48), background)
+    pale[..., 16:48, 12:36] -= 0.1 * background
+    clear = pale.clone()
+    clear[..., 16:48, 12:36] -= 0.8 * background
+    shown = stand_out(torch.cat([pale, clear, torch.full_like(pale, background)]))
+    assert (shown[0, :, 20:40, 16:30] - 0.4 * background).abs().max() < 1e-5
+    assert (shown[0, ..., :12] == background).all()
+    assert torch.equal(shown[1], clear[0])
+    assert (shown[2] == background).all()
 
 
 def test_channels_must_fit(warping_pipe):

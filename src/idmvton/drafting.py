@@ -13,23 +13,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.prepare.densepose import HANDS, HEAD
-from idmvton.warping import body_parts, lay_garments, plain_background
+from idmvton.warping import body_parts, garment_outlines, lay_garments
 
 _HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
 _OTHERS_TELL: Final = 1e-7  # clothes tell next to nothing; for where neither face nor hands are seen
 _MARGIN: Final = 0.025  # of the height: so near to the body, clothes are seen and not the surroundings
-_ALIKE: Final = 0.05  # in [-1, 1]: white garments on white differ little more from the background
-_HALF_A_GAP: Final = 0.008  # of the height: the background does not get through narrower gaps
-_FRINGE: Final = 0.002  # of the height, inside the garment's edge: there the background mixes in
 _SHARPNESS: Final = 3.0  # of the outline: what is undecided is better drawn with an edge than as a haze
 _LEAST_SHARE: Final = 1e-3
 
@@ -101,28 +95,6 @@ def _likely_skin(parts_B1HW: Tensor) -> Tensor:
     deviation = ((away**2 * is_head).sum((2, 3), keepdim=True) / count).sqrt()
     is_face = is_head & (away[:, 1:] >= 0) & (away[:, :1].abs() <= deviation[:, :1])
     return (is_face + _HANDS_TELL * is_hand + _OTHERS_TELL * (parts_B1HW > 0)).clamp(max=1)
-
-
-def garment_outlines(garments_BCHW: Tensor) -> Tensor:
-    """Where product pictures on a plain background show the garment, less a fringe.
-
-    Background is what looks like the border and reaches it; white prints are garment.
-
-    Returns:
-        bool (B, 1, H, W).
-    """
-    alike = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1) < _ALIKE
-    outlines = [_garment_outline(each) for each in alike.cpu().numpy().astype(np.uint8)]
-    return torch.from_numpy(np.stack(outlines))[:, None].to(garments_BCHW.device)
-
-
-def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """The same for one picture (H, W) of what looks like the background."""
-    gap, fringe = (np.ones((2 * round(len(alike) * reach) + 1,) * 2, np.uint8) for reach in (_HALF_A_GAP, _FRINGE))
-    framed = np.pad(cv2.morphologyEx(alike, cv2.MORPH_OPEN, gap), 1, constant_values=1)
-    _, pieces = cv2.connectedComponents(framed, connectivity=4)
-    inside = (pieces[1:-1, 1:-1] != pieces[0, 0]).astype(np.uint8)
-    return np.asarray(cv2.erode(inside, fringe, borderValue=1) > 0)
 
 
 def spread(pictures_BCHW: Tensor, known_B1HW: Tensor) -> Tensor:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -24,6 +26,10 @@ _MARGIN = 1.1
 _BACKGROUND_DIFFERENCE = 0.16  # in [-1, 1]: shadows on the background differ less
 _LEAST_SHARE = 0.015  # of a row or column that is garment: less is dust
 _LEAST_REACH = 0.1
+_ALIKE = 0.05  # in [-1, 1]: white garments on white differ little more from the background
+_CONTRAST = 0.6  # in [-1, 1]: garments of less are hard to see
+_HALF_A_GAP = 0.008  # of the height: the background does not get through narrower gaps
+_FRINGE = 0.002  # of the height, inside the garment's edge: there the background mixes in
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,40 @@ def garment_windows(garments_BCHW: Tensor) -> Windows:
     return windows_around(difference > _BACKGROUND_DIFFERENCE)
 
 
+def garment_outlines(garments_BCHW: Tensor) -> Tensor:
+    """Where product pictures on a plain background show the garment, less a fringe.
+
+    Background is what looks like the border and reaches it; white prints are garment.
+
+    Returns:
+        bool (B, 1, H, W).
+    """
+    alike = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1) < _ALIKE
+    outlines = [_garment_outline(each) for each in alike.cpu().numpy().astype(np.uint8)]
+    return torch.from_numpy(np.stack(outlines))[:, None].to(garments_BCHW.device)
+
+
+def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The same for one picture (H, W) of what looks like the background."""
+    gap, fringe = (np.ones((2 * round(len(alike) * reach) + 1,) * 2, np.uint8) for reach in (_HALF_A_GAP, _FRINGE))
+    framed = np.pad(cv2.morphologyEx(alike, cv2.MORPH_OPEN, gap), 1, constant_values=1)
+    _, pieces = cv2.connectedComponents(framed, connectivity=4)
+    inside = (pieces[1:-1, 1:-1] != pieces[0, 0]).astype(np.uint8)
+    return np.asarray(cv2.erode(inside, fringe, borderValue=1) > 0)
+
+
+def stand_out(garments_BCHW: Tensor) -> Tensor:
+    """Product pictures whose garments hardly differ from the background, such as white on white, with more contrast.
+
+    All of the garment becomes darker, or on a dark background lighter, so that half of it differs clearly.
+    """
+    background, outlines = plain_background(garments_BCHW), garment_outlines(garments_BCHW)
+    differences = (garments_BCHW - background).abs().amax(1, keepdim=True)
+    inside = torch.where(outlines, differences, torch.nan).flatten(1).nanmedian(1).values
+    missing = (_CONTRAST - inside).clamp(min=0).nan_to_num()[:, None, None, None]
+    return garments_BCHW - outlines * missing * background.mean(1, keepdim=True).sign()
+
+
 def body_parts(body_maps_BCHW: Tensor) -> Tensor:
     """Body maps in the palette, float RGB in [-1, 1] -> DensePose's parts, uint8 (B, 1, H, W) in 0 to 24."""
     maps = ((body_maps_BCHW + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
@@ -127,9 +167,10 @@ def lay_garments(
         The warp at the pictures' size; its flow in places of the product pictures.
     """
     own = Size(net.config.height, net.config.width)
-    people, garments = windows_around(mask_B1HW > 0.5), garment_windows(garments_BCHW)
+    shown = stand_out(garments_BCHW.float())
+    people, garments = windows_around(mask_B1HW > 0.5), garment_windows(shown)
     person = person_planes(people, pictures_BCHW, mask_B1HW, body_maps_BCHW, own)
-    warp = net(person.to(net.dtype), garments.colours(garments_BCHW, own).to(net.dtype))
+    warp = net(person.to(net.dtype), garments.colours(shown, own).to(net.dtype))
     everywhere = people.inside(places(garments_BCHW.shape[-2:], mask_B1HW).expand(len(mask_B1HW), -1, -1, -1))
     flow, outline = (sample_at(each.float(), everywhere) for each in warp)
     return Warp(garments.outside(flow), outline)

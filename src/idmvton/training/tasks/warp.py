@@ -33,7 +33,7 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import garment_windows, person_planes, windows_around
+from idmvton.warping import garment_windows, person_planes, stand_out, windows_around
 
 
 class WarpTask:
@@ -77,6 +77,7 @@ class WarpTask:
         target = to_places(flow, garment.size)[None]
         known, seen = ~target.isnan().any(1, keepdim=True), torch.from_numpy(~np.isnan(flow).any(2))[None, None]
         person, densepose, product = to_vae_tensor([sample.person, sample.densepose, garment]).split(1)
+        product = stand_out(product)
         people, products = windows_around(mask > 0.5), garment_windows(product)
         target = people.values(torch.where(known, target, 0.0), self.size)
         return {
