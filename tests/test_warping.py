@@ -136,13 +136,13 @@ def test_each_pair_has_its_own_garment_as_it_lies(warping_pipe, one_call):
     """Two people, two seeds of one: as each alone."""
     with torch.no_grad():
         warping_pipe.warp_net.last.bias[8:] = 30.0
-    turned = one_call["person"].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned = Image.open(one_call["person"]).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     people, seeds = [one_call["person"], turned, turned], [1, 2, 3]
     fixed = one_call | {"num_inference_steps": 2, "output_type": "np"}
     together = warping_pipe(**fixed | {"person": people, "seed": seeds}).images
     for person, seed, picture in zip(people, seeds, together, strict=True):
         alone = warping_pipe(**fixed | {"person": person, "seed": seed}).images[0]
-        assert np.abs(alone - picture).max() < 1e-4
+        assert np.abs(alone - picture).max() < 1.5 / 255
 
 
 def test_a_saved_warp_net_comes_back(warping_pipe, one_call, tmp_path):

@@ -10,8 +10,10 @@ from idmvton import TryOnPipeline
 from idmvton.checkpoint_parts import load_part
 from idmvton.errors import ConfigError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor
+from idmvton.models.warp_net import WarpNet
 from idmvton.training.batches import Ticket, collate
 from idmvton.training.initialise import new_vae
+from idmvton.training.linear_start import keepers_of_latents
 from idmvton.training.options import VaeOptions
 from idmvton.training.recipe import load_recipe, make_recipe
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
@@ -244,6 +246,46 @@ def test_text_to_image_shares(photos, runs):
     assert 0.45 < np.mean([draw["is_double"] for draw in draws]) < 0.55
     assert 0.45 < np.mean([draw["is_person"] for draw in draws]) < 0.55
     assert 0.07 < np.mean([draw["drop_text"] for draw in draws]) < 0.13
+
+
+def test_latents_stay_in_the_first_features(photos, runs, tmp_path):
+    """A trained GarmentNet's tokens at the latents' own resolution still tell the latents, and TryonNet copies them."""
+    root, _ = runs
+    folders = {"vae": str(root / "vae" / "checkpoint"), "text": str(root / "clip" / "checkpoint")}
+    sizes = {"unet": SIZES["unet"] | {"block_out_channels": [32, 32], "norm_num_groups": 4, "start": "latents"}}
+    optimizer = {"learning_rate": 0.01, "warmup_steps": 0, "schedule": "constant"}
+    made = stage(
+        photos,
+        "text_to_image",
+        text_to_image=folders,
+        optimizer=optimizer,
+        noise={"prediction_type": "sample"},
+        **sizes,
+    )
+    trainer = Trainer(made, tmp_path / "unet")
+    before = [layer.weight.clone() for layer in keepers_of_latents(trainer.task.unet)]
+    trainer.run()
+    for layer, weight in zip(keepers_of_latents(trainer.task.unet), before, strict=True):
+        assert torch.equal(layer.weight, weight)
+    checkpoint = str(tmp_path / "unet" / "checkpoint")
+    WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
+    parts = {"inpainting": checkpoint, "garment": checkpoint, "warp_net": str(tmp_path)}
+    recipe = stage(
+        photos,
+        "tryon",
+        tryon=parts
+        | {"init": "parts", "image_encoder": str(root / "clip/checkpoint/image_encoder")}
+        | {"start": "copy", "fine_attention": True},
+        image_prompt=SIZES["image_prompt"],
+    )
+    task = Tryon(recipe, open_source(recipe.sections["data"], "test", None))
+    worn = torch.randn(2, 6, 16, 12)
+    with torch.no_grad():
+        tokens = task.garment_net(worn, 0, torch.randn(2, 3, 64)).tokens
+        name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+        told = task.unet.get_submodule(name).to_v(tokens[name])[..., :6] / 2
+    error = told - worn.flatten(2).mT
+    assert error.square().mean() < 0.05 * worn.square().mean()
 
 
 def test_going_on_from_a_vae_and_a_unet(photos, runs, tmp_path):

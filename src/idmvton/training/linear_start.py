@@ -145,15 +145,23 @@ def start_as_codec(vae: Any) -> None:
 
 @torch.no_grad()
 def start_with_latents(unet: UNet2DConditionModel) -> None:
-    """The first features of a text-to-image UNet hold the latents, and it leaves them there; in place.
+    """The first features of a text-to-image UNet hold the latents; in place.
+
+    They go on to do so if :func:`keepers_of_latents` are not trained.
 
     Raises:
         ConfigError: groups of too few channels.
     """
     carriers = _carriers(unet, unet.config.in_channels)
-    carriers.bring_in(unet.conv_in)
-    for resnet in unet.down_blocks[0].resnets:
-        carriers.leave(resnet.conv2)
+    bring_in, *others = keepers_of_latents(unet)
+    carriers.bring_in(bring_in)
+    for layer in others:
+        carriers.leave(layer)
+
+
+def keepers_of_latents(unet: UNet2DConditionModel) -> list[nn.Conv2d]:
+    """The layers that decide whether the first features hold the latents."""
+    return [unet.conv_in, *(resnet.conv2 for resnet in unet.down_blocks[0].resnets)]
 
 
 @torch.no_grad()

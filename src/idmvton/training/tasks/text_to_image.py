@@ -28,6 +28,7 @@ from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_scheduler, new_unet
+from idmvton.training.linear_start import keepers_of_latents
 from idmvton.training.options import (
     DataOptions,
     NoiseOptions,
@@ -98,6 +99,9 @@ class TextToImage:
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.unet = self._start(recipe)
         self.unet.requires_grad_(True).train()
+        if recipe.section(UnetOptions).start == "latents":
+            for layer in keepers_of_latents(self.unet):
+                layer.requires_grad_(False)
         if recipe.section(TrainOptions).gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
         self.encoders = self.frozen = (self.vae, *self.text_encoders)
