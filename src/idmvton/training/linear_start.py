@@ -27,6 +27,7 @@ from idmvton.models.tryon_net import TryonNet, num_input_channels
 _COLOURS: Final = 3
 _LEVEL: Final = 8.0
 _NEW_INPUTS: Final = 0.05  # deviation of the weights of what is not carried
+_HARDLY_SEEN: Final = 0.01  # likewise, where its size would change that of the carried values
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Carriers:
     def see(self, layer: nn.Linear) -> None:
         """The carried channels stay what they are; the others become small, and see no level."""
         weight, bias = _of(layer)
-        nn.init.normal_(weight, std=_NEW_INPUTS)
+        nn.init.normal_(weight, std=_HARDLY_SEEN)
         nn.init.zeros_(bias)
         weight[:, [channel for pair in self.levels for channel in pair]] = 0
         weight[: self.count] = torch.eye(*weight.shape)[: self.count]
