@@ -335,6 +335,12 @@ def test_metrics_are_written(photos, tmp_path):
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
+def test_a_split_that_is_not_there_is_told_before_the_first_step(photos, tmp_path):
+    with pytest.raises(InputError, match="list"):
+        run(photos, tmp_path, validation={"every": 4, "split": "missing"})
+    assert not (tmp_path / "metrics.jsonl").exists() or not metrics(tmp_path)
+
+
 def test_validation_repeats_itself(photos, tmp_path):
     """Fixed samples, fixed noise, averaged weights: two validations of the same weights are equal."""
     trainer, _ = run(photos, tmp_path, validation={"every": 4, "num_losses": 5, "num_samples": 2})

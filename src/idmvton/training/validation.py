@@ -25,18 +25,21 @@ class Validation:
         recipe: with the sections ``data`` and ``validation``.
         task: what is validated.
         device: where it computes.
+
+    Raises:
+        InputError: there is no such split.
     """
 
     def __init__(self, recipe: Recipe, task: Task, device: torch.device) -> None:
-        self.data, self.options = recipe.section(DataOptions), recipe.section(ValidationOptions)
+        self.options = recipe.section(ValidationOptions)
         self.task, self.device = task, device
+        wanted = max(self.options.num_samples, self.options.num_losses) if self.options.every else 0
+        self.dataset = open_source(recipe.section(DataOptions), self.options.split, wanted) if wanted else ()
 
     @functools.cached_property
     def samples(self) -> Sequence[TryOnSample]:
         """The samples, read once."""
-        wanted = max(self.options.num_samples, self.options.num_losses)
-        dataset = open_source(self.data, self.options.split, wanted)
-        return [dataset[index] for index in range(len(dataset))]
+        return [self.dataset[index] for index in range(len(self.dataset))]
 
     @functools.cached_property
     def _batches(self) -> list[Batch]:
