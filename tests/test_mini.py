@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.baselines import colour_fill
-from benchmarks.mini_quality import scores
+from benchmarks.mini_quality import scores, without_garment_net
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -58,6 +58,21 @@ def test_rendered_people_wear_the_new_garment(mini, category):
     plain = scores(colour_fill(made.person, made.other_garment, mask), made.unpaired, mask)
     assert ours["PSNR"] > plain["PSNR"]
     assert ours["SSIM"] > plain["SSIM"]
+
+
+def test_what_the_garment_looks_like_comes_from_garment_net(mini):
+    """Without its features, the dots are lost and the colour is wrong."""
+    made = sample(21, 8, "test", "upper_body", (512, 384))
+    given = {name: Image.fromarray(getattr(made, name)) for name in ("person", "mask", "densepose")}
+    given |= {"garment": Image.fromarray(made.other_garment), "caption": made.other_caption, "seed": 0}
+    ours = np.asarray(mini(**given).images[0])
+    with without_garment_net(mini):
+        without = np.asarray(mini(**given).images[0])
+    mask = made.mask > 0
+    chest = np.s_[200:300, 160:230]
+    assert mask[chest].all()
+    assert scores(ours, made.unpaired, mask)["PSNR"] > scores(without, made.unpaired, mask)["PSNR"] + 2
+    assert without[chest].std((0, 1)).max() < 0.3 * ours[chest].std((0, 1)).max()
 
 
 def test_the_main_job(tmp_path):
