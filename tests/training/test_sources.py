@@ -1,5 +1,6 @@
 """Where samples come from: a folder in both orders, and the studio."""
 
+import dataclasses
 import signal
 
 import numpy as np
@@ -60,6 +61,15 @@ def test_the_studio_in_both_orders():
     assert other.caption != own.caption or made.other_attributes["item"] == made.attributes["item"]
     with pytest.raises(ConfigError, match="how many samples"):
         open_source(options, "train", None)
+
+
+def test_the_studio_tells_the_flow_if_asked():
+    options = DataOptions(source="studio", order="both", studio_seed=3, height=128, width=96, studio_flow=True)
+    dataset = open_source(options, "train", 1)
+    made = studio_sample(3, 0, "train", "mixed", (128, 96), flow=True)
+    for sample, flow in zip((dataset[0], dataset[1]), (made.flow, made.unpaired_flow), strict=True):
+        np.testing.assert_array_equal(sample.flow, flow)
+    assert open_source(dataclasses.replace(options, studio_flow=False), "train", 1)[0].flow is None
 
 
 def test_a_stop_that_reaches_the_whole_group_spares_the_workers():

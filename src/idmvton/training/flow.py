@@ -22,7 +22,7 @@ def known_flow(sample: TryOnSample) -> NDArray[np.float32]:
             "the sample has no flow",
             got=sample.name,
             expected="people rendered with it",
-            fix="idmvton studio make ... --flow",
+            fix="idmvton studio make ... --flow, or data.studio_flow = true",
         )
     return sample.flow
 

@@ -99,6 +99,7 @@ class DataOptions(Options):
     category: Category = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)
     studio_seed: int = option(0, "Seed of the studio's samples.", minimum=0)
+    studio_flow: bool = option(False, "The studio also tells the flow, for `warp` and `tryon.exact_flow`.")
     captions: Captions = option("tags", "detailed and naive are in studio folders only.")
     missing_caption: MissingCaption = option("error", "What to do about garments that nobody described.")
     mask_threshold: int | None = option(None, "Makes grey masks binary.", minimum=1, maximum=255)

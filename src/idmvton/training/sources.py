@@ -60,6 +60,7 @@ class StudioDataset:
             split=checked,
             category=options.category,
             size=(options.height, options.width),
+            flow=options.studio_flow,
         )
         self.kind = options.captions
         self._made = functools.lru_cache(_FOR_CAPTIONS)(self._make)
@@ -97,6 +98,7 @@ class StudioDataset:
             keypoints=made.keypoints.astype(np.float32),
             garment_worn=None if other else Image.fromarray(made.garment_worn),
             unpaired_target=Image.fromarray(made.unpaired) if other else None,
+            flow=made.unpaired_flow if other else made.flow,
         )
 
     def captions(self) -> list[str]:
