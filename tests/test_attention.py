@@ -122,20 +122,20 @@ def test_a_missing_feature_or_context_fails_loudly(attn):
 
 def test_in_place_a_token_sees_itself_and_the_garment_there(attn):
     """Each token alone, as a sequence of one, in the plain form; the first rows with a zero garment."""
-    name, person, garment = "down_blocks.0.layer", torch.randn(3, 10, 24), torch.randn(2, 10, 24)
+    name, person, garment = "layer", torch.randn(3, 10, 24), torch.randn(2, 10, 24)
     context = AttentionContext({name: garment}, num_zero_garment=1)
-    output = GarmentSelfAttention(name)(attn, person, garment=context)
+    output = GarmentSelfAttention(name, in_place=True)(attn, person, garment=context)
     apart = [each.reshape(-1, 1, 24) for each in (person, torch.cat([torch.zeros_like(garment[:1]), garment]))]
     torch.testing.assert_close(output, plain(attn, *apart).reshape(3, 10, 24), atol=1e-6, rtol=1e-5)
     recording = RecordingContext({})
-    alone = RecordingSelfAttention(name)(attn, garment, garment=recording)
+    alone = RecordingSelfAttention(name, in_place=True)(attn, garment, garment=recording)
     torch.testing.assert_close(alone, attn.to_out[0](attn.to_v(garment)))  # the softmax of one token is 1
     assert recording.tokens[name] is garment
 
 
 def test_in_place_there_must_be_as_many_tokens(attn):
-    name = "down_blocks.0.layer"
+    name = "layer"
     with pytest.raises(ConfigError, match="do not lie"):
-        GarmentSelfAttention(name)(
+        GarmentSelfAttention(name, in_place=True)(
             attn, torch.randn(1, 10, 24), garment=AttentionContext({name: torch.randn(1, 7, 24)})
         )

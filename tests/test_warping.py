@@ -170,9 +170,16 @@ def test_garments_of_the_colour_of_the_background_stand_out(background):
     clear[..., 16:48, 12:36] -= 0.8 * background
     shown = stand_out(torch.cat([pale, clear, torch.full_like(pale, background)]))
     assert (shown[0, :, 20:40, 16:30] - 0.4 * background).abs().max() < 1e-5
+    assert shown.abs().max() <= 1
     assert (shown[0, ..., :12] == background).all()
     assert torch.equal(shown[1], clear[0])
     assert (shown[2] == background).all()
+
+
+def test_white_on_light_grey_stands_out_too():
+    picture = torch.full((1, 3, 64, 48), 0.75)
+    picture[..., 16:48, 12:36] = 1.0
+    assert (stand_out(picture)[..., 20:40, 16:30] - 0.15).abs().max() < 1e-5
 
 
 def test_channels_must_fit(warping_pipe):

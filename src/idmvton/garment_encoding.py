@@ -238,5 +238,6 @@ class GarmentSteps:
         keys = tuple(garment.key for garment in garments)
         if keys not in self._text_keys_values:
             self._text_keys_values[keys] = net.project_text(text)
+        assert all(garment.latents is not None for garment in garments)
         latents = torch.cat([garment.latents for garment in garments if garment.latents is not None])
         return net(latents, torch.tensor(timestep, device=latents.device), text, self._text_keys_values[keys])

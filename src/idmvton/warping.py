@@ -116,13 +116,25 @@ def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def stand_out(garments_BCHW: Tensor) -> Tensor:
     """Product pictures whose garments hardly differ from the background, such as white on white, with more contrast.
 
-    All of the garment becomes darker, or on a dark background lighter, so that half of it differs clearly.
+    All of the garment becomes darker, or on a dark background lighter, until half of it differs clearly.
+
+    Args:
+        garments_BCHW: float RGB in [-1, 1], on a plain background.
+
+    Returns:
+        float BCHW in [-1, 1]; clear garments as they are.
     """
     background, outlines = plain_background(garments_BCHW), garment_outlines(garments_BCHW)
-    differences = (garments_BCHW - background).abs().amax(1, keepdim=True)
-    inside = torch.where(outlines, differences, torch.nan).flatten(1).nanmedian(1).values
-    missing = (_CONTRAST - inside).clamp(min=0).nan_to_num()[:, None, None, None]
-    return garments_BCHW - outlines * missing * background.mean(1, keepdim=True).sign()
+    is_light = background.mean(1, keepdim=True) >= 0
+    differences = garments_BCHW - background
+
+    def middle(values_B1HW: Tensor) -> Tensor:
+        return torch.where(outlines, values_B1HW, torch.nan).flatten(1).nanmedian(1).values[:, None, None, None]
+
+    is_faint = middle(differences.abs().amax(1, keepdim=True)) < _CONTRAST
+    away = torch.where(is_light, -1, 1)
+    missing = (_CONTRAST - middle(differences.mean(1, keepdim=True) * away)).clamp(min=0)
+    return torch.where(outlines & is_faint, garments_BCHW + away * missing, garments_BCHW).clamp(-1, 1)
 
 
 def body_parts(body_maps_BCHW: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ distinct garments, N person tokens, M garment tokens, T text tokens, I image tok
 size.
 
 At the latents' own resolution, where SDXL has no attention at all, attention to everything would cost the square of
-thousands of tokens. Small checkpoints may have it there: a token then attends to itself and to the garment's token at
-the same place (:func:`is_in_place`).
+thousands of tokens. Small checkpoints may have it there, on the way down: a token then attends to itself and to the
+garment's token at the same place (:func:`is_in_place`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import functools
 import math
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -105,9 +105,10 @@ def project(attn: Attention, tokens_BNC: Tensor) -> KeysValues:
     return KeysValues(split_heads(attn, attn.to_k(tokens_BNC)), split_heads(attn, attn.to_v(tokens_BNC)))
 
 
-def is_in_place(name: str) -> bool:
-    """Whether a self-attention is one at the latents' own resolution."""
-    return name.startswith("down_blocks.0.")
+def is_in_place(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a self-attention of a UNet is one at the latents' own resolution, which it has on the way down only."""
+    only_down = config["down_block_types"][0] == "CrossAttnDownBlock2D" and config["up_block_types"][-1] == "UpBlock2D"
+    return bool(only_down and name.startswith("down_blocks.0."))
 
 
 def attend_in_place(query_BHND: Tensor, person: KeysValues, garment: KeysValues) -> Tensor:
@@ -122,8 +123,8 @@ def attend_in_place(query_BHND: Tensor, person: KeysValues, garment: KeysValues)
             got=f"{garment.keys.shape[2]} and {query_BHND.shape[2]} tokens",
             expected="pictures of the same size",
         )
-    scores = [(query_BHND * each.keys).sum(-1, keepdim=True) for each in (person, garment)]
-    share = ((scores[1] - scores[0]) / math.sqrt(query_BHND.shape[-1])).sigmoid()
+    score = (query_BHND.float() * (garment.keys - person.keys).float()).sum(-1, keepdim=True)
+    share = (score / math.sqrt(query_BHND.shape[-1])).sigmoid().to(person.values.dtype)
     return torch.lerp(person.values, garment.values.expand_as(person.values), share)
 
 
@@ -196,8 +197,8 @@ def _kept_zero_garment_bias(
 class RecordingSelfAttention:
     """GarmentNet's self-attention: records its input (the tokens after norm1) under its layer name."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, in_place: bool = False) -> None:
+        self.name, self.in_place = name, in_place
 
     def __call__(
         self,
@@ -211,7 +212,7 @@ class RecordingSelfAttention:
         """Args: hidden_states BMC. Returns BMC, plain self-attention; in place, a token's own value."""
         context = _require(garment, self.name)
         context.tokens.setdefault(self.name, hidden_states)  # gradient checkpointing comes here twice
-        if is_in_place(self.name):
+        if self.in_place:
             return merge_heads(attn, project(attn, hidden_states).values)
         query = split_heads(attn, attn.to_q(hidden_states))
         return merge_heads(attn, F.scaled_dot_product_attention(query, *project(attn, hidden_states)))
@@ -220,8 +221,8 @@ class RecordingSelfAttention:
 class GarmentSelfAttention:
     """TryonNet's self-attention: person tokens attend to person + garment tokens (paper section 3.2)."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, in_place: bool = False) -> None:
+        self.name, self.in_place = name, in_place
 
     def __call__(
         self,
@@ -238,11 +239,10 @@ class GarmentSelfAttention:
         person = project(attn, hidden_states)
         of_garment = self._garment_keys_values(attn, context)
         zero, batch = context.num_zero_garment, query.shape[0]
-        in_place = is_in_place(self.name)
         halves = []
         if zero:
             unconditional = KeysValues(person.keys[:zero], person.values[:zero])
-            if in_place:
+            if self.in_place:
                 nothing = project(attn, query.new_zeros(1, 1, attn.to_k.in_features))
                 halves.append(attend_in_place(query[:zero], unconditional, nothing))
             else:
@@ -251,7 +251,7 @@ class GarmentSelfAttention:
         if zero < batch:
             conditional = KeysValues(person.keys[zero:], person.values[zero:])
             of_rows = _rows(of_garment, context.garment_rows, batch - zero)
-            attend = attend_in_place if in_place else attend_with_garment
+            attend = attend_in_place if self.in_place else attend_with_garment
             halves.append(attend(query[zero:], conditional, of_rows))
         return merge_heads(attn, torch.cat(halves) if len(halves) > 1 else halves[0])
 

@@ -22,6 +22,7 @@ from idmvton.models.attention import (
     RecordingContext,
     RecordingSelfAttention,
     TextCrossAttention,
+    is_in_place,
     project,
 )
 from idmvton.types import GarmentFeatures
@@ -45,8 +46,10 @@ class GarmentNet(FixedProcessors, UNet2DConditionModel):
         processors: dict[str, object] = {}
         for key in self.attn_processors:
             name = key.removesuffix(".processor")
-            is_self_attention = name.endswith("attn1")
-            processors[key] = RecordingSelfAttention(name) if is_self_attention else TextCrossAttention(name)
+            if name.endswith("attn1"):
+                processors[key] = RecordingSelfAttention(name, in_place=is_in_place(self.config, name))
+            else:
+                processors[key] = TextCrossAttention(name)
         self.set_attn_processor(processors)
 
     def _refuse_unsupported(self) -> None:

@@ -17,6 +17,7 @@ from idmvton.models.attention import (
     GarmentSelfAttention,
     ImagePromptCrossAttention,
     KeysValues,
+    is_in_place,
     project,
 )
 from idmvton.types import GarmentFeatures
@@ -74,7 +75,7 @@ class TryonNet(FixedProcessors, UNet2DConditionModel):
         for key in self.attn_processors:
             name = key.removesuffix(".processor")
             if name.endswith("attn1"):
-                processors[key] = GarmentSelfAttention(name)
+                processors[key] = GarmentSelfAttention(name, in_place=is_in_place(self.config, name))
             else:
                 hidden_size = self.get_submodule(name).to_q.out_features
                 processors[key] = ImagePromptCrossAttention(name, hidden_size, width)
