@@ -1,8 +1,11 @@
 """WarpNet and the pipeline that has one."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
+from benchmarks.mini_quality import without_garment_net
 from PIL import Image
 
 from idmvton.errors import ConfigError, WeightsError
@@ -125,24 +128,31 @@ def picture_of(pipe, call):
     return pipe(**call | {"num_inference_steps": 2, "output_type": "np"}).images[0]
 
 
-def test_the_draft_reaches_the_picture(warping_pipe, one_call):
-    before = picture_of(warping_pipe, one_call)
-    with torch.no_grad():
-        warping_pipe.warp_net.last.bias[8:] = 30.0  # the garment is everywhere
-    assert np.abs(picture_of(warping_pipe, one_call) - before).max() > 1e-4
+@pytest.mark.parametrize("by", ["TryonNet", "GarmentNet"])
+def test_both_parts_of_the_draft_reach_the_picture(warping_pipe, one_call, by):
+    if by == "GarmentNet":
+        warping_pipe.unet.conv_in.weight.data[:, -warping_pipe.unet.latent_channels :] = 0
+    with contextlib.nullcontext() if by == "GarmentNet" else without_garment_net(warping_pipe):
+        before = picture_of(warping_pipe, one_call)
+        with torch.no_grad():
+            warping_pipe.warp_net.last.bias[8:] = 30.0  # the garment is everywhere
+        assert np.abs(picture_of(warping_pipe, one_call) - before).max() > 1e-4
 
 
 def test_each_pair_has_its_own_garment_as_it_lies(warping_pipe, one_call):
     """Two people, two seeds of one: as each alone."""
     with torch.no_grad():
         warping_pipe.warp_net.last.bias[8:] = 30.0
-    turned = Image.open(one_call["person"]).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    people, seeds = [one_call["person"], turned, turned], [1, 2, 3]
-    fixed = one_call | {"num_inference_steps": 2, "output_type": "np"}
-    together = warping_pipe(**fixed | {"person": people, "seed": seeds}).images
-    for person, seed, picture in zip(people, seeds, together, strict=True):
-        alone = warping_pipe(**fixed | {"person": person, "seed": seed}).images[0]
-        assert np.abs(alone - picture).max() < 1.5 / 255
+    kinds = ("person", "mask", "densepose")
+    turned = {kind: Image.open(one_call[kind]).transpose(Image.Transpose.FLIP_LEFT_RIGHT) for kind in kinds}
+    other = Image.open(one_call["garment"]).convert("RGB").transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    pairs = [(one_call, one_call["garment"], 1), (turned, other, 2), (turned, other, 3)]
+    calls = [{kind: who[kind] for kind in kinds} | {"garment": what, "seed": seed} for who, what, seed in pairs]
+    fixed = {"caption": one_call["caption"], "num_inference_steps": 2, "output_type": "np"}
+    together = warping_pipe(**fixed, **{name: [call[name] for call in calls] for name in calls[0]}).images
+    for call, picture in zip(calls, together, strict=True):
+        assert np.abs(warping_pipe(**fixed, **call).images[0] - picture).max() < 1.5 / 255
+    assert np.abs(together[0] - together[1][:, ::-1]).max() > 0.05
 
 
 def test_a_saved_warp_net_comes_back(warping_pipe, one_call, tmp_path):

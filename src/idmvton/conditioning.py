@@ -67,8 +67,8 @@ class PersonConditions:
         mask: float (P, 1, h, w) in {0, 1}, 1 = repaint.
         masked_latents: float (P, C, h, w), latents of the person with the masked pixels at mid grey.
         densepose_latents: float (P, C, h, w).
-        draft_latents: float (P, C, h, w), latents of the draft (:mod:`idmvton.drafting`); ``None`` for checkpoints
-            without a WarpNet, such as the published.
+        draft_latents: float (P, C, h, w), latents of what :class:`idmvton.drafting.Draft` shows of the person; ``None``
+            for checkpoints without a WarpNet, such as the published.
     """
 
     mask: Tensor

@@ -49,7 +49,7 @@ class PromptConditions:
 
 @dataclass(frozen=True)
 class GarmentConditions:
-    """What does not depend on the person or the step; G rows, one where a single garment is meant.
+    """What does not depend on the step; G rows, one where a single garment is meant.
 
     Attributes:
         key: equal for equal garments, within a call.

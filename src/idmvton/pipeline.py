@@ -57,9 +57,9 @@ class TryOnPipeline(DiffusionPipeline):
     Args:
         vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, image_encoder, unet, unet_encoder, scheduler:
             the parts of a checkpoint; ``unet`` is TryonNet, ``unet_encoder`` GarmentNet.
-        warp_net: of checkpoints that have one: lays the garment on the person, for a draft that TryonNet also sees.
+        warp_net: of checkpoints that have one: lays the garment on the person, for a draft (:mod:`idmvton.drafting`).
         garment_timestep: what GarmentNet is fed. ``each_step``: the current timestep (the published weights).
-            A number: always this one, for weights trained that way; a garment is then computed once.
+            A number: always this one, for weights trained that way; features then serve all steps.
         time_ids: ``height_width``, or ``height_height`` for weights trained with (H, H).
         num_inference_steps, guidance_scale: of a call that does not say.
         match_colours: whether the repainted region follows the photo's colours around it, for VAEs that shift them.

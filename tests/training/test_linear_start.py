@@ -109,3 +109,13 @@ def test_a_copy_needs_a_draft_a_way_for_the_garment_and_room():
         start_as_copy(*new_nets(4, drafted=False))
     with pytest.raises(ConfigError, match="no garment"):
         start_as_copy(*new_nets(4, fine=False))
+    net, garment_net = new_nets(4)
+    garment_net.conv_in.weight.data += 0.1
+    with pytest.raises(ConfigError, match="do not hold"):
+        start_as_copy(net, garment_net)
+
+
+def test_fine_attention_is_for_nets_without():
+    unet = new_nets(4)[0]
+    with pytest.raises(ConfigError, match="already"):
+        with_fine_attention(unet)

@@ -13,6 +13,7 @@ whatever the picture.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +79,12 @@ class Carriers:
         for plus, minus in self.levels:
             bias[plus], bias[minus] = _LEVEL, -_LEVEL
 
+    def are_in(self, conv: nn.Conv2d) -> bool:
+        """Whether a layer brings in its input's first channels."""
+        as_new = copy.deepcopy(conv)
+        self.bring_in(as_new)
+        return torch.equal(as_new.weight, conv.weight)
+
     def carry(self, conv: nn.Conv2d, kernel: Tensor, first: int = 0) -> None:
         """The carried channels, which start at ``first`` in the input, are filtered; the others see no level."""
         weight, bias = _of(conv)
@@ -95,7 +102,7 @@ class Carriers:
     def see(self, layer: nn.Linear) -> None:
         """The carried channels stay what they are; the others become small, and see no level."""
         weight, bias = _of(layer)
-        nn.init.normal_(weight, std=_HARDLY_SEEN)
+        nn.init.normal_(weight, std=_HARDLY_SEEN, generator=torch.Generator().manual_seed(0))
         nn.init.zeros_(bias)
         weight[:, [channel for pair in self.levels for channel in pair]] = 0
         weight[: self.count] = torch.eye(*weight.shape)[: self.count]
@@ -178,7 +185,7 @@ def start_as_copy(net: TryonNet, garment_net: GarmentNet) -> None:
             passes them on.
 
     Raises:
-        ConfigError: no such channels or attention, or groups of too few.
+        ConfigError: no such channels, attention or features, or groups of too few.
     """
     count, down, up = net.latent_channels, net.down_blocks[0], net.up_blocks[-1]
     if net.config.in_channels != num_input_channels(count, drafted=True):
@@ -186,6 +193,12 @@ def start_as_copy(net: TryonNet, garment_net: GarmentNet) -> None:
     if not hasattr(down, "attentions"):
         raise ConfigError("TryonNet cannot start as a copy", got="no garment", fix="set tryon.fine_attention = true")
     carriers = _carriers(net, count)
+    if not carriers.are_in(garment_net.conv_in):
+        raise ConfigError(
+            "TryonNet cannot start as a copy",
+            got="a GarmentNet whose first features do not hold its latents",
+            fix="train its text-to-image UNet with unet.start = 'latents'",
+        )
     net.conv_in.weight[:, :count] = 0
     nn.init.normal_(net.conv_in.weight[:, count:], std=_NEW_INPUTS)
     carriers.bring_in(net.conv_in, first=3 * count + 1)

@@ -297,9 +297,7 @@ class UnetOptions(Options):
     head_size: int = option(32, "Channels of an attention head.", minimum=4)
     norm_num_groups: int = option(16, "Groups of the normalisation.", minimum=1)
     time_embedding: int = option(32, "Channels that each of the six time ids is embedded in.", minimum=8)
-    start: UnetStart = option(
-        "random", "latents: the first features hold the latents, and the layers that see to it are not trained."
-    )
+    start: UnetStart = option("random", "latents: the first features hold the latents; `text_to_image` leaves it so.")
 
 
 @dataclass(frozen=True, slots=True)

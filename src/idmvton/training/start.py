@@ -57,6 +57,12 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
 
 def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     options = recipe.section(TryonOptions)
+    if options.fine_attention and (options.init != "parts" or options.ip_adapter):
+        raise ConfigError(
+            "this start has no place for tryon.fine_attention",
+            got=f"tryon.init = {options.init!r}, tryon.ip_adapter = {options.ip_adapter!r}",
+            expected="tryon.init = 'parts' without an IP-Adapter",
+        )
     if options.init == "checkpoint":
         return load_checkpoint(_named(options, "checkpoint"), variant=options.variant)
     if options.init == "random":

@@ -166,7 +166,9 @@ class Trainer:
         fetcher = Fetcher(self.dataset, self.task, augment, self.options.seed)
         if data.cache is None:
             return fetcher
-        settings = [data.to_dict() | {"cache": None, "folder": None}, augment.to_dict(), self.task.content_settings]
+        of_data = data.to_dict() | {"cache": None, "folder": None}
+        del of_data["studio_flow"]  # tasks that need it say so
+        settings = [of_data, augment.to_dict(), self.task.content_settings]
         key = fingerprint(self.task.encoders, self.recipe.task, settings, list(self.dataset.names), self.options.seed)
         cache = EncodedCache(self.folder / data.cache, key, len(self.dataset), data.cache_variants)
         cache.fill(
