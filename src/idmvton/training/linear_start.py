@@ -155,7 +155,7 @@ def start_as_codec(vae: Any) -> None:
 def start_with_latents(unet: UNet2DConditionModel) -> None:
     """The first features of a text-to-image UNet hold the latents; in place.
 
-    They go on to do so if :func:`keepers_of_latents` are not trained.
+    They go on to do so if the weights of :func:`keepers_of_latents` are not trained.
 
     Raises:
         ConfigError: groups of too few channels.
