@@ -70,11 +70,8 @@ class GarmentConditions:
 
     def row(self, index: int, key: str) -> GarmentConditions:
         """A copy of one row, under its own key."""
-        texts, latents = (
-            None if part is None else part[index, None].clone() for part in (self.garment_text, self.latents)
-        )
-        assert texts is not None
-        return GarmentConditions(key, self.prompt.row(index), texts, latents)
+        latents = None if self.latents is None else self.latents[index, None].clone()
+        return GarmentConditions(key, self.prompt.row(index), self.garment_text[index, None].clone(), latents)
 
 
 class GarmentEncoder:
@@ -118,7 +115,7 @@ class GarmentEncoder:
 
         Args:
             captions: B phrases [V].
-            pictures_BCHW: what GarmentNet sees, float RGB in [-1, 1].
+            pictures_BCHW: what GarmentNet sees, float RGB in [-1, 1]; None where that is not known yet.
             clip_input: float (B, 3, side, side), see :func:`idmvton.images.clip_pixel_values`.
         """
         count = len(captions)

@@ -114,8 +114,7 @@ class Carriers:
         deviation = _LEVEL * (2 * norm.num_groups / norm.num_channels) ** 0.5
         weight[: len(self.values)], bias[: len(self.values)] = 0, 0
         for number, (plus, minus) in enumerate(self.values):
-            weight[number, plus, middle, middle] = deviation
-            weight[number, minus, middle, middle] = -deviation
+            weight[number, plus, middle, middle], weight[number, minus, middle, middle] = deviation, -deviation
 
 
 @torch.no_grad()

@@ -101,7 +101,7 @@ class TextToImage:
         self.unet.requires_grad_(True).train()
         if recipe.section(UnetOptions).start == "latents":
             for layer in keepers_of_latents(self.unet):
-                layer.weight.requires_grad_(False)  # biases too crashes PyTorch 2.13's backward pass on CPUs
+                layer.weight.requires_grad_(False)  # with biases PyTorch 2.13 crashed in a backward pass
         if recipe.section(TrainOptions).gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
         self.encoders = self.frozen = (self.vae, *self.text_encoders)
