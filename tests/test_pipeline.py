@@ -15,7 +15,7 @@ from golden_data import CHECKPOINT, forget
 from idmvton import TryOnPipeline, load_checkpoint
 from idmvton.conditioning import make_time_ids, tryon_input
 from idmvton.denoising import Denoiser
-from idmvton.errors import CaptionTruncatedWarning, ConfigError, NumericsError
+from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, NumericsError
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, to_pil
 from idmvton.inputs import gather_pairs
@@ -419,6 +419,14 @@ def test_a_long_caption_warns_and_quotes_what_is_not_read(pipe, one_call):
         result = pipe(**one_call | {"caption": caption})
     assert "sleeveless" in result.warnings[0]
     assert len(caught) == len(result.warnings) == 2, "both templates are too long"
+
+
+def test_guidance_of_a_checkpoint_that_takes_none_warns(own_pipe, one_call):
+    own_pipe.register_to_config(guidance_scale=1.0)
+    assert own_pipe(**one_call).warnings == ()
+    with pytest.warns(GuidanceWarning, match="guidance_scale=1.5") as caught:
+        result = own_pipe(**one_call, guidance_scale=1.5)
+    assert result.warnings == (str(caught[0].message),)
 
 
 def test_captions_are_optional(pipe, one_call):

@@ -60,3 +60,7 @@ class IdmVtonWarning(UserWarning):
 
 class CaptionTruncatedWarning(IdmVtonWarning):
     """A caption is longer than the text encoder reads."""
+
+
+class GuidanceWarning(IdmVtonWarning):
+    """Guidance for a checkpoint that was not trained for it."""

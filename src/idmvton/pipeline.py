@@ -28,7 +28,7 @@ from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, che
 from idmvton.denoising import Callback, Denoiser
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.drafting import Draft, make_drafts
-from idmvton.errors import CaptionTruncatedWarning, ConfigError, InputError
+from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, InputError
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
@@ -285,6 +285,7 @@ class TryOnPipeline(DiffusionPipeline):
             guidance_scale = options.guidance_scale or 1.0
             is_guided = guidance_scale > 1.0
             notes = self.warn_of_long_prompts(pairs, [negative_prompt] if is_guided else [])
+            notes += self.warn_of_guidance(guidance_scale)
         with clock("garments"):
             encoder = GarmentEncoder(self)
             garments = encoder.encode(pairs.garments)
@@ -357,6 +358,14 @@ class TryOnPipeline(DiffusionPipeline):
         for note in notes:
             warnings.warn(note, CaptionTruncatedWarning, stacklevel=4)
         return notes
+
+    def warn_of_guidance(self, guidance_scale: float) -> tuple[str, ...]:
+        """Warns of guidance for a checkpoint that takes none by itself, and returns the words."""
+        if guidance_scale <= 1.0 or self.config.guidance_scale > 1.0:
+            return ()
+        note = f"this checkpoint is meant to run without guidance (1.0); guidance_scale={guidance_scale} makes it worse"
+        warnings.warn(note, GuidanceWarning, stacklevel=3)
+        return (note,)
 
     def encode_people(self, people: Sequence[Person]) -> PersonConditions:
         """Mask, masked picture and body map as latents; one row a person."""
