@@ -1,7 +1,8 @@
 """How good a checkpoint's try-ons are on rendered people, against two baselines and with parts of it switched off.
 
-Everything is scored inside the mask: paired (the person's own garment again) and unpaired, against the exact picture of
-the same person in the other garment.
+Everything is scored inside the exact mask: paired (the person's own garment again) and unpaired, against the exact
+picture of the same person in the other garment. With `--maps prepared` the methods are shown the masks and body
+maps that `idmvton data prepare --beside` made of the photos, as in a try-on, instead of the exact ones.
 
     idmvton studio make renders --pairs 200 --split test
     idmvton studio make renders --pairs 100 --split wild
@@ -151,21 +152,30 @@ def naive_captions(folder: Path, split: str, order: str) -> dict[str, str]:
 
 
 def measure(
-    folder: Path, split: str, order: Any, count: int, pipe: TryOnPipeline, steps: int, wanted: Sequence[str]
+    folder: Path,
+    split: str,
+    order: Any,
+    count: int,
+    pipe: TryOnPipeline,
+    steps: int,
+    wanted: Sequence[str],
+    maps: str,
 ) -> dict[str, dict[str, float]]:
     """Mean scores of each method on the first ``count`` samples."""
     dataset = VitonHD(folder, pipe.default_size, split=split, order=order, captions="detailed")
+    shown = dataset if maps == "given" else dataset.as_prepared()
     compared = methods(pipe, naive_captions(folder, split, order), steps)
     table: dict[str, list[dict[str, float]]] = {name: [] for name in compared if not wanted or name in wanted}
-    count = min(count, len(dataset))
+    count = min(count, len(shown))
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
     for numbers in track(batches, f"{split}, {order}", console=Console(stderr=True)):
-        samples = [dataset[number] for number in numbers]
+        samples = [shown[number] for number in numbers]
+        masks = [dataset[dataset.names.index(each.name)].mask for each in samples]
         for name, rows in table.items():
-            for sample, picture in zip(samples, compared[name](samples), strict=True):
+            for sample, mask, picture in zip(samples, masks, compared[name](samples), strict=True):
                 truth = sample.person if order == "paired" else sample.unpaired_target
                 assert truth is not None
-                rows.append(scores(picture, np.asarray(truth), sample.mask))
+                rows.append(scores(picture, np.asarray(truth), mask))
     return {name: {key: float(np.mean([row[key] for row in rows])) for key in SCORES} for name, rows in table.items()}
 
 
@@ -176,6 +186,7 @@ def main() -> None:
     parser.add_argument("--samples", nargs="+", default=["test=200", "wild=100"], metavar="SPLIT=COUNT")
     parser.add_argument("--steps", type=int, help="of the model; its own number by default")
     parser.add_argument("--methods", nargs="*", default=[], help="only these; all by default")
+    parser.add_argument("--maps", choices=("given", "prepared"), default="given", help="what the methods are shown")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
     pipe = TryOnPipeline.from_pretrained(arguments.model, device="cpu")
@@ -184,9 +195,11 @@ def main() -> None:
     results = {}
     for split, count in (each.split("=") for each in arguments.samples):
         for order in ("paired", "unpaired"):
-            found = measure(arguments.folder, split, order, int(count), pipe, steps, arguments.methods)
-            results[f"{split}, {order}, {count} samples"] = found
-            table = Table("method", *SCORES, title=f"{split}, {order}, {count} samples")
+            wanted = arguments.methods
+            found = measure(arguments.folder, split, order, int(count), pipe, steps, wanted, arguments.maps)
+            title = f"{split}, {order}, {count} samples, {arguments.maps} maps"
+            results[title] = found
+            table = Table("method", *SCORES, title=title)
             for name, row in found.items():
                 table.add_row(name, f"{row['SSIM']:.3f}", f"{row['PSNR']:.2f}", f"{row['colour']:.2f}")
             Console().print(table)

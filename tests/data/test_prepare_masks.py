@@ -5,12 +5,13 @@ import threading
 
 import numpy as np
 import pytest
-from layouts import ATR, SIZE, draw, dress_code, keypoints, pairs_folder, save, viton_hd
+from layouts import ATR, SIZE, draw, dress_code, keypoints, pairs_folder, person, save, viton_hd
 from PIL import Image
 
 from idmvton.data import DressCode, VitonHD, open_dataset, prepare_dataset
 from idmvton.data.prepare import Prepared
 from idmvton.errors import InputError
+from idmvton.options import PrepareOptions
 from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.pose import openpose_from_landmarks
@@ -154,6 +155,48 @@ def test_own_photos_lack_everything(tmp_path):
     made = sorted(str(path.relative_to(root / "prepared").parent) for path in (root / "prepared").rglob("*.*"))
     assert set(made) == {"densepose", "keypoints", "labels", "mask"}
     assert open_dataset(root, SIZE, missing_caption="category phrase")[0].mask.any()
+
+
+def test_what_a_try_on_makes_of_the_photos_lies_beside(root):
+    prepare_dataset(root, split="test")
+    before = [path.read_bytes() for path in masks(root)]
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    done = prepare_dataset(root, split="test", beside=True, make_preparer=truth.preparer)
+    assert done == Prepared(num_masks=3, num_new=3, num_maps=3)
+    assert [path.read_bytes() for path in masks(root)] == before
+    given = VitonHD(root, SIZE, split="test", missing_caption="category phrase")
+    sample, own = given.as_prepared()[1], given[1]
+    made = truth.preparer()(own.person, options=PrepareOptions(category="upper_body"))
+    assert np.array_equal(sample.mask, made.photo_mask)
+    assert not np.array_equal(sample.mask, own.mask)  # a try-on keeps hands, and grows
+    assert (parts_of(sample.densepose)[0] == draw(ATR, parts=True)).mean() > 0.99
+    assert np.array_equal(sample.labels, own.labels)
+    again = prepare_dataset(root, split="test", beside=True, make_preparer=find_nobody)
+    assert again == Prepared(num_masks=3, num_new=0, num_maps=0)
+
+
+@pytest.mark.parametrize("make", [dress_code, pairs_folder])
+def test_every_layout_has_a_place_beside(make, tmp_path):
+    root = make(tmp_path)
+    if make is pairs_folder:
+        save(person(), root / "photos" / "anna.png")  # of the size that the truth is known for
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    num_people = prepare_dataset(root, beside=True, make_preparer=truth.preparer).num_new
+    dataset = open_dataset(root, SIZE, missing_caption="category phrase")
+    assert num_people == len(dataset.as_prepared()) == len(dataset)
+
+
+def test_photos_without_anybody_have_nothing_beside(root):
+    dataset = VitonHD(root, SIZE, split="test", missing_caption="category phrase")
+    with pytest.raises(InputError, match="idmvton data prepare --beside"):
+        dataset.as_prepared()
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    found, number = truth.find, iter(range(3))
+    truth.find = lambda photo: found(photo) if next(number) else ()
+    with pytest.raises(InputError, match="1 people could not be prepared") as caught:
+        prepare_dataset(root, split="test", beside=True, workers=1, make_preparer=truth.preparer)
+    assert "00001_00.jpg" in str(caught.value)
+    assert dataset.as_prepared().names == dataset.names[1:]
 
 
 def test_a_full_disk_leaves_no_half_file(root, monkeypatch):

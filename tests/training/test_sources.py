@@ -8,13 +8,15 @@ import psutil
 import pytest
 from PIL import Image
 
-from data.layouts import pairs_folder, save
+from data.layouts import ATR, draw, keypoints, pairs_folder, save
+from idmvton.data import prepare_dataset
 from idmvton.data.synthetic import sample as studio_sample
 from idmvton.errors import ConfigError, InputError
 from idmvton.training.batches import Ticket, read_ahead
 from idmvton.training.options import DataOptions
 from idmvton.training.sources import open_source, picture_to_learn
 from training.toy import data_folder
+from truth_backends import Truth
 
 SIZE = {"height": 128, "width": 96}
 
@@ -45,6 +47,25 @@ def test_the_first_samples_of_a_folder(photos, tmp_path):
     own = DataOptions(folder=str(pairs_folder(tmp_path)), captions="detailed", **SIZE)
     with pytest.raises(ConfigError, match="no such captions"):
         open_source(own, "test", None)
+
+
+def test_given_and_prepared_maps(tmp_path, caplog):
+    folder = data_folder(tmp_path, 3)
+    truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
+    prepare_dataset(folder, split="test", beside=True, make_preparer=truth.preparer)
+    options = DataOptions(folder=str(folder), maps="both", missing_caption="category phrase", **SIZE)
+    dataset = open_source(options, "test", None)
+    assert dataset.names[:4] == ["00000_00", "00000_00 (prepared maps)", "00001_00", "00001_00 (prepared maps)"]
+    given, prepared = dataset[2], dataset[3]
+    assert np.array_equal(given.person, prepared.person)
+    assert not np.array_equal(given.mask, prepared.mask)
+    assert not caplog.records
+    next((folder / "test" / "prepared-maps").glob("00001_00_*_mask.png")).unlink()
+    alone = open_source(dataclasses.replace(options, maps="prepared"), "test", None)
+    assert alone.names == ["00000_00 (prepared maps)", "00002_00 (prepared maps)"]
+    assert "1 of 3 paired samples have no prepared maps" in caplog.text
+    with pytest.raises(ConfigError, match="while it renders"):
+        open_source(DataOptions(source="studio", maps="both", **SIZE), "train", 1)
 
 
 def test_the_studio_in_both_orders():

@@ -152,6 +152,9 @@ def prepare(
     split: SplitOption = None,
     order: OrderOption = "paired",
     workers: WorkersOption = 2,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Instead, what a try-on makes of each photo: for data.maps in training.")
+    ] = False,
 ) -> None:
     """Make the body maps, label maps, keypoints and agnostic masks that are missing; run again to resume."""
     from idmvton.data.opening import splits_of
@@ -159,5 +162,5 @@ def prepare(
 
     for each in [split] if split else splits_of(folder):
         with bar(f"preparing {each}") as progress, told_what_stays():
-            done = prepare_dataset(folder, split=each, order=order, workers=workers, progress=progress)
+            done = prepare_dataset(folder, split=each, order=order, workers=workers, beside=beside, progress=progress)
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")

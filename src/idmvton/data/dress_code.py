@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
+from idmvton.data.files import PREPARED, FileDataset, MissingCaption, SampleFiles
 from idmvton.data.listing import Order, pair_name, read_caption_lines, read_pairs
 from idmvton.errors import InputError
 from idmvton.prepare.mask import Category
@@ -93,6 +93,7 @@ def _list_category(root: Path, category: Category, split: str, order: Order) -> 
                 densepose_is_parts=not has_colours,
                 category=category,
                 caption=captions.get(garment),
+                prepared=folder / PREPARED / number,
                 labels=folder / "label_maps" / f"{number}_4.png",
                 keypoints=folder / "keypoints" / f"{number}_2.json",
                 keypoints_size=_KEYPOINTS_SIZE,

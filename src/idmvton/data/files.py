@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,6 +23,7 @@ from idmvton.types import Size
 
 MissingCaption = Literal["error", "category phrase"]
 SIZE_MULTIPLE: Final = 8
+PREPARED: Final = "prepared-maps"
 CATEGORY_PHRASES: Final[Mapping[Category, str]] = {
     "upper_body": "upper body clothes",
     "lower_body": "lower body clothes",
@@ -39,6 +40,7 @@ class SampleFiles:
         person, garment, mask, densepose: pictures, always needed.
         category: the part of the body that the garment dresses.
         caption: the garment's phrase [V]; ``None``: nobody described it.
+        prepared: how the names of the person's prepared maps begin, see :meth:`as_prepared`.
         labels, keypoints, garment_worn, unpaired_target, flow: read where they exist; ``None`` where the layout has
             none.
         label_classes: which classes ``labels`` holds.
@@ -54,6 +56,7 @@ class SampleFiles:
     densepose: Path
     category: Category
     caption: str | None
+    prepared: Path
     labels: Path | None = None
     keypoints: Path | None = None
     garment_worn: Path | None = None
@@ -63,6 +66,12 @@ class SampleFiles:
     keypoints_size: Size | None = None
     densepose_is_parts: bool = False
     arm_width: int = 60
+
+    def as_prepared(self) -> SampleFiles:
+        """The sample with the mask and body map that a try-on's preparation makes of the photo."""
+        kinds = (f"{self.category}_mask", "densepose")
+        mask, densepose = (self.prepared.with_name(f"{self.prepared.name}_{kind}.png") for kind in kinds)
+        return replace(self, mask=mask, densepose=densepose, densepose_is_parts=False)
 
 
 class FileDataset:
@@ -118,6 +127,22 @@ class FileDataset:
             InputError: a file that is missing or cannot be used; it is named.
         """
         return read_sample(self.files[index], self.size, self.mask_threshold)
+
+    def as_prepared(self) -> FileDataset:
+        """The samples whose prepared maps were made, with those instead of their own.
+
+        Raises:
+            InputError: none was made.
+        """
+        files = [each.as_prepared() for each in self.files]
+        made = [each for each in files if each.mask.exists()]
+        if not made:
+            raise InputError(
+                "the data set has no prepared maps",
+                got=f"no {files[0].mask}",
+                fix="make them: idmvton data prepare --beside",
+            )
+        return FileDataset(made, self.size, missing_caption="category phrase", mask_threshold=self.mask_threshold)
 
 
 def read_sample(files: SampleFiles, size: Size, mask_threshold: int | None = None) -> TryOnSample:

@@ -12,7 +12,7 @@ import difflib
 from pathlib import Path
 from typing import Final, get_args
 
-from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
+from idmvton.data.files import PREPARED, FileDataset, MissingCaption, SampleFiles
 from idmvton.data.listing import pair_name
 from idmvton.errors import InputError
 from idmvton.prepare.mask import Category
@@ -112,6 +112,7 @@ def _row(root: Path, path: Path, line: int, row: dict[str, str | None]) -> Sampl
         garment=root / cells["garment"],
         category=category,
         caption=cells.get("caption") or None,
+        prepared=root / PREPARED / person,
         mask=places["mask"],
         densepose=places["densepose"],
         labels=places["labels"],

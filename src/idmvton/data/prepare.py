@@ -1,4 +1,8 @@
-"""Makes the maps that a data set lacks: label maps, keypoints, body maps by networks, agnostic masks by rules."""
+"""Makes the maps that a data set lacks: label maps, keypoints, body maps by networks, agnostic masks by rules.
+
+Or, beside those that it has, the mask and body map that a try-on's preparation makes of each photo: a TryonNet that is
+trained on exact maps alone has never seen what it is given at inference.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,11 @@ from idmvton.data.files import PersonView, SampleFiles
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
-from idmvton.errors import InputError, PreparationError
+from idmvton.errors import IdmVtonError, InputError, PreparationError
 from idmvton.framing import Framing
 from idmvton.images.whole import whole_file
-from idmvton.prepare.densepose import colour_parts
+from idmvton.options import PrepareOptions
+from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.prepared_files import openpose_json
@@ -51,6 +56,7 @@ def prepare_dataset(
     split: str = "train",
     order: Order = "paired",
     workers: int = 2,
+    beside: bool = False,
     progress: Progress | None = None,
     make_preparer: Callable[[], Preparer] = Preparer.unshared,
 ) -> Prepared:
@@ -60,6 +66,7 @@ def prepare_dataset(
         root: a folder in any of the layouts that can be read.
         split, order: which list of pairs.
         workers: threads.
+        beside: make what a try-on's preparation makes of each photo (see :meth:`SampleFiles.as_prepared`) instead.
         progress: called with (done, total) after each person of whom something was made.
         make_preparer: makes the networks, once for each thread that needs them.
 
@@ -68,19 +75,21 @@ def prepare_dataset(
             made, files that allow no maps. What was made before stays and is taken up by the next call.
         WeightsError: the networks' weights are not on the disk; what needs no network was made.
     """
-    people = list({each.mask: each for each in list_files(root, split, order)}.values())
+    listed = list_files(root, split, order)
+    people = list({each.mask: each for each in (each.as_prepared() if beside else each for each in listed)}.values())
     had_mask = sum(each.mask.exists() for each in people)
-    by_rules = [each for each in people if not each.mask.exists() and not _lacking(each)]
-    by_networks = [each for each in people if _lacking(each)]
+    lacking, make = (_lacking_beside, _try_beside) if beside else (_lacking, _try)
+    by_rules = [each for each in people if not each.mask.exists() and not lacking(each)]
+    by_networks = [each for each in people if lacking(each)]
     own = threading.local()
 
     def complete(files: SampleFiles) -> str | None:
         if not hasattr(own, "preparer"):
             own.preparer = make_preparer()
-        return _try(files, own.preparer)
+        return make(files, own.preparer)
 
     total, failures = len(by_rules) + len(by_networks), []
-    num_lacking = sum(len(_lacking(each)) for each in people)
+    num_lacking = sum(len(lacking(each)) for each in people)
     results = itertools.chain(
         in_threads(lambda files: _try(files, None), by_rules, workers), in_threads(complete, by_networks, workers)
     )
@@ -105,7 +114,7 @@ def _try(files: SampleFiles, preparer: Preparer | None) -> str | None:
         maps = None if preparer is None else find_maps(files, preparer)
         mask = None if files.mask.exists() or maps is not None else make_mask(files)
     except (InputError, PreparationError) as error:
-        return str(error) if str(files.person.parent.parent) in str(error) else f"{files.person}: {error}"
+        return _named(error, files)
     if maps is not None:
         _write_maps(files, maps)
         return _try(files, None)
@@ -113,6 +122,26 @@ def _try(files: SampleFiles, preparer: Preparer | None) -> str | None:
         with whole_file(files.mask) as file:
             Image.fromarray(mask).save(file, "PNG")
     return None
+
+
+def _try_beside(files: SampleFiles, preparer: Preparer) -> str | None:
+    """Makes what a try-on would make of one person's photo, the mask last, or says why that cannot be."""
+    try:
+        found = preparer(read_photo(files.person, "person"), options=PrepareOptions(category=files.category))
+    except (InputError, PreparationError) as error:
+        return _named(error, files)
+    parts = found.framing.invert_labels(parts_of(found.densepose)[0])
+    for path, picture in (
+        (files.densepose, colour_parts(parts)),
+        (files.mask, Image.fromarray(found.photo_mask.astype(np.uint8) * 255)),
+    ):
+        with whole_file(path) as file:
+            picture.save(file, "PNG")
+    return None
+
+
+def _named(error: IdmVtonError, files: SampleFiles) -> str:
+    return str(error) if str(files.person.parent.parent) in str(error) else f"{files.person}: {error}"
 
 
 def find_maps(files: SampleFiles, preparer: Preparer) -> PersonMaps:
@@ -190,6 +219,10 @@ def _lacking(files: SampleFiles) -> tuple[str, ...]:
     needed = ("densepose",) if files.mask.exists() else ("densepose", "labels", "keypoints")
     paths: dict[str, Path | None] = {kind: getattr(files, kind) for kind in needed}
     return tuple(kind for kind, path in paths.items() if path is None or not path.exists())
+
+
+def _lacking_beside(files: SampleFiles) -> tuple[str, ...]:
+    return () if files.mask.exists() else ("densepose",)
 
 
 def _existing(path: Path | None) -> Path | None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
-from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
+from idmvton.data.files import PREPARED, FileDataset, MissingCaption, SampleFiles
 from idmvton.data.listing import Order, pair_name, read_pairs, read_tags
 from idmvton.errors import InputError
 from idmvton.prepare.mask import Category
@@ -93,6 +93,7 @@ def list_files(root: Path, split: str, order: Order, captions: Captions = "tags"
                 densepose=folder / "image-densepose" / person,
                 category=_CATEGORIES.get(tags.get(garment, ("", None))[1], "upper_body"),
                 caption=phrases.get(garment) or None,
+                prepared=folder / PREPARED / name,
                 labels=folder / "image-parse-v3" / f"{name}.png",
                 keypoints=folder / "openpose_json" / f"{name}_keypoints.json",
                 garment_worn=folder / "cloth-worn" / garment,

@@ -14,6 +14,7 @@ Schedule = Literal["constant", "cosine"]
 Source = Literal["folder", "studio"]
 Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
 Order = Literal["paired", "unpaired", "both"]
+Maps = Literal["given", "prepared", "both"]
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
@@ -95,6 +96,11 @@ class DataOptions(Options):
     order: Order = option(
         "paired",
         "paired: people in their own garment; unpaired: in the other one, where the truth is known (studio); both.",
+    )
+    maps: Maps = option(
+        "given",
+        "Masks and body maps; given: the data set's; prepared: what a try-on makes of the photos, for which"
+        " `idmvton data prepare --beside` was run; both: each sample with either.",
     )
     category: Category = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from idmvton.data.augment import augmented
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.files import FileDataset
+from idmvton.data.listing import Order as PairOrder
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.data.viton_hd import VitonHD
@@ -20,9 +22,10 @@ from idmvton.errors import ConfigError, InputError
 from idmvton.training.batches import Batch, Ticket
 from idmvton.training.options import DataOptions
 
+logger = logging.getLogger(__name__)
 NO_CHANGE = AugmentOptions(flip=0.0, affine=0.0, colour=0.0)
 _FOR_CAPTIONS = 48
-_ORDERS: Final[dict[str, tuple[Literal["paired", "unpaired"], ...]]] = {
+_ORDERS: Final[dict[str, tuple[PairOrder, ...]]] = {
     "paired": ("paired",),
     "unpaired": ("unpaired",),
     "both": ("paired", "unpaired"),
@@ -106,30 +109,36 @@ class StudioDataset:
         return [self[index].caption for index in range(min(len(self), _FOR_CAPTIONS))]
 
 
+class _Part(NamedTuple):
+    """Samples of one order with one kind of maps; the suffix tells them from those of another kind."""
+
+    dataset: FileDataset
+    order: PairOrder
+    suffix: str = ""
+
+
 class FolderDataset:
-    """The first samples of a folder, in one order or in both."""
+    """The first samples of a folder: in one order or in both, with given maps, with prepared ones, or with either."""
 
     def __init__(self, options: DataOptions, split: str, num_samples: int | None) -> None:
         if not options.folder:
             raise ConfigError("no data set was named", expected="data.folder, or data.source = 'studio'")
-        orders = _ORDERS[options.order]
-        self.parts = [_open(options, split, order) for order in orders]
-        longest = max(map(len, self.parts))
-        places = [(part, index) for index in range(longest) for part in self.parts if index < len(part)]
+        self.parts = [part for order in _ORDERS[options.order] for part in _parts(options, split, order)]
+        longest = max(len(part.dataset) for part in self.parts)
+        places = [(part, index) for index in range(longest) for part in self.parts if index < len(part.dataset)]
         self.places = places[:num_samples]
-        self.names: Sequence[str] = [part.names[index] for part, index in self.places]
-        self.unpaired = self.parts[-1] if orders[-1] == "unpaired" else None
+        self.names: Sequence[str] = [part.dataset.names[index] + part.suffix for part, index in self.places]
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> TryOnSample:
         part, row = self.places[index]
-        sample = part[row]
-        if part is self.unpaired and sample.unpaired_target is None:
+        sample = part.dataset[row]
+        if part.order == "unpaired" and sample.unpaired_target is None:
             raise InputError(
                 f"nobody knows how sample {sample.name} should look",
-                got=f"data.order = 'unpaired' and no picture {part.files[row].unpaired_target}",
+                got=f"data.order = 'unpaired' and no picture {part.dataset.files[row].unpaired_target}",
                 expected="the person in the other garment, as the studio makes it",
                 fix="train with data.order = 'paired'",
             )
@@ -137,7 +146,7 @@ class FolderDataset:
 
     def captions(self) -> list[str]:
         """The phrases of all garments that somebody described."""
-        return [each.caption for part in self.parts for each in part.files if each.caption]
+        return [each.caption for part in self.parts for each in part.dataset.files if each.caption]
 
 
 def _tags(attributes: Mapping[str, Any]) -> str:
@@ -150,7 +159,20 @@ def picture_to_learn(sample: TryOnSample) -> Image.Image:
     return sample.person if sample.unpaired_target is None else sample.unpaired_target
 
 
-def _open(options: DataOptions, split: str, order: Literal["paired", "unpaired"]) -> FileDataset:
+def _parts(options: DataOptions, split: str, order: PairOrder) -> list[_Part]:
+    """The samples of one order, with each kind of maps that is wanted."""
+    dataset, parts = _open(options, split, order), []
+    if options.maps != "prepared":
+        parts.append(_Part(dataset, order))
+    if options.maps != "given":
+        prepared = dataset.as_prepared()
+        if missing := len(dataset) - len(prepared):
+            logger.warning("%d of %d %s samples have no prepared maps", missing, len(dataset), order)
+        parts.append(_Part(prepared, order, " (prepared maps)"))
+    return parts
+
+
+def _open(options: DataOptions, split: str, order: PairOrder) -> FileDataset:
     root, size = Path(options.folder), (options.height, options.width)
     common: dict[str, Any] = {
         "split": split,
@@ -171,11 +193,17 @@ def open_source(options: DataOptions, split: str, num_samples: int | None) -> Ca
     """The samples of a split.
 
     Raises:
-        ConfigError: no folder was named, or the studio was given no number of samples.
-        InputError: a folder that cannot be read.
+        ConfigError: no folder was named, or the studio was given no number of samples or asked for prepared maps.
+        InputError: a folder that cannot be read, or prepared maps that were not made.
     """
     if options.source == "folder":
         return FolderDataset(options, split, num_samples)
+    if options.maps != "given":
+        raise ConfigError(
+            "the studio has no prepared maps while it renders",
+            got=f"data.maps={options.maps!r}",
+            fix="write a folder with `idmvton studio make`, then `idmvton data prepare --beside`",
+        )
     if num_samples is None:
         raise ConfigError("the studio does not know how many samples to make", expected="data.num_samples")
     return StudioDataset(options, split, num_samples)
