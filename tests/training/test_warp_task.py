@@ -9,11 +9,11 @@ import torch
 from idmvton.data.synthetic import make_dataset
 from idmvton.errors import InputError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor
-from idmvton.models.warp_net import Warp, WarpNet, sample_at
+from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.training.options import WarpOptions
 from idmvton.training.recipe import make_recipe
 from idmvton.training.sources import open_source
-from idmvton.training.tasks.warp import WarpTask, move_garment
+from idmvton.training.tasks.warp import WarpTask, move_garment, slope_error
 from idmvton.training.trainer import Trainer
 
 SIZE = (128, 96)
@@ -62,6 +62,20 @@ def test_the_true_flow_has_no_error(renders):
         assert content["known"].mean() > 0.01
 
 
+def test_waves_are_worse_than_a_shift():
+    truth = places((64, 48), torch.zeros(1)).repeat(2, 1, 1, 1)
+    wave = 0.03 * torch.sin(torch.arange(64) / 3)[:, None].expand(64, 48)
+    flow = truth + torch.stack([torch.full((64, 48), 0.03), wave])[:, None]
+    known = torch.ones(2, 1, 64, 48)
+    shifted, waving = slope_error(flow, truth, known)
+    assert shifted < 1e-5
+    assert waving > 0.05
+    known[:, :, 1:] = 0
+    assert slope_error(flow, truth, known).max() < 1e-5  # a row alone does not wave
+    doubled = slope_error(2 * truth, truth, torch.ones(2, 1, 64, 48))
+    assert doubled.tolist() == pytest.approx([0.5, 0.5], abs=1e-4)  # each direction by itself is told 1 too steep
+
+
 def test_a_moved_product_picture_takes_its_flow_along(renders):
     _, dataset = task_and_data(renders)
     sample = dataset[0]
@@ -69,8 +83,8 @@ def test_a_moved_product_picture_takes_its_flow_along(renders):
     garment, flow = move_garment(sample.garment, sample.flow, np.random.default_rng(1), options)
     assert np.array_equal(np.isfinite(flow), np.isfinite(sample.flow))
     fetched = []
-    for picture, places in ((sample.garment, sample.flow), (garment, flow)):
-        grid = torch.from_numpy(np.nan_to_num(places, posinf=0) / np.array(picture.size, np.float32) * 2 - 1)
+    for picture, at in ((sample.garment, sample.flow), (garment, flow)):
+        grid = torch.from_numpy(np.nan_to_num(at, posinf=0) / np.array(picture.size, np.float32) * 2 - 1)
         grid = grid.permute(2, 0, 1)[None].float()
         fetched.append(sample_at(bytes_to_vae_tensor(bytes_tensor([picture])), grid)[0])
     known = np.isfinite(flow).all(2)

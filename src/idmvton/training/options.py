@@ -254,6 +254,7 @@ class WarpOptions(Options):
     channels: tuple[int, ...] = option((24, 48, 80, 128), "Of the four levels, from fine to coarse.", minimum=8)
     num_layers: int = option(3, "Transformer layers at the coarsest level.", minimum=1)
     flow_weight: float = option(1.0, "Of the flow's error.", minimum=0.0)
+    slope_weight: float = option(0.2, "Of the error of the flow's slopes: without it stripes wave.", minimum=0.0)
     colour_weight: float = option(0.2, "Of the difference of the colours that both flows fetch.", minimum=0.0)
     outline_weight: float = option(0.2, "Of the outline's cross-entropy.", minimum=0.0)
     turn: float = option(6.0, "Product pictures are turned by up to this.", minimum=0.0, unit="degrees")

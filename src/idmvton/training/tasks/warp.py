@@ -1,15 +1,17 @@
 """WarpNet learns where each pixel of a person finds its fabric in the product picture, from rendered people.
 
-The studio knows the flow exactly. The loss is its error where it is known, the difference of what the true and the
-predicted flow fetch from the product picture, and the cross-entropy of the garment's outline.
+The studio knows the flow exactly. The loss is its error and that of its slopes where it is known, the difference of
+what the true and the predicted flow fetch from the product picture, and the cross-entropy of the garment's outline.
 
 Shape legend: B samples, H and W pixels of WarpNet's own size.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
@@ -34,6 +36,8 @@ from idmvton.training.sheets import greyed, sheet
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
 from idmvton.warping import garment_windows, person_planes, stand_out, windows_around
+
+_SLOPE_DISTANCES: Final = (2, 8)  # pixels
 
 
 class WarpTask:
@@ -99,7 +103,7 @@ class WarpTask:
         return {name: batch[name] for name in ("person", "garment", "flow", "known", "seen")}
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """Errors of flow, fetched colours and outline."""
+        """Errors of flow, its slopes, fetched colours and outline."""
         warp: Warp = model(batch["person"], batch["garment"])
         known, mask = batch["known"], batch["person"][:, -4:-3]
         share = known.mean(dim=(1, 2, 3)).clamp(min=1e-3)
@@ -110,8 +114,14 @@ class WarpTask:
         crossed = F.binary_cross_entropy_with_logits(warp.outline.float(), batch["seen"], reduction="none")
         outline = (crossed * mask).mean(dim=(1, 2, 3)) / mask.mean(dim=(1, 2, 3)).clamp(min=1e-3)
         options = self.options
-        total = options.flow_weight * flow + options.colour_weight * colours + options.outline_weight * outline
-        return Loss(total, parts={"flow": flow.mean(), "colours": colours.mean(), "outline": outline.mean()})
+        parts = {
+            "flow": (options.flow_weight, flow),
+            "slopes": (options.slope_weight, slope_error(warp.flow.float(), batch["flow"], known)),
+            "colours": (options.colour_weight, colours),
+            "outline": (options.outline_weight, outline),
+        }
+        total = sum((weight * error for weight, error in parts.values()), torch.zeros_like(flow))
+        return Loss(total, parts={name: error.mean() for name, (_, error) in parts.items()})
 
     # ------------------------------------------------------------------------------------------ results
 
@@ -135,24 +145,55 @@ class WarpTask:
 
     @torch.no_grad()
     def measure(self, samples: Sequence[TryOnSample]) -> dict[str, float]:
-        """Median error of the flow as a share of the garment window's height, and the outline's IoU."""
+        """Median error of the flow as a share of the garment window's height, mean error of its slopes, IoU."""
         self.net.eval()
-        errors, overlaps = [], []
+        errors, slopes, overlaps = [], [], []
         for sample in samples:
             batch = self.content(sample, np.random.default_rng(0))
             warp = self.net(*(batch[name][None].to(self.net.device) for name in ("person", "garment")))
             scale = torch.tensor([self.size.width / self.size.height, 1.0], device=self.net.device)[:, None, None] / 2
             distance = ((warp.flow[0] - batch["flow"].to(self.net.device)) * scale).norm(dim=0)
+            told = (batch[name][None].to(self.net.device) for name in ("flow", "known"))
+            slopes.append(float(slope_error(warp.flow, *told)))
             errors.append(distance[batch["known"][0] > 0].cpu())
             seen, said = batch["seen"][0] > 0, (warp.outline[0, 0] > 0).cpu() & (batch["person"][25] > 0)
             overlaps.append(float((seen & said).sum() / (seen | said).sum().clamp(min=1)))
         self.net.train()
-        return {"flow_error": float(torch.cat(errors).median()), "outline_iou": float(np.mean(overlaps))}
+        return {
+            "flow_error": float(torch.cat(errors).median()),
+            "slope_error": float(np.mean(slopes)),
+            "outline_iou": float(np.mean(overlaps)),
+        }
 
     def export(self, folder: Path, model: nn.Module) -> None:
         """Writes ``warp_net``."""
         with whole_folder(folder) as new:
             save_parts({WARP_NET: model}, new)
+
+
+def slope_error(flow_B2HW: Tensor, truth_B2HW: Tensor, known_B1HW: Tensor) -> Tensor:
+    """Mean difference of the slopes of two flows, in pixels of the garment's window for a pixel of the person's.
+
+    Slopes are those between pixels a few apart: the truth is told to whole pixels.
+
+    Args:
+        flow_B2HW, truth_B2HW: places from -1 to 1.
+        known_B1HW: 1 where the truth is known, else 0.
+
+    Returns:
+        float (B,).
+    """
+    height, width = flow_B2HW.shape[-2:]
+    pixels = flow_B2HW.new_tensor([width / 2, height / 2])[:, None, None]
+    wrong = (flow_B2HW - truth_B2HW) * pixels
+    errors = []
+    for distance, axis in itertools.product(_SLOPE_DISTANCES, (2, 3)):
+        count = wrong.shape[axis] - distance
+        difference = wrong.narrow(axis, distance, count) - wrong.narrow(axis, 0, count)
+        both = known_B1HW.narrow(axis, distance, count) * known_B1HW.narrow(axis, 0, count)
+        share = both.mean((1, 2, 3)).clamp(min=1e-3)
+        errors.append((difference.abs() / distance * both).mean((1, 2, 3)) / share)
+    return torch.stack(errors).mean(0)
 
 
 def move_garment(
