@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from idmvton.conditioning import PersonConditions, guide, make_time_ids, tryon_input
-from idmvton.errors import NumericsError
+from idmvton.errors import InputError, NumericsError
 from idmvton.garment_encoding import GarmentSteps, PromptConditions
 from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
 from idmvton.types import Size
@@ -20,6 +21,30 @@ if TYPE_CHECKING:
 
 Generators = torch.Generator | Sequence[torch.Generator]
 Callback = Callable[["TryOnPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
+
+
+def initial_latents(given: Tensor | None, shape: tuple[int, ...], generators: Any, device: torch.device) -> Tensor:
+    """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.
+
+    Args:
+        given: the caller's own, or None to draw them.
+        shape: (pairs, C, h, w).
+        generators: one for each pair, or one for all. Noise is drawn on the generator's device, in float32.
+        device: where the result is.
+
+    Raises:
+        InputError: latents of another shape, or with NaN.
+    """
+    if given is None:
+        return randn_tensor(shape, generators, device, torch.float32)
+    if tuple(given.shape) != shape or not torch.isfinite(given).all():
+        faults = "" if torch.isfinite(given).all() else " with NaN or infinite values"
+        raise InputError(
+            "the latents cannot be used",
+            got=f"shape {tuple(given.shape)}{faults}",
+            expected=f"shape {shape}, finite",
+        )
+    return given.to(device, torch.float32)
 
 
 class Denoiser:

@@ -18,17 +18,16 @@ import numpy as np
 import torch
 import transformers
 from diffusers import DiffusionPipeline
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 import idmvton
 from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.clock import Clock
 from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, check_policies, encode_person
-from idmvton.denoising import Callback, Denoiser
+from idmvton.denoising import Callback, Denoiser, initial_latents
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.drafting import Draft, make_drafts
-from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, InputError
+from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
@@ -300,7 +299,8 @@ class TryOnPipeline(DiffusionPipeline):
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
-            noise = self.initial_latents(latents, len(pairs.seeds), size, generators)
+            shape = (len(pairs.seeds), self.unet.latent_channels, *(side // self.vae_scale_factor for side in size))
+            noise = initial_latents(latents, shape, generators, self._execution_device)
         with clock("denoising"):
             policy = self.config.garment_timestep if options.garment_timestep is None else options.garment_timestep
             offloads = hasattr(self.unet_encoder, "_hf_hook")
@@ -388,31 +388,6 @@ class TryOnPipeline(DiffusionPipeline):
         pictures = to_vae_tensor([each.image for each in people]).to(device)
         mask = mask_to_tensor([each.mask for each in people]).to(device)
         return pictures, mask, to_vae_tensor([each.densepose for each in people]).to(device)
-
-    def initial_latents(self, latents: Tensor | None, num_pairs: int, size: Size, generators: Any) -> Tensor:
-        """The noise that denoising starts from, before the scheduler's ``init_noise_sigma``.
-
-        Args:
-            latents: the caller's own, or None to draw them.
-            num_pairs: B.
-            size: the working size.
-            generators: one for each pair, or one for all. Noise is drawn on the generator's device, in float32.
-
-        Raises:
-            InputError: latents of another shape, or with NaN.
-        """
-        factor = self.vae_scale_factor
-        shape = (num_pairs, self.unet.latent_channels, size.height // factor, size.width // factor)
-        if latents is None:
-            return randn_tensor(shape, generators, self._execution_device, torch.float32)
-        if tuple(latents.shape) != shape or not torch.isfinite(latents).all():
-            faults = "" if torch.isfinite(latents).all() else " with NaN or infinite values"
-            raise InputError(
-                "the latents cannot be used",
-                got=f"shape {tuple(latents.shape)}{faults}",
-                expected=f"shape {shape}, finite",
-            )
-        return latents.to(self._execution_device, torch.float32)
 
     def made_with(self) -> dict[str, str]:
         """Weights, device, precision and library versions, in words."""
