@@ -72,6 +72,14 @@ def test_a_saved_checkpoint_gives_the_same_picture(tmp_path, pipe, one_call):
     torch.testing.assert_close(pipe(**one_call).latents, again(**one_call).latents, atol=1e-3, rtol=0)
 
 
+def test_loaded_weights_share_no_memory_so_that_trainings_of_them_can_be_resumed():
+    unet = load_checkpoint(CHECKPOINT)["unet"]
+    storages = [parameter.untyped_storage() for parameter in unet.parameters()]
+    assert len({each.data_ptr() for each in storages}) == len(storages)
+    sizes = [parameter.numel() * parameter.element_size() for parameter in unet.parameters()]
+    assert [each.nbytes() for each in storages] == sizes
+
+
 def test_saving_replaces_parts_whole(tmp_path):
     """Shards of an older save would otherwise be read together with the new file."""
     components = load_checkpoint(CHECKPOINT)

@@ -74,7 +74,7 @@ def from_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in published.items():
         layer = _LAYER_KEY.fullmatch(name)
         if layer and layer[2] == "0.to_kv":
-            keys, values = tensor.chunk(2, dim=0)
+            keys, values = (half.clone() for half in tensor.chunk(2, dim=0))  # views cannot be loaded into again
             ours[f"layers.{layer[1]}.attn.to_k.weight"] = keys
             ours[f"layers.{layer[1]}.attn.to_v.weight"] = values
         elif layer and layer[2] in _PUBLISHED_TO_OURS:
