@@ -188,7 +188,7 @@ def test_every_layout_has_a_place_beside(make, tmp_path):
 
 def test_photos_without_anybody_have_nothing_beside(root):
     dataset = VitonHD(root, SIZE, split="test", missing_caption="category phrase")
-    with pytest.raises(InputError, match="idmvton data prepare --beside"):
+    with pytest.raises(InputError, match="idmvton data prepare DIR --beside"):
         dataset.as_prepared()
     truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
     found, number = truth.find, iter(range(3))

@@ -140,7 +140,7 @@ class FileDataset:
             raise InputError(
                 "the data set has no prepared maps",
                 got=f"no {files[0].mask}",
-                fix="make them: idmvton data prepare --beside",
+                fix="make them: idmvton data prepare DIR --beside",
             )
         return FileDataset(made, self.size, missing_caption="category phrase", mask_threshold=self.mask_threshold)
 
