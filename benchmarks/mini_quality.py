@@ -170,12 +170,12 @@ def measure(
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
     for numbers in track(batches, f"{split}, {order}", console=Console(stderr=True)):
         samples = [shown[number] for number in numbers]
-        masks = [dataset[dataset.names.index(each.name)].mask for each in samples]
+        exact = samples if shown is dataset else [dataset[dataset.names.index(each.name)] for each in samples]
         for name, rows in table.items():
-            for sample, mask, picture in zip(samples, masks, compared[name](samples), strict=True):
+            for sample, picture in zip(exact, compared[name](samples), strict=True):
                 truth = sample.person if order == "paired" else sample.unpaired_target
                 assert truth is not None
-                rows.append(scores(picture, np.asarray(truth), mask))
+                rows.append(scores(picture, np.asarray(truth), sample.mask))
     return {name: {key: float(np.mean([row[key] for row in rows])) for key in SCORES} for name, rows in table.items()}
 
 
