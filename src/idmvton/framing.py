@@ -273,7 +273,12 @@ class Framing:
 
 
 def paste_back(
-    result: Image.Image, photo: Image.Image, mask: NDArray[np.bool_], framing: Framing, feather: int
+    result: Image.Image,
+    photo: Image.Image,
+    mask: NDArray[np.bool_],
+    framing: Framing,
+    feather: int,
+    share: NDArray[np.float32] | None = None,
 ) -> Image.Image:
     """Puts the repainted region into the untouched photo, at the photo's own size.
 
@@ -281,11 +286,12 @@ def paste_back(
     exactly 0 at ``feather`` working pixels. From there on the photo's pixels are unchanged.
 
     Args:
-        result: PIL RGB of the working size.
+        result: PIL RGB of the working size, or enlarged to the photo's.
         photo: PIL RGB, the photo.
         mask: bool (H, W) of the photo's size, True = repaint.
         framing: how the result lies on the photo.
         feather: width of the soft edge outside the mask, working pixels; 0 gives a hard edge.
+        share: float32 (H, W) of the photo's size, from 0 to 1: how much of the result is taken, all where not given.
 
     Returns:
         PIL RGB of the photo's size.
@@ -297,11 +303,13 @@ def paste_back(
     _check_mask(mask, framing.photo)
     if feather < 0:
         raise InputError("the feather is negative", got=feather, expected="0 or more working pixels")
-    restored = framing.invert(result)
+    restored = result if result.size == photo.size else framing.invert(result)
     reach = feather * framing.scale
     region = _affected(mask, framing, math.ceil(reach))
     pixels = np.array(photo)
     alpha = _feathered(mask[region], reach)[..., None]
+    if share is not None:
+        alpha = alpha * share[region][..., None]
     below = pixels[region].astype(np.float32)
     above = np.asarray(restored)[region].astype(np.float32)
     pixels[region] = np.rint(below + alpha * (above - below)).astype(np.uint8)

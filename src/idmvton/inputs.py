@@ -20,6 +20,8 @@ from idmvton.prepare.caption import DEFAULT_CAPTION
 from idmvton.prepare.prepared import Prepared
 from idmvton.types import Size
 
+LARGEST = 2048
+"""Pixels: garments' photos are read at most this large."""
 _SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")
 
 
@@ -32,6 +34,7 @@ class Person:
         photo_mask: bool (H, W) at the photo's size, True = repaint.
         framing: photo -> working size.
         image, densepose: RGB at working size.
+        labels: uint8 (H, W) at the photo's size, what it shows (:data:`idmvton.prepare.mask.ATR_LABELS`), where known.
         mask: bool at working size.
     """
 
@@ -41,15 +44,22 @@ class Person:
     image: Image.Image
     mask: np.ndarray
     densepose: Image.Image
+    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Garment:
-    """A garment at working size, its caption [V], and a key that equal garments share."""
+    """A garment at working size, its caption [V], and a key that equal garments share.
+
+    Attributes:
+        photo: RGB, as it was handed in, and ``framing`` from it to the working size.
+    """
 
     image: Image.Image
     caption: str
     key: str
+    photo: Image.Image
+    framing: Framing
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,7 @@ def _frame_prepared(prepared: Prepared, mask: Any, densepose: Any, size: Size, m
         image=inner.apply(prepared.person, resample="photo", fill="edge"),
         mask=inner.apply_mask(own),
         densepose=inner.apply(body_map, resample="labels", fill=(0, 0, 0)),
+        labels=prepared.framing.invert_labels(prepared.labels),
     )
 
 
@@ -187,11 +198,12 @@ def _frame_garment(garment: Any, caption: str, size: Size, what: str) -> Garment
     if not isinstance(caption, str):
         raise InputError("a caption must be a text", got=type(caption).__name__, expected="str")
     photo = load_image(garment, what=what)
+    photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     framing = Framing.fit(Size(photo.height, photo.width), size)
     image = framing.apply(photo, resample="photo", fill=(255, 255, 255))
     content = hashlib.blake2b(np.asarray(image).tobytes(), digest_size=16)
     content.update(repr((image.size, caption)).encode())
-    return Garment(image, caption, content.hexdigest())
+    return Garment(image, caption, content.hexdigest(), photo, framing)
 
 
 def _columns(columns: dict[str, Any], required: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 OutputType = Literal["pil", "np", "pt", "latent"]
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
+KeepChoice = Literal["auto", "mask"]
 MaskShape = Literal["outline", "box"]
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
@@ -204,6 +205,11 @@ class TryOnOptions(Options):
         unit="pixels",
     )
     paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
+    keep: KeepChoice = option(
+        "auto",
+        "What of the photo stays when pasting back; auto: all that need not change, where the photo was parsed; mask: "
+        "what is outside the mask.",
+    )
     feather: int | None = option(
         None,
         "Width of the soft edge around the mask when pasting back; 1/128 of the working height when not given.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idmvton.drafting import spread
-from idmvton.framing import paste_back
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_numpy, to_pil, to_vae_tensor
 from idmvton.inputs import Pairs
 from idmvton.options import OutputType, TryOnOptions
+from idmvton.tryon.compose import Laid, ParseResult, compose
 
 _SMOOTH: Final = 8  # pixels: details that the VAE loses are no shift of colours
 
@@ -33,20 +34,29 @@ def match_colours(pictures: Tensor, pairs: Pairs) -> Tensor:
     return (pictures + F.interpolate(shift, pictures.shape[-2:], mode="bilinear", align_corners=False)).clamp(0, 1)
 
 
-def finish(pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: OutputType) -> list[Any]:
+def finish(
+    pictures: Tensor,
+    pairs: Pairs,
+    options: TryOnOptions,
+    output_type: OutputType,
+    laid: Sequence[Laid] | None = None,
+    parse: ParseResult | None = None,
+) -> list[Any]:
     """Decoded pictures -> what the caller asked for, pasted into the photos if so.
 
     Args:
         pictures: float (B, 3, H, W) in [0, 1].
         pairs: the photos and masks.
-        options: of these, ``paste_back`` and ``feather`` are used.
+        options: of these, ``paste_back``, ``keep`` and ``feather`` are used.
         output_type: "pil", "np" or "pt".
+        laid: for each pair, how the garment lies, where a draft was made.
+        parse: tells the labels of a result, for ``keep`` where no draft was made.
     """
     if options.paste_back:
         people = [pairs.people[row] for row in pairs.person_rows]
         pasted = [
-            paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather or 0)
-            for picture, each in zip(to_pil(pictures), people, strict=True)
+            compose(picture, each, options, garment, parse)
+            for picture, each, garment in zip(to_pil(pictures), people, laid or [None] * len(people), strict=True)
         ]
         if output_type == "pil":
             return pasted

@@ -38,10 +38,11 @@ from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
 from idmvton.models.text import unread_notes
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.models.warp_net import WarpNet
-from idmvton.options import OutputType, SchedulerName, TryOnOptions
+from idmvton.options import KeepChoice, OutputType, SchedulerName, TryOnOptions
 from idmvton.outputs import finish, match_colours
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
+from idmvton.tryon.compose import Laid, ParseResult, laid_garments
 from idmvton.types import Size, TryOnResult
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
@@ -229,6 +230,7 @@ class TryOnPipeline(DiffusionPipeline):
         height: int | None = DEFAULTS.height,
         width: int | None = DEFAULTS.width,
         paste_back: bool = DEFAULTS.paste_back,
+        keep: KeepChoice = DEFAULTS.keep,
         feather: int | None = DEFAULTS.feather,
         mask_threshold: int | None = DEFAULTS.mask_threshold,
         garment_timestep: int | None = DEFAULTS.garment_timestep,
@@ -236,6 +238,7 @@ class TryOnPipeline(DiffusionPipeline):
         latents: Tensor | None = None,
         output_type: OutputType = "pil",
         callback_on_step_end: Callback | None = None,
+        parse_result: ParseResult | None = None,
     ) -> TryOnResult:
         """Dresses people in garments.
 
@@ -255,6 +258,8 @@ class TryOnPipeline(DiffusionPipeline):
             output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
+            parse_result: for ``keep`` without a WarpNet: called as ``parse_result(picture, person)`` with a result of
+                the working size, returns its labels.
 
         Returns:
             Pictures at the photos' own sizes (at working size without ``paste_back``), and how they were made.
@@ -289,12 +294,15 @@ class TryOnPipeline(DiffusionPipeline):
             encoder = GarmentEncoder(self)
             garments = encoder.encode(pairs.garments)
             unconditional = encoder.encode_unconditional(negative_prompt) if is_guided else None
+        laid: list[Laid] | None = None
         with clock("people"):
             people = self.encode_people(pairs.people).rows(pairs.person_rows)
             if self.warp_net is not None:
-                shown, laid = self.encode_drafts(self.make_drafts(self.warp_net, pairs))
+                drafts = self.make_drafts(self.warp_net, pairs)
+                laid = laid_garments(drafts, pairs)
+                shown, garment_latents = self.encode_drafts(drafts)
                 people = dataclasses.replace(people, draft_latents=shown[pairs.distinct_rows])
-                lying = zip(pairs.distinct, laid.split(1), strict=True)
+                lying = zip(pairs.distinct, garment_latents.split(1), strict=True)
                 garments = [garments[garment].on(person, latents) for (person, garment), latents in lying]
         with clock("noise"):
             sampler = make_scheduler(self.scheduler, scheduler)
@@ -326,7 +334,7 @@ class TryOnPipeline(DiffusionPipeline):
                 if self.config.match_colours:
                     pictures = match_colours(pictures, pairs)
             with clock("pasting back"):
-                images = finish(pictures, pairs, options, output_type)
+                images = finish(pictures, pairs, options, output_type, laid, parse_result)
         self.maybe_free_model_hooks()
         return TryOnResult(
             images=images,
@@ -379,7 +387,7 @@ class TryOnPipeline(DiffusionPipeline):
 
     def encode_drafts(self, drafts: Draft) -> tuple[Tensor, Tensor]:
         """Latents of what TryonNet sees of drafts, and of what GarmentNet sees: float (D, C, h, w) each."""
-        person, garment = (encode_latents(self.vae, each) for each in drafts)
+        person, garment = (encode_latents(self.vae, each) for each in (drafts.person, drafts.garment))
         return person.to(self.unet.dtype), garment.to(self.unet_encoder.dtype)
 
     def _tensors(self, people: Sequence[Person]) -> tuple[Tensor, Tensor, Tensor]:

@@ -215,8 +215,8 @@ class Tryon:
         person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
         more, shown = {}, pictures["garment"]
         if self.pipe.warp_net is not None:
-            draft, shown = self._drafts(self.pipe.warp_net, pictures, batch)
-            more["draft_latents"] = encode_latents(self.pipe.vae, draft)
+            draft = self._drafts(self.pipe.warp_net, pictures, batch)
+            shown, more["draft_latents"] = draft.garment, encode_latents(self.pipe.vae, draft.person)
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], shown, batch["clip_pixels"])
         assert garment.latents is not None
         if self.options.cache_features:

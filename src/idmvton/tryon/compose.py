@@ -1,0 +1,124 @@
+"""One result -> the finished photo: what has to change is taken from it, with the garment's own detail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from idmvton.draft.detail import Laid, add_detail
+from idmvton.drafting import Draft, spread
+from idmvton.framing import paste_back
+from idmvton.inputs import Pairs, Person
+from idmvton.options import TryOnOptions
+from idmvton.tryon.keep import differing, share_of_change
+
+ParseResult = Callable[[Image.Image, Person], NDArray[np.uint8]]
+"""Tells the labels of a result: (RGB of the working size, the person) -> uint8 of the working size."""
+
+_SMOOTH: Final = 8  # pixels: details that a result lacks are no shift of colours
+_MOST: Final = 0.2  # in [0, 1]: a larger difference is another thing, not another light
+_KNOWN: Final = 0.3  # share of such a block that must be kept to tell a colour
+
+
+def compose(
+    result: Image.Image,
+    person: Person,
+    options: TryOnOptions,
+    laid: Laid | None = None,
+    parse: ParseResult | None = None,
+) -> Image.Image:
+    """Puts a result into the untouched photo, at the photo's own size.
+
+    Args:
+        result: RGB of the working size.
+        person: who it shows.
+        options: of these, ``keep`` and ``feather`` are used.
+        laid: the garment as it lies there, where a draft was made.
+        parse: tells the result's labels, where no draft was made.
+    """
+    framing, share = person.framing, None
+    new = _what_is_new(result, person, laid, parse) if options.keep == "auto" else None
+    if new is not None and person.labels is not None:
+        share = share_of_change(np.asarray(person.photo), person.labels, person.photo_mask, new, framing)
+        result = follow_what_stays(result, person, share, new)
+    restored = framing.invert(result)
+    if laid is not None:
+        restored = add_detail(restored, result, laid, framing)
+    return paste_back(restored, person.photo, person.photo_mask, framing, options.feather or 0, share)
+
+
+def laid_garments(drafts: Draft, pairs: Pairs) -> list[Laid]:
+    """For each pair, how its garment lies.
+
+    Args:
+        drafts: one row a distinct pair.
+        pairs: likewise.
+    """
+    flow, opacity = (each.float().cpu().numpy() for each in (drafts.flow, drafts.opacity[:, 0]))
+    garments = [pairs.garments[row] for row in pairs.garment_rows]
+    return [
+        Laid(garment.photo, garment.framing, flow[row], opacity[row])
+        for garment, row in zip(garments, pairs.distinct_rows, strict=True)
+    ]
+
+
+def _what_is_new(
+    result: Image.Image, person: Person, laid: Laid | None, parse: ParseResult | None
+) -> NDArray[np.float32] | None:
+    """Where the result shows something new, (h, w) of the working size; None where nothing tells it."""
+    if laid is not None:
+        return laid.opacity
+    if parse is None or person.labels is None:
+        return None
+    labels = person.framing.apply(Image.fromarray(person.labels), resample="labels", fill=(0, 0, 0))
+    return differing(np.asarray(labels), parse(result, person)).astype(np.float32)
+
+
+def follow_what_stays(
+    result: Image.Image, person: Person, share: NDArray[np.float32], new: NDArray[np.float32]
+) -> Image.Image:
+    """Gives bared skin, and the background beside the body, the colours that the photo has next to them.
+
+    The difference between photo and result, where the photo stays, is spread into what changes: on the body from the
+    body, beside it from the background. The new garment is left alone.
+
+    Args:
+        result: RGB of the working size.
+        person: who it shows.
+        share: float32 (H, W) of the photo's size, how much of the result is taken.
+        new: float32 (h, w), how much of each pixel is the new garment.
+    """
+    grey = Image.fromarray(np.rint(share * person.photo_mask * 255).astype(np.uint8))
+    taken = _plane(np.asarray(person.framing.apply(grey, resample="photo", fill=(0, 0, 0)))) / 255
+    mask, garment = _plane(person.mask), _plane(new)
+    is_body = _plane(np.asarray(person.densepose).any(-1))
+    picture, photo = (_picture(each) for each in (result, person.image))
+    stays = (taken < 0.02).float() * (1 - garment)
+    for of_kind in (is_body * mask, 1 - is_body):
+        shift = _spread_shift(photo - picture, stays * of_kind)
+        picture = picture + shift * of_kind * (1 - garment)
+    pixels = picture.clamp(0, 1)[0].permute(1, 2, 0).numpy()
+    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+
+
+def _spread_shift(difference: Tensor, where: Tensor) -> Tensor:
+    """The smooth part of a difference, from where it is known to everywhere; 0 if it is known nowhere."""
+    changed, known = (F.avg_pool2d(each, _SMOOTH, ceil_mode=True) for each in (difference * where, where))
+    is_known = (known > _KNOWN).float()
+    shift = spread((changed / known.clamp(min=1e-3)).clamp(-_MOST, _MOST), is_known)
+    return F.interpolate(shift, difference.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _plane(values: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))[None, None]
+
+
+def _picture(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
