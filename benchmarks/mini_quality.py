@@ -77,6 +77,7 @@ class TryOn:
                 garment=[each.garment for each in samples],
                 mask=[each.mask for each in samples],
                 densepose=[each.densepose for each in samples],
+                labels=[each.labels for each in samples],
                 caption=[self.naive[_person(each)] if self.naive else each.caption for each in samples],
                 seed=list(range(len(samples))),
                 **self.options,

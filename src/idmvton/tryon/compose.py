@@ -17,14 +17,33 @@ from idmvton.drafting import Draft, spread
 from idmvton.framing import paste_back
 from idmvton.inputs import Pairs, Person
 from idmvton.options import TryOnOptions
-from idmvton.tryon.keep import differing, share_of_change
+from idmvton.tryon.keep import differing, share_of_new, share_of_old, upsample
 
-ParseResult = Callable[[Image.Image, Person], NDArray[np.uint8]]
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+ParseResult = Callable[[Image.Image, Person], Bytes]
 """Tells the labels of a result: (RGB of the working size, the person) -> uint8 of the working size."""
 
 _SMOOTH: Final = 8  # pixels: details that a result lacks are no shift of colours
 _MOST: Final = 0.2  # in [0, 1]: a larger difference is another thing, not another light
 _KNOWN: Final = 0.3  # share of such a block that must be kept to tell a colour
+_BLUR: Final = 2.5  # working pixels beside the outline where a result mixes both sides
+
+
+def laid_garments(drafts: Draft, pairs: Pairs) -> list[Laid]:
+    """For each pair, how its garment lies.
+
+    Args:
+        drafts: one row a distinct pair.
+        pairs: likewise.
+    """
+    flow, opacity = (each.float().cpu().numpy() for each in (drafts.flow, drafts.opacity[:, 0]))
+    garments = [pairs.garments[row] for row in pairs.garment_rows]
+    return [
+        Laid(garment.photo, garment.framing, flow[row], opacity[row])
+        for garment, row in zip(garments, pairs.distinct_rows, strict=True)
+    ]
 
 
 def compose(
@@ -43,47 +62,48 @@ def compose(
         laid: the garment as it lies there, where a draft was made.
         parse: tells the result's labels, where no draft was made.
     """
-    framing, share = person.framing, None
-    new = _what_is_new(result, person, laid, parse) if options.keep == "auto" else None
-    if new is not None and person.labels is not None:
-        share = share_of_change(np.asarray(person.photo), person.labels, person.photo_mask, new, framing)
-        result = follow_what_stays(result, person, share, new)
-    restored = framing.invert(result)
+    framing, feather = person.framing, options.feather or 0
+    if options.keep == "mask" or person.labels is None or (laid is None and parse is None):
+        restored = framing.invert(result)
+        if laid is not None:
+            restored = add_detail(restored, result, laid, framing)
+        return paste_back(restored, person.photo, person.photo_mask, framing, feather)
+    old = share_of_old(np.asarray(person.photo), person.labels, person.photo_mask, framing.scale)
     if laid is not None:
-        restored = add_detail(restored, result, laid, framing)
-    return paste_back(restored, person.photo, person.photo_mask, framing, options.feather or 0, share)
+        return _in_two_layers(result, person, old, laid, feather)
+    assert parse is not None
+    labels = framing.apply(Image.fromarray(person.labels), resample="labels", fill=(0, 0, 0))
+    new = differing(np.asarray(labels), parse(result, person))
+    share = np.maximum(old, share_of_new(new, framing))
+    result = follow_what_stays(result, person, share, new.astype(np.float32))
+    return paste_back(result, person.photo, person.photo_mask, framing, feather, share)
 
 
-def laid_garments(drafts: Draft, pairs: Pairs) -> list[Laid]:
-    """For each pair, how its garment lies.
+def _in_two_layers(result: Image.Image, person: Person, old: Floats, laid: Laid, feather: int) -> Image.Image:
+    """What the old garment leaves behind, and on it the new garment, with an edge as sharp as the photo."""
+    framing, photo, mask = person.framing, person.photo, person.photo_mask
+    opacity = upsample(laid.opacity, framing)
+    below = follow_what_stays(result, person, np.maximum(old, opacity), laid.opacity)
+    beside, inside = (torch.from_numpy(each)[None, None] for each in (1 - laid.opacity, laid.opacity))
+    picture = paste_back(_extended(below, beside), photo, mask, framing, feather, old)
+    garment = add_detail(framing.invert(_extended(result, inside)), result, laid, framing)
+    edge = np.clip(0.5 + (opacity - 0.5) * np.float32(max(framing.scale, 1.0)), 0, 1)
+    return paste_back(garment, picture, mask, framing, feather, edge)
+
+
+def _extended(result: Image.Image, where: Tensor) -> Image.Image:
+    """One side of an outline, its colours going on over the edge, where a result mixes both.
 
     Args:
-        drafts: one row a distinct pair.
-        pairs: likewise.
+        result: RGB of the working size.
+        where: float (1, 1, h, w), how much of each pixel is on that side.
     """
-    flow, opacity = (each.float().cpu().numpy() for each in (drafts.flow, drafts.opacity[:, 0]))
-    garments = [pairs.garments[row] for row in pairs.garment_rows]
-    return [
-        Laid(garment.photo, garment.framing, flow[row], opacity[row])
-        for garment, row in zip(garments, pairs.distinct_rows, strict=True)
-    ]
+    reach = round(_BLUR)
+    core = -F.max_pool2d(-(where > 0.5).float(), 2 * reach + 1, 1, reach)
+    return _image(spread(_picture(result), core)) if core.any() else result
 
 
-def _what_is_new(
-    result: Image.Image, person: Person, laid: Laid | None, parse: ParseResult | None
-) -> NDArray[np.float32] | None:
-    """Where the result shows something new, (h, w) of the working size; None where nothing tells it."""
-    if laid is not None:
-        return laid.opacity
-    if parse is None or person.labels is None:
-        return None
-    labels = person.framing.apply(Image.fromarray(person.labels), resample="labels", fill=(0, 0, 0))
-    return differing(np.asarray(labels), parse(result, person)).astype(np.float32)
-
-
-def follow_what_stays(
-    result: Image.Image, person: Person, share: NDArray[np.float32], new: NDArray[np.float32]
-) -> Image.Image:
+def follow_what_stays(result: Image.Image, person: Person, share: Floats, new: Floats) -> Image.Image:
     """Gives bared skin, and the background beside the body, the colours that the photo has next to them.
 
     The difference between photo and result, where the photo stays, is spread into what changes: on the body from the
@@ -104,8 +124,7 @@ def follow_what_stays(
     for of_kind in (is_body * mask, 1 - is_body):
         shift = _spread_shift(photo - picture, stays * of_kind)
         picture = picture + shift * of_kind * (1 - garment)
-    pixels = picture.clamp(0, 1)[0].permute(1, 2, 0).numpy()
-    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+    return _image(picture)
 
 
 def _spread_shift(difference: Tensor, where: Tensor) -> Tensor:
@@ -122,3 +141,8 @@ def _plane(values: NDArray[np.generic]) -> Tensor:
 
 def _picture(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+
+
+def _image(picture: Tensor) -> Image.Image:
+    pixels = picture.clamp(0, 1)[0].permute(1, 2, 0).numpy()
+    return Image.fromarray(np.rint(pixels * 255).astype(np.uint8))

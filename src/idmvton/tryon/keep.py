@@ -28,7 +28,7 @@ _DOUBT: Final = 8.0  # working pixels around it where the photo's colours decide
 _BESIDE: Final = 4.0  # working pixels: from how near the colours on both sides are taken
 _ALIKE: Final = 0.6  # as near to the old garment's colour as this share of the way to the other side's: still garment
 _FADE: Final = 1.5  # working pixels: width of the seam
-_SEEN: Final = 0.5  # opacity from which the new garment is seen
+_SEEN: Final = 0.5  # from here on a pixel counts as new
 
 
 def old_garment(labels: Labels, mask: Mask) -> Mask:
@@ -49,28 +49,39 @@ def old_garment(labels: Labels, mask: Mask) -> Mask:
     return np.asarray(replaced[labels])
 
 
-def share_of_change(
-    photo: NDArray[np.uint8], labels: Labels, mask: Mask, new_garment: Floats, framing: Framing
-) -> Floats:
-    """How much of the result each pixel of the photo takes, as far as the mask allows it.
+def share_of_old(photo: NDArray[np.uint8], labels: Labels, mask: Mask, scale: float) -> Floats:
+    """How much of each pixel has to go because the old garment is seen there.
 
     Args:
         photo: uint8 (H, W, 3) RGB.
         labels: uint8 (H, W), what the photo shows.
         mask: bool (H, W), True = repaint.
-        new_garment: float32 (h, w) of the working size, from 0 to 1: where the result shows the new garment, or
-            anything else that the photo does not show there.
+        scale: photo pixels per working pixel.
+
+    Returns:
+        float32 (H, W) from 0 to 1, also beyond the mask's edge.
+    """
+    old = old_garment(labels, mask) & mask
+    old |= _goes_on(photo, old, mask, scale)
+    return _faded(old, scale, _RIM)
+
+
+def share_of_new(new: Mask, framing: Framing) -> Floats:
+    """How much of each pixel shows something new, a little around it included, where its soft edge lies.
+
+    Args:
+        new: bool (h, w) of the working size.
         framing: photo -> working size.
 
     Returns:
-        float32 (H, W) from 0 to 1: 1 where old or new garment are seen, 0 where the photo stays as it is.
+        float32 (H, W) of the photo's size, from 0 to 1.
     """
-    scale = framing.scale
-    old = old_garment(labels, mask) & mask
-    old |= _goes_on(photo, labels, old, mask, scale)
-    away = _distance(old) / np.float32(scale) - np.float32(_RIM)
-    share = np.clip(1 - away / np.float32(_FADE), 0, 1)
-    return np.maximum(share, _widened(upsample(new_garment, framing), scale))
+    return _faded(upsample(new.astype(np.float32), framing) >= _SEEN, framing.scale, 1)
+
+
+def _faded(mask: Mask, scale: float, rim: float) -> Floats:
+    away = _distance(mask) / np.float32(scale) - np.float32(rim)
+    return np.clip(1 - away / np.float32(_FADE), 0, 1)
 
 
 def differing(labels: Labels, result_labels: Labels) -> Mask:
@@ -100,7 +111,7 @@ def _centres(axis: Axis) -> Floats:
     return np.asarray((np.arange(axis.photo) + 0.5 - axis.start) / axis.scale - 0.5, np.float32)
 
 
-def _goes_on(photo: NDArray[np.uint8], labels: Labels, old: Mask, mask: Mask, scale: float) -> Mask:
+def _goes_on(photo: NDArray[np.uint8], old: Mask, mask: Mask, scale: float) -> Mask:
     """Pixels near the old garment that have its colour, whatever their label says: hems, cuffs, wide sleeves."""
     near = (_distance(old) < _DOUBT * scale) & mask & ~old
     if not near.any():
@@ -125,12 +136,6 @@ def _local_colour(lab: Floats, where: Mask, reach: float) -> Floats:
     weight, colour = (cv2.GaussianBlur(each, (0, 0), reach / step) for each in (weight, colour))
     mean = colour / np.maximum(weight, 1e-6)[..., None]
     return np.asarray(cv2.resize(mean, lab.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _widened(opacity: Floats, scale: float) -> Floats:
-    """1 where the new garment is seen and a little around it, where its soft edge lies."""
-    away = _distance(opacity >= _SEEN) / np.float32(scale) - 1
-    return np.clip(1 - away / np.float32(_FADE), 0, 1)
 
 
 def _distance(mask: Mask) -> Floats:
