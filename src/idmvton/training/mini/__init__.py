@@ -1,0 +1,1 @@
+"""What only the training of mini needs: renders kept in memory, and large batches on one accelerator."""
