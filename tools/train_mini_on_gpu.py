@@ -3,9 +3,9 @@
     python tools/train_mini_on_gpu.py OUT --minutes 8 --workers 15
 
 While worker processes render (and prepare every second photo as a try-on does), WarpNet is trained on what is there
-already; then TryonNet, with the exact flow of the renders. Samples stay in the accelerator's memory, and both start from
-the weights that come with the library. Written, as each is done: OUT/warp.safetensors and OUT/unet.safetensors (half
-precision), and OUT/log.txt.
+already; then TryonNet, with the exact flow of the renders. Samples stay in the accelerator's memory, and both start
+from the weights that come with the library. Last comes the network that reads garments, from random weights. Written,
+as each is done: warp, unet and attributes (.safetensors, half precision) and log.txt in OUT.
 
 ``python tools/train_mini_on_gpu.py OUT --minutes 2 --workers 1 --tiny`` rehearses it on a CPU.
 """
@@ -13,10 +13,10 @@ precision), and OUT/log.txt.
 from __future__ import annotations
 
 import argparse
-import math
 import time
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,18 @@ from torch import Tensor, nn
 
 from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.models.warp_net import WarpNet
+from idmvton.prepare.attribute_net import AttributeNet
 from idmvton.training.ema import MovingAverage
+from idmvton.training.mini.attributes import Products, cosine, loss_of
 from idmvton.training.mini.batches import brightened, draw_samples, tryon_batch, warp_batch
-from idmvton.training.mini.pool import Pool
+from idmvton.training.mini.pool import People, Pool
 from idmvton.training.recipe import load_recipe
 from idmvton.training.tasks.tryon import Tryon
 from idmvton.training.tasks.warp import WarpTask
 from idmvton.types import Size
 
 MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
-SHARES = {"first": 0.09, "warp": 0.56, "encode": 0.68, "tryon": 0.97}
+SHARES = {"first": 0.08, "warp": 0.52, "encode": 0.64, "tryon": 0.88, "attributes": 0.98}
 """Section -> when it ends, as a share of the time."""
 
 
@@ -65,7 +67,7 @@ def steps_until(clock: Clock, end: float, optimizer: torch.optim.Optimizer, rate
         passed = (clock.share - first) / (end - first)
         warm = min(1.0, (step + 1) / 100)
         for group in optimizer.param_groups:
-            group["lr"] = rate * warm * 0.5 * (1 + math.cos(math.pi * min(passed, 1.0)))
+            group["lr"] = rate * warm * cosine(passed)
         yield step
         step += 1
 
@@ -119,7 +121,7 @@ def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespac
             average.update()
         seen += len(drawn["number"])
         if step % (1 if arguments.tiny else 200) == 0:
-            parts = ", ".join(f"{name} {float(each):.4f}" for name, each in loss.parts.items())
+            parts = ", ".join(f"{name} {each.item():.4f}" for name, each in loss.parts.items())
             clock.tell(f"warp step {step}, {len(pool)} samples, {seen} seen: {parts}")
     with average.in_place():
         save(net, out / "warp.safetensors")
@@ -138,7 +140,7 @@ def encode_pairs(task: Tryon, pool: Pool, clock: Clock, batch_size: int) -> dict
         rows = []
         for each in order[done : done + batch_size]:
             maps, varied = (int(torch.randint(2, (1,), generator=rng)) for _ in range(2))
-            rows.append(tryon_batch(pool, each // 2, each % 2, maps, bool(varied)))
+            rows.append(tryon_batch(pool, task.size, each // 2, each % 2, maps, bool(varied)))
         batch = {
             name: [row[name] for row in rows] if name == "caption" else torch.stack([row[name] for row in rows])
             for name in rows[0]
@@ -162,6 +164,7 @@ def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespa
     clock.tell("try-on: networks are there")
     stored = encode_pairs(task, pool, clock, arguments.encode_batch)
     pool.close()
+    arguments.products = product_pool(arguments, device)
     model = task.model.to(device).train()
     parameters = [each for each in model.parameters() if each.requires_grad]
     optimizer, average = adamw(parameters, device), MovingAverage(parameters, 0.998)
@@ -196,6 +199,40 @@ def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespa
     clock.tell(f"try-on: {step + 1} steps x {size}")
 
 
+def product_pool(arguments: argparse.Namespace, device: torch.device) -> Pool:
+    """Product pictures, rendered from now on."""
+    return Pool(arguments.num_products, device, partial(Products, arguments.seed), arguments.workers)
+
+
+def train_attributes(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
+    """Section 4: the network that reads garments, from random weights; products were rendered meanwhile."""
+    products: Pool = getattr(arguments, "products", None) or product_pool(arguments, pool.device)
+    while not len(products):
+        time.sleep(0.5)
+    products.close()
+    device = products.device
+    torch.manual_seed(4)
+    net = AttributeNet().to(device).train()
+    parameters = list(net.parameters())
+    optimizer, average = adamw(parameters, device), MovingAverage(parameters, 0.998)
+    generator = torch.Generator(device).manual_seed(4)
+    pictures, words = products["picture"], products["words"]
+    clock.tell(f"attributes: {len(products)} product pictures; errors: {products.errors[:1]}")
+    for step in steps_until(clock, SHARES["attributes"], optimizer, 2e-3):
+        rows = torch.randint(len(pictures), (arguments.product_batch,), generator=generator, device=device)
+        loss = loss_of(net, pictures[rows], words[rows], generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        average.update()
+        if step % (1 if arguments.tiny else 200) == 0:
+            clock.tell(f"attributes step {step}: loss {float(loss):.4f}")
+    with average.in_place():
+        save(net, out / "attributes.safetensors")
+    clock.tell(f"attributes: {step + 1} steps x {arguments.product_batch}")
+
+
 def save(net: nn.Module, path: Path) -> None:
     """Half precision, under the names of the library's own file."""
     save_file({name: value.detach().half().cpu().contiguous() for name, value in net.state_dict().items()}, path)
@@ -209,40 +246,39 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=15)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--capacity", type=int, default=4000)
+    parser.add_argument("--num-products", type=int, default=24000)
     parser.add_argument("--fine-channels", type=int, default=32)
     parser.add_argument("--warp-batch", type=int, default=64)
-    parser.add_argument("--warp-rate", type=float, default=1.5e-3)
+    parser.add_argument("--warp-rate", type=float, default=1.2e-3)
     parser.add_argument("--tryon-batch", type=int, default=24)
     parser.add_argument("--tryon-rate", type=float, default=3e-4)
     parser.add_argument("--encode-batch", type=int, default=16)
+    parser.add_argument("--product-batch", type=int, default=192)
     parser.add_argument("--without-prepared", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal: a few samples, small batches")
     arguments = parser.parse_args()
     if arguments.tiny:
         arguments.warp_batch = arguments.tryon_batch = arguments.encode_batch = 2
-        arguments.capacity = 6
+        arguments.product_batch = 8
+        arguments.capacity, arguments.num_products = 6, 32
     arguments.out.mkdir(parents=True, exist_ok=True)
     clock = Clock(arguments.minutes, arguments.out / "log.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    settings = {
-        "seed": arguments.seed,
-        "size": Size(512, 384),
-        "prepared": not arguments.without_prepared,
-        "clip_size": load_part(MINI / "image_encoder", "image_encoder").config.image_size,
-    }
-    pool = Pool(arguments.capacity, device, settings, arguments.workers)
+    clip_size = load_part(MINI / "image_encoder", "image_encoder").config.image_size
+    make = partial(People, arguments.seed, Size(512, 384), clip_size, not arguments.without_prepared)
+    pool = Pool(arguments.capacity, device, make, arguments.workers)
     clock.tell(f"{device}: {arguments.workers} processes render")
     needed = 2 if arguments.tiny else 96
     while len(pool) < needed and (clock.share < SHARES["first"] or not len(pool)) and clock.share < 0.4:
         time.sleep(0.5)
-    clock.tell(f"{len(pool)} samples, {pool.num_prepared} with prepared maps; errors: {pool.errors[:1]}")
-    for section in (train_warp, train_tryon):
+    clock.tell(f"{len(pool)} samples; errors: {pool.errors[:1]}")
+    for section in (train_warp, train_tryon, train_attributes):
         try:
             section(pool, clock, arguments.out, arguments)
         except Exception:  # the next section still can do its part
             clock.tell(traceback.format_exc())
-        clock.tell(f"{len(pool)} samples, {pool.num_prepared} with prepared maps; errors: {pool.errors[:1]}")
+        clock.tell(f"{len(pool)} samples; errors: {pool.errors[:1]}")
     pool.close()
 
 

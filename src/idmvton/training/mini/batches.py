@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idmvton.images import bytes_to_vae_tensor
-from idmvton.models.warp_net import places, sample_at
+from idmvton.models.warp_net import places
 from idmvton.prepare.densepose import OTHER_SIDE, part_colours
 from idmvton.training.mini.pool import unpacked
 from idmvton.training.options import WarpOptions
@@ -39,7 +39,7 @@ def draw_samples(pool: Any, count: int, generator: torch.Generator) -> dict[str,
 
 
 def warp_batch(
-    pool: Any, drawn: Mapping[str, Tensor], size: Size, options: WarpOptions, generator: torch.Generator
+    pool: Any, drawn: Mapping[str, Tensor], own: Size, options: WarpOptions, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """What :meth:`idmvton.training.tasks.warp.WarpTask.loss` reads, as its ``content`` makes it."""
     number, other, maps = (drawn[name] for name in ("number", "other", "maps"))
@@ -49,7 +49,7 @@ def warp_batch(
     plain, varied = (pool[name][number, maps][:, None] for name in ("mask", "varied"))
     mask = torch.where(drawn["varied"][:, None, None, None], varied, plain).float()
     parts = pool["parts"][number, maps][:, None]
-    flow, known, seen = unpacked(pool["flow"][number, other], pool.size)
+    flow, known, seen = unpacked(pool["flow"][number, other], Size(*person.shape[-2:]))
     flip = drawn["mirrored"]
     person, garment, outline, mask, parts, flow, known, seen = (
         _mirrored(each, flip) for each in (person, garment, outline, mask, parts, flow, known, seen)
@@ -61,11 +61,11 @@ def warp_batch(
     garment = stand_out(garment, outline)
     people, products = windows_around(mask > 0.5), garment_windows(garment)
     return {
-        "person": planes_of_parts(people, person, mask, parts, size),
-        "garment": products.colours(garment, size),
-        "flow": products.inside(people.values(torch.where(known, flow, 0.0), size)),
-        "known": people.values(known, size),
-        "seen": people.values(seen, size),
+        "person": planes_of_parts(people, person, mask, parts, own),
+        "garment": products.colours(garment, own),
+        "flow": products.inside(people.values(torch.where(known, flow, 0.0), own)),
+        "known": people.values(known, own),
+        "seen": people.values(seen, own),
     }
 
 
@@ -97,9 +97,9 @@ def _moved(
     return moved[:, :3] + background, moved[:, 3:] > 0.5, placed
 
 
-def tryon_batch(pool: Any, number: int, other: int, maps: int, varied: bool) -> dict[str, Any]:
+def tryon_batch(pool: Any, size: Size, number: int, other: int, maps: int, varied: bool) -> dict[str, Any]:
     """One pair as :meth:`idmvton.training.tasks.tryon.Tryon.content` makes it; with ``outline`` in addition."""
-    flow, known, seen = unpacked(pool["flow"][number, other][None], pool.size)
+    flow, known, seen = unpacked(pool["flow"][number, other][None], size)
     unknown = torch.where(seen, torch.inf, torch.nan).expand_as(flow)
     palette = torch.as_tensor(part_colours(), device=pool.device)
     target = pool["person" if other == 0 else "target"][number]
@@ -110,7 +110,7 @@ def tryon_batch(pool: Any, number: int, other: int, maps: int, varied: bool) -> 
         "densepose": palette[pool["parts"][number, maps].long()].permute(2, 0, 1),
         "mask": pool["varied" if varied else "mask"][number, maps][None].float(),
         "clip_pixels": pool["clip"][number, other].float(),
-        "caption": pool.captions[number][other],
+        "caption": pool.told[number][other],
         "flow": torch.where(known, flow, torch.where(unknown.isinf(), torch.nan, unknown))[0],
     }
 
@@ -129,6 +129,3 @@ def brightened(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str
         else:
             changed[name] = lit
     return changed
-
-
-__all__ = ["brightened", "draw_samples", "sample_at", "tryon_batch", "warp_batch"]

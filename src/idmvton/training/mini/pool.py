@@ -7,7 +7,7 @@ import queue
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from idmvton.training.options import MaskOptions
 from idmvton.types import Size
 
 Arrays = dict[str, NDArray[Any]]
+Maker = Callable[[int], tuple[Arrays, list[Any]]]
 _STEPS: Final = 64  # of a pixel, in which a flow is kept
 _UNSEEN, _HIDDEN = -32768, -32767  # where the garment is not seen; where the product picture does not show the spot
 
@@ -99,21 +100,39 @@ def unpacked(flow: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor]:
     return torch.where(known, values.float() * scale - 1, 0.0), known, seen
 
 
-def _work(number: int, count: int, settings: Mapping[str, Any], results: Any, stop: Any) -> None:
-    """Renders every ``count``-th sample until told to stop; files are handed over by name."""
+class People:
+    """Makes one sample of people at a time; every second one with prepared maps.
+
+    Args:
+        seed, size, clip_size: see :func:`render`.
+        with_prepared: whether prepared maps are made at all.
+    """
+
+    def __init__(self, seed: int, size: Size, clip_size: int, with_prepared: bool) -> None:
+        self.seed, self.size, self.clip_size = seed, size, clip_size
+        self.preparer = Preparer() if with_prepared else None
+        self._turn = False
+
+    def __call__(self, index: int) -> tuple[Arrays, list[Any]]:
+        """Arrays with a leading dimension of one, and what is told about it: the captions."""
+        self._turn = not self._turn
+        preparer = self.preparer if self._turn else None
+        arrays, captions = render(self.seed, index, self.size, preparer, self.clip_size)
+        return {name: value[None] for name, value in arrays.items()}, [captions]
+
+
+def _work(number: int, count: int, make: Callable[[], Maker], folder: str, results: Any, stop: Any) -> None:
+    """Renders every ``count``-th piece until told to stop; files are handed over by name."""
     torch.set_num_threads(1)
-    preparer = Preparer() if settings["prepared"] else None
-    index = number
+    index, maker = number, make()
     while not stop.is_set():
-        use = preparer if index // count % 2 == 0 else None
         try:
-            arrays, captions = render(settings["seed"], index, settings["size"], use, settings["clip_size"])
-            path = Path(settings["folder"]) / f"{index}.npz"
+            arrays, told = maker(index)
+            path = Path(folder) / f"{index}.npz"
             np.savez(path, **arrays)
-            results.put((str(path), captions, use is not None))
+            results.put((str(path), told))
         except Exception:  # a process of its own: what went wrong is told to the one that reads
-            results.put((None, traceback.format_exc(), False))
-            preparer = None
+            results.put((None, traceback.format_exc()))
         index += count
 
 
@@ -123,24 +142,22 @@ class Pool:
     Args:
         capacity: the most samples that are kept.
         device: where.
-        settings: ``seed``, ``size``, ``prepared``, ``clip_size``.
+        make: makes a maker in each process: piece number -> arrays of some rows, and what is told of each.
         workers: processes that render.
     """
 
-    def __init__(self, capacity: int, device: torch.device, settings: Mapping[str, Any], workers: int) -> None:
-        self.capacity, self.device, self.size = capacity, device, settings["size"]
-        self.captions: list[tuple[str, str]] = []
+    def __init__(self, capacity: int, device: torch.device, make: Callable[[], Maker], workers: int) -> None:
+        self.capacity, self.device = capacity, device
+        self.told: list[Any] = []
         self.errors: list[str] = []
-        self.num_prepared = 0
         self._data: dict[str, Tensor] = {}
         shm = Path("/dev/shm")
         self._folder = tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None)
         context = multiprocessing.get_context("spawn")
         self._results, self._stop = context.Queue(maxsize=4 * workers), context.Event()
-        told = dict(settings) | {"folder": self._folder.name}
+        shared = make, self._folder.name, self._results, self._stop
         self._processes = [
-            context.Process(target=_work, args=(each, workers, told, self._results, self._stop), daemon=True)
-            for each in range(workers)
+            context.Process(target=_work, args=(each, workers, *shared), daemon=True) for each in range(workers)
         ]
         for process in self._processes:
             process.start()
@@ -148,7 +165,7 @@ class Pool:
         self._reader.start()
 
     def __len__(self) -> int:
-        return len(self.captions)
+        return len(self.told)
 
     def __getitem__(self, name: str) -> Tensor:
         """All samples of a kind, (N, ...)."""
@@ -163,21 +180,20 @@ class Pool:
     def _read(self) -> None:
         while not self._stop.is_set() and len(self) < self.capacity:
             try:
-                path, told, is_prepared = self._results.get(timeout=1)
+                path, told = self._results.get(timeout=1)
             except queue.Empty:
                 continue
             if path is None:
                 self.errors.append(told)
                 continue
+            rows = told[: self.capacity - len(self)]
             with np.load(path) as arrays:
                 for name in arrays.files:
-                    value = torch.from_numpy(arrays[name])
+                    values = torch.from_numpy(arrays[name])
                     if name not in self._data:
-                        self._data[name] = torch.empty(
-                            (self.capacity, *value.shape), dtype=value.dtype, device=self.device
-                        )
-                    self._data[name][len(self)].copy_(value)
+                        shape = (self.capacity, *values.shape[1:])
+                        self._data[name] = torch.empty(shape, dtype=values.dtype, device=self.device)
+                    self._data[name][len(self) : len(self) + len(rows)].copy_(values[: len(rows)])
             Path(path).unlink()
-            self.num_prepared += is_prepared
-            self.captions.append(told)
+            self.told += rows
         self._stop.set()
