@@ -13,6 +13,7 @@ as each is done: warp, unet and attributes (.safetensors, half precision) and lo
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespac
     with average.in_place():
         save(net, out / "warp.safetensors")
         (out / "warp_config.json").write_text(net.to_json_string())
-        net.cpu().save_pretrained(out.parent / "stage" / WARP_NET)
+        net.cpu().save_pretrained(arguments.stage / WARP_NET)
     clock.tell(f"warp: {step + 1} steps x {arguments.warp_batch}")
 
 
@@ -156,8 +157,7 @@ def encode_pairs(task: Tryon, pool: Pool, clock: Clock, batch_size: int) -> dict
 def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
     """Section 3: TryonNet, from the weights of the library."""
     device = pool.device
-    stage = out.parent / "stage"
-    warp_net = stage if (stage / WARP_NET).is_dir() else MINI
+    warp_net = arguments.stage if (arguments.stage / WARP_NET).is_dir() else MINI
     changes = ["tryon.init=checkpoint", f"tryon.checkpoint={MINI}", f"tryon.warp_net={warp_net}", "tryon.start=trained"]
     task = Tryon(load_recipe("mini_tryon", [*changes, "tryon.fine_attention=false"]), None)  # type: ignore[arg-type]
     task.pipe.to(device)
@@ -193,7 +193,7 @@ def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespa
             optimizer.step()
             average.update()
         if step % (1 if arguments.tiny else 100) == 0:
-            clock.tell(f"try-on step {step}: loss {float(loss):.4f}")
+            clock.tell(f"try-on step {step}: loss {loss.item():.4f}")
     with average.in_place():
         save(task.unet, out / "unet.safetensors")
     clock.tell(f"try-on: {step + 1} steps x {size}")
@@ -206,7 +206,7 @@ def product_pool(arguments: argparse.Namespace, device: torch.device) -> Pool:
 
 def train_attributes(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
     """Section 4: the network that reads garments, from random weights; products were rendered meanwhile."""
-    products: Pool = getattr(arguments, "products", None) or product_pool(arguments, pool.device)
+    products = arguments.products or product_pool(arguments, pool.device)
     while not len(products):
         time.sleep(0.5)
     products.close()
@@ -227,7 +227,7 @@ def train_attributes(pool: Pool, clock: Clock, out: Path, arguments: argparse.Na
         optimizer.step()
         average.update()
         if step % (1 if arguments.tiny else 200) == 0:
-            clock.tell(f"attributes step {step}: loss {float(loss):.4f}")
+            clock.tell(f"attributes step {step}: loss {loss.item():.4f}")
     with average.in_place():
         save(net, out / "attributes.safetensors")
     clock.tell(f"attributes: {step + 1} steps x {arguments.product_batch}")
@@ -262,6 +262,7 @@ def main() -> None:
         arguments.product_batch = 8
         arguments.capacity, arguments.num_products = 6, 32
     arguments.out.mkdir(parents=True, exist_ok=True)
+    arguments.stage, arguments.products = Path(tempfile.mkdtemp()), None
     clock = Clock(arguments.minutes, arguments.out / "log.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True

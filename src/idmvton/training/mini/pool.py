@@ -164,6 +164,9 @@ class Pool:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    def __bool__(self) -> bool:
+        return True
+
     def __len__(self) -> int:
         return len(self.told)
 
