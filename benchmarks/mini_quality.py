@@ -119,6 +119,7 @@ def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str,
         "without GarmentNet's features": ours(features=False),
         "without the image prompt": ours(image_prompt_scale=0.0),
         "naive captions": ours(naive=naive),
+        "everything in the mask": ours(keep="mask"),
     }
     if pipe.warp_net is not None:
         found["the draft alone"] = lambda samples: _drafts(pipe, samples)

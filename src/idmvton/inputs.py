@@ -98,6 +98,7 @@ def gather_pairs(
     seed: Any,
     size: Size,
     options: TryOnOptions,
+    labels: Any = None,
 ) -> Pairs:
     """Checks and frames what a caller handed in; one of a kind is broadcast to all of the other.
 
@@ -108,6 +109,7 @@ def gather_pairs(
         seed: one for all pairs, or a list; None draws one.
         size: the working size.
         options: of these, ``mask_threshold`` is used.
+        labels: for each person who is not prepared, what the photo shows, or one for all.
 
     Raises:
         InputError: counts that do not match, or a picture that cannot be used.
@@ -115,7 +117,8 @@ def gather_pairs(
     """
     is_prepared = all(isinstance(each, Prepared) for each in _as_list(person))
     needed = ("person",) if is_prepared else ("person", "mask", "densepose")
-    persons = _columns({"person": person, "mask": mask, "densepose": densepose}, required=needed)
+    maps = {"person": person, "mask": mask, "densepose": densepose, "labels": labels}
+    persons = _columns(maps, required=needed)
     garments = _columns({"garment": garment, "caption": caption or DEFAULT_CAPTION}, required=("garment",))
     drawn = random.SystemRandom().getrandbits(32)
     seeds = [_SEED.checked(each) for each in _as_list(drawn if seed is None else seed)]
@@ -131,9 +134,9 @@ def gather_pairs(
         _frame_prepared(photo, photo_mask, body_map, size, options.mask_threshold)
         if isinstance(photo, Prepared)
         else _frame_person(
-            photo, photo_mask, body_map, size, options.mask_threshold, _numbered("", index, len(persons))
+            photo, photo_mask, body_map, shown, size, options.mask_threshold, _numbered("", index, len(persons))
         )
-        for index, (photo, photo_mask, body_map) in enumerate(persons)
+        for index, (photo, photo_mask, body_map, shown) in enumerate(persons)
     ]
     dressed = [
         _frame_garment(picture, phrase, size, _numbered("garment", index, len(garments)))
@@ -152,7 +155,7 @@ def gather_pairs(
 
 
 def _frame_person(
-    person: Any, mask: Any, densepose: Any, size: Size, mask_threshold: int | None, number: str
+    person: Any, mask: Any, densepose: Any, labels: Any, size: Size, mask_threshold: int | None, number: str
 ) -> Person:
     photo = load_image(person, what=f"person{number}")
     photo_size = Size(photo.height, photo.width)
@@ -165,6 +168,13 @@ def _frame_person(
             expected=photo_size,
             fix="resize it with nearest neighbour, or make it from this photo",
         )
+    shown = None if labels is None else np.asarray(labels)
+    if shown is not None and (shown.shape != photo_size or shown.dtype != np.uint8):
+        raise InputError(
+            f"the label map{number} does not fit the photo",
+            got=f"{shown.dtype} {shown.shape}",
+            expected=f"uint8, {photo_size}",
+        )
     framing = Framing.fit(photo_size, size)
     return Person(
         photo=photo,
@@ -173,6 +183,7 @@ def _frame_person(
         image=framing.apply(photo, resample="photo", fill="edge"),
         mask=framing.apply_mask(photo_mask),
         densepose=framing.apply(body_map, resample="labels", fill=(0, 0, 0)),
+        labels=shown,
     )
 
 

@@ -238,6 +238,7 @@ class TryOnPipeline(DiffusionPipeline):
         latents: Tensor | None = None,
         output_type: OutputType = "pil",
         callback_on_step_end: Callback | None = None,
+        labels: Any = None,
         parse_result: ParseResult | None = None,
     ) -> TryOnResult:
         """Dresses people in garments.
@@ -258,6 +259,8 @@ class TryOnPipeline(DiffusionPipeline):
             output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
+            labels: for ``keep``, what the photo shows: uint8 of its size (:data:`idmvton.prepare.mask.ATR_LABELS`). A
+                prepared person brings its own.
             parse_result: for ``keep`` without a WarpNet: called as ``parse_result(picture, person)`` with a result of
                 the working size, returns its labels.
 
@@ -284,7 +287,7 @@ class TryOnPipeline(DiffusionPipeline):
         with clock("inputs"):
             size = self.working_size(height, width)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
-            pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options)
+            pairs = gather_pairs(person, garment, mask, densepose, caption, seed, size, options, labels)
             generators = match_generators(generator, seed, pairs)
             guidance_scale = options.guidance_scale or 1.0
             is_guided = guidance_scale > 1.0

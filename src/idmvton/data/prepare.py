@@ -131,7 +131,9 @@ def _try_beside(files: SampleFiles, preparer: Preparer) -> str | None:
     except (InputError, PreparationError) as error:
         return _named(error, files)
     parts = found.framing.invert_labels(parts_of(found.densepose)[0])
+    assert files.labels is not None
     for path, picture in (
+        (files.labels, Image.fromarray(found.framing.invert_labels(found.labels))),
         (files.densepose, colour_parts(parts)),
         (files.mask, Image.fromarray(found.photo_mask.astype(np.uint8) * 255)),
     ):

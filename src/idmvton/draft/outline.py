@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _TRUNK: Final = (1, 2)
-_TEAR: Final = 0.055  # of the height: half of the widest tear that is mended
+_TEAR: Final = 0.02  # of the height: half of the widest tear that is mended
 _NICK: Final = 0.004  # of the height: half of the widest nick of an edge that is mended anywhere
 _EDGE: Final = 0.003  # of the height: deviation of the blur that makes edges smooth curves
 _STEEPNESS: Final = 1.6  # of the edge after that: it is about one and a half of these deviations wide

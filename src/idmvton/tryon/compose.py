@@ -17,7 +17,7 @@ from idmvton.drafting import Draft, spread
 from idmvton.framing import paste_back
 from idmvton.inputs import Pairs, Person
 from idmvton.options import TryOnOptions
-from idmvton.tryon.keep import differing, share_of_new, share_of_old, upsample
+from idmvton.tryon.keep import clothes, differing, old_garment, share_of_new, share_of_old, upsample
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -28,6 +28,8 @@ ParseResult = Callable[[Image.Image, Person], Bytes]
 _SMOOTH: Final = 8  # pixels: details that a result lacks are no shift of colours
 _MOST: Final = 0.2  # in [0, 1]: a larger difference is another thing, not another light
 _KNOWN: Final = 0.3  # share of such a block that must be kept to tell a colour
+_BESIDE: Final = 4  # working pixels beside the body that are no background for sure
+_STRIP: Final = 0.05  # of the height: so far above trousers what is bared still belongs to them
 _BLUR: Final = 2.5  # working pixels beside the outline where a result mixes both sides
 
 
@@ -104,27 +106,56 @@ def _extended(result: Image.Image, where: Tensor) -> Image.Image:
 
 
 def follow_what_stays(result: Image.Image, person: Person, share: Floats, new: Floats) -> Image.Image:
-    """Gives bared skin, and the background beside the body, the colours that the photo has next to them.
+    """What old garment and mask leave behind, as the photo goes on beside it.
 
-    The difference between photo and result, where the photo stays, is spread into what changes: on the body from the
-    body, beside it from the background. The new garment is left alone.
+    Bared skin is the result's, in the light that the photo has on the skin next to it. Beside the body the photo's own
+    background goes on. A narrow strip above the other garment belongs to that: shirts lie over waistbands.
 
     Args:
         result: RGB of the working size.
         person: who it shows.
         share: float32 (H, W) of the photo's size, how much of the result is taken.
         new: float32 (h, w), how much of each pixel is the new garment.
+
+    Returns:
+        RGB of the working size; the new garment is as it was.
     """
     grey = Image.fromarray(np.rint(share * person.photo_mask * 255).astype(np.uint8))
     taken = _plane(np.asarray(person.framing.apply(grey, resample="photo", fill=(0, 0, 0)))) / 255
-    mask, garment = _plane(person.mask), _plane(new)
-    is_body = _plane(np.asarray(person.densepose).any(-1))
+    garment, is_body = _plane(new), _plane(np.asarray(person.densepose).any(-1))
     picture, photo = (_picture(each) for each in (result, person.image))
     stays = (taken < 0.02).float() * (1 - garment)
-    for of_kind in (is_body * mask, 1 - is_body):
-        shift = _spread_shift(photo - picture, stays * of_kind)
-        picture = picture + shift * of_kind * (1 - garment)
-    return _image(picture)
+    skin = picture + _spread_shift(photo - picture, stays * is_body * _plane(person.mask))
+    around = stays * (1 - _grown(is_body, _BESIDE)) * (1 - _grown((taken > 0.5).float(), 1))
+    background = spread(photo, around) if around.any() else picture
+    below = torch.lerp(background, skin, _softened(is_body))
+    other = _other_garment(person)
+    if other.any():
+        reach = round(_STRIP * other.shape[-2])
+        above = F.max_pool2d(F.pad(other, (0, 0, 0, 2 * reach)), (2 * reach + 1, 1), 1)
+        near = above[..., : other.shape[-2], :] * (1 - other) * is_body * (taken > 0.02)
+        below = torch.lerp(below, spread(photo, other * stays), _softened(near))
+    return _image(torch.where(taken > 0, torch.lerp(below, picture, garment), picture))
+
+
+def _other_garment(person: Person) -> Tensor:
+    """Clothes that stay on, such as trousers under a shirt, at the working size: float (1, 1, h, w) in {0, 1}."""
+    assert person.labels is not None
+    stays_on = clothes(person.labels) & ~old_garment(person.labels, person.photo_mask)
+    grey = Image.fromarray(stays_on.astype(np.uint8))
+    return _plane(np.asarray(person.framing.apply(grey, resample="labels", fill=(0, 0, 0))))
+
+
+def _grown(mask: Tensor, pixels: int) -> Tensor:
+    return F.max_pool2d(mask, 2 * pixels + 1, 1, pixels)
+
+
+def _softened(mask: Tensor) -> Tensor:
+    """A mask with a soft, smooth edge."""
+    blurred = mask
+    for _ in range(2):
+        blurred = F.avg_pool2d(blurred, 5, 1, 2, count_include_pad=False)
+    return (0.5 + 2 * (blurred - 0.5)).clamp(0, 1)
 
 
 def _spread_shift(difference: Tensor, where: Tensor) -> Tensor:

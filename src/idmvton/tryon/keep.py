@@ -31,6 +31,11 @@ _FADE: Final = 1.5  # working pixels: width of the seam
 _SEEN: Final = 0.5  # from here on a pixel counts as new
 
 
+def clothes(labels: Labels) -> Mask:
+    """Where anything is worn that could be exchanged: bool (H, W)."""
+    return np.isin(labels, [ATR_LABELS.index(name) for name in _CLOTHES])
+
+
 def old_garment(labels: Labels, mask: Mask) -> Mask:
     """What the mask is there to replace: the kinds of clothes that it mostly covers.
 
@@ -93,8 +98,7 @@ def differing(labels: Labels, result_labels: Labels) -> Mask:
     """
     kind = np.arange(256, dtype=np.uint8)
     kind[list(_SKIN)] = _SKIN[0]
-    is_clothes = np.isin(result_labels, [ATR_LABELS.index(name) for name in _CLOTHES])
-    return np.asarray(is_clothes | (kind[labels] != kind[result_labels]))
+    return np.asarray(clothes(result_labels) | (kind[labels] != kind[result_labels]))
 
 
 def upsample(values: Floats, framing: Framing) -> Floats:
