@@ -22,12 +22,12 @@ import numpy as np
 
 from benchmarks.parsing import parsing_rows
 from idmvton.data.synthetic.sampling import Split, StudioSample, sample
-from idmvton.prepare.framing_person import frame_person
+from idmvton.prepare.backends.blazepose import BlazePose, openpose_from_landmarks, torso_length
+from idmvton.prepare.backends.blazepose.estimator import Model
+from idmvton.prepare.backends.edges import EdgeSegmenter
+from idmvton.prepare.backends.protocols import Photo, Pose
+from idmvton.prepare.frame import frame_person
 from idmvton.prepare.person_check import check_person
-from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length
-from idmvton.prepare.pose.blazepose import Model
-from idmvton.prepare.signals import Photo, Pose
-from idmvton.prepare.silhouette import EdgeSegmenter
 from idmvton.types import Size
 
 SIZE = (512, 384)

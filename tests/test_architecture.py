@@ -10,8 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
-    {"errors", "options", "types"},
-    {"images", "framing", "weights", "devices", "schedulers"},
+    {"errors", "options", "types", "atomic", "resume"},
+    {"images", "weights", "devices", "schedulers", "captions"},
     {"clock", "garment_cache"},
     {"prepare", "models"},
     {"data", "conditioning", "inputs", "warping", "checkpoint_parts"},

@@ -5,12 +5,12 @@ import pytest
 
 from idmvton.data.synthetic import sample
 from idmvton.errors import InputError
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.backends.studio_net import inputs, outfit, refine
+from idmvton.prepare.backends.studio_net.parser import StudioNet
+from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.densepose import COARSE_PARTS, OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
-from idmvton.prepare.parsing import inputs, outfit, refine
-from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
-from idmvton.prepare.parsing.studio_net import StudioNet
-from idmvton.prepare.signals import Pose
 
 # OpenPose's number -> BlazePose's
 LANDMARKS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from idmvton.prepare.backends.protocols import Parsing
+from idmvton.prepare.backends.registry import OUTLINE_BACKENDS, PARSER_BACKENDS, POSE_BACKENDS, Entry
 from idmvton.prepare.maps import pose_of_keypoints
-from idmvton.prepare.preparing import DEFAULTS, Preparer
-from idmvton.prepare.registry import OUTLINE_BACKENDS, PARSER_BACKENDS, POSE_BACKENDS, Entry
-from idmvton.prepare.signals import Parsing
+from idmvton.prepare.preparer import DEFAULTS, Preparer
 
 
 class Truth:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.conditioning import GarmentTimestep
 from idmvton.garment_cache import GarmentCache
 from idmvton.images import clip_pixel_values, to_vae_tensor
@@ -17,7 +18,6 @@ from idmvton.inputs import Garment
 from idmvton.models.attention import CrossKeysValues, KeysValues
 from idmvton.models.latents import encode_latents
 from idmvton.models.text import PromptEmbeds, encode_prompts
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.types import GarmentFeatures
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.errors import InputError
-from idmvton.framing import Framing
 from idmvton.images import load_image, load_mask
+from idmvton.images.framing import Framing
 from idmvton.options import TryOnOptions, describe
-from idmvton.prepare.caption import DEFAULT_CAPTION
-from idmvton.prepare.prepared import Prepared
+from idmvton.prepare.record import Prepared
 from idmvton.types import Size
 
 _SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")

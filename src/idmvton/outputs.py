@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idmvton.drafting import spread
-from idmvton.framing import paste_back
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_numpy, to_pil, to_vae_tensor
+from idmvton.images.paste import paste_back
 from idmvton.inputs import Pairs
 from idmvton.options import OutputType, TryOnOptions
 

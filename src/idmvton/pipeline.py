@@ -21,6 +21,7 @@ from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
 import idmvton
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.clock import Clock
 from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, check_policies, encode_person
@@ -28,10 +29,10 @@ from idmvton.denoising import Callback, Denoiser, initial_latents
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.drafting import Draft, make_drafts
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning
-from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
+from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.inputs import Pairs, Person, gather_pairs, match_generators
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
@@ -40,7 +41,6 @@ from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.models.warp_net import WarpNet
 from idmvton.options import OutputType, SchedulerName, TryOnOptions
 from idmvton.outputs import finish, match_colours
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size, TryOnResult
 from idmvton.weights import locate, locate_base, read_manifest, stamp

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import torch
 
     from idmvton.options import TryOnOptions
+
+Category = Literal["upper_body", "lower_body", "dresses"]
+"""What is exchanged."""
 
 
 class Size(NamedTuple):

@@ -12,9 +12,9 @@ from idmvton.data import DressCode, VitonHD, open_dataset, prepare_dataset
 from idmvton.data.prepare import Prepared
 from idmvton.errors import InputError
 from idmvton.options import PrepareOptions
+from idmvton.prepare.backends.blazepose import openpose_from_landmarks
 from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.mask import agnostic_mask
-from idmvton.prepare.pose import openpose_from_landmarks
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels
 from truth_backends import Truth
 

@@ -15,7 +15,7 @@ from idmvton.cli.prepare import prepare as command
 from idmvton.images import read_provenance
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import read_prepared
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.protocols import Pose
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
 FILES = {"person", "photo", "mask", "densepose", "labels", "silhouette", "overlay", "garment", "garment_mask"}

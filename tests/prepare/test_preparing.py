@@ -10,12 +10,12 @@ import idmvton
 from idmvton.errors import ConfigError, InputError, PreparationError
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import Given, Preparer, prepare, read_prepared
+from idmvton.prepare.backends.blazepose import openpose_from_landmarks
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.backends.registry import POSE_BACKENDS, Registry
 from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.maps import corrected_pose, frame_pose, pose_of_keypoints
-from idmvton.prepare.pose import openpose_from_landmarks
-from idmvton.prepare.preparing import preparer_for
-from idmvton.prepare.registry import POSE_BACKENDS, Registry
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.preparer import preparer_for
 from truth_backends import use
 
 

@@ -8,11 +8,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
+from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.cli import app
 from idmvton.engine.folders import listed_pairs, names_of
 from idmvton.errors import InputError
 from idmvton.images import read_provenance
-from idmvton.prepare.caption import DEFAULT_CAPTION
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
 MODEL = ("--model", str(CHECKPOINT), "--steps", "1", "--seed", "3")

@@ -26,8 +26,8 @@ from idmvton.options import CategoryChoice, PrepareOptions
 
 if TYPE_CHECKING:
     from idmvton.prepare import Given, Prepared
+    from idmvton.prepare.folder import Report
     from idmvton.prepare.garment import GarmentPicture
-    from idmvton.prepare.many import Report
 
 MaskFile = Annotated[
     Path | None, typer.Option("--mask", help="Use this mask: white = repaint, of the photo's size.", show_default=False)
@@ -65,7 +65,7 @@ def prepare(
     exit status is then 1.
     """
     from idmvton.prepare import Given
-    from idmvton.prepare.prepared_files import check_target
+    from idmvton.prepare.record_files import check_target
 
     options = PrepareOptions.from_mapping(pick(PrepareOptions, values))
     given = Given(mask=mask, densepose=densepose, labels=labels, keypoints=keypoints)
@@ -93,7 +93,7 @@ def run_preparation(
     from rich.console import Console
 
     with Console(stderr=True, quiet=quiet).status("preparing"):
-        from idmvton.prepare.preparing import preparer_for
+        from idmvton.prepare.preparer import preparer_for
 
         return preparer_for(options)(person, garment, given=given, options=options)
 
@@ -103,7 +103,7 @@ def run_garment(garment: Path, category: CategoryChoice, options: PrepareOptions
     from rich.console import Console
 
     with Console(stderr=True, quiet=quiet).status("preparing"):
-        from idmvton.prepare.preparing import preparer_for
+        from idmvton.prepare.preparer import preparer_for
 
         return preparer_for(options).read_garment(garment, category=category)
 
@@ -138,8 +138,8 @@ def tell_warnings(notes: Iterable[str]) -> None:
 
 
 def _prepare_folder(folder: Path, output: Path, garment: Path | None, options: PrepareOptions, as_json: bool) -> None:
-    from idmvton.prepare.many import REPORT, prepare_folder
-    from idmvton.prepare.preparing import preparer_for
+    from idmvton.prepare.folder import REPORT, prepare_folder
+    from idmvton.prepare.preparer import preparer_for
 
     with bar("preparing", quiet=as_json) as progress, told_what_stays():
         report = prepare_folder(folder, output, preparer_for(options), options, garment=garment, progress=progress)

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import InputError
-from idmvton.framing import Framing
+from idmvton.images.framing import Framing
 from idmvton.prepare.densepose import OTHER_SIDE, part_colours, parts_of
 from idmvton.prepare.mask import ATR_LABELS, NECK
 

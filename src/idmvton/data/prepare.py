@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idmvton.atomic import whole_file
 from idmvton.data.files import PersonView, SampleFiles
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import IdmVtonError, InputError, PreparationError
-from idmvton.framing import Framing
-from idmvton.images.whole import whole_file
+from idmvton.images.framing import Framing
 from idmvton.options import PrepareOptions
 from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
-from idmvton.prepare.prepared_files import openpose_json
-from idmvton.prepare.preparing import PersonMaps, Preparer
+from idmvton.prepare.preparer import PersonMaps, Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
+from idmvton.prepare.record_files import openpose_json
 from idmvton.types import Size
 
 Progress = Callable[[int, int], None]

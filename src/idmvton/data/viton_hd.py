@@ -24,8 +24,8 @@ from typing import Final, Literal
 from idmvton.data.files import PREPARED, FileDataset, MissingCaption, SampleFiles
 from idmvton.data.listing import Order, pair_name, read_pairs, read_tags
 from idmvton.errors import InputError
-from idmvton.prepare.mask import Category
 from idmvton.prepare.reading import read_json
+from idmvton.types import Category
 
 Captions = Literal["tags", "detailed", "naive"]
 STUDIO_FILE: Final = "studio.json"

@@ -12,17 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from idmvton.atomic import whole_file
 from idmvton.engine.captions import Described, Describer
 from idmvton.errors import InputError, PreparationError
 from idmvton.images import read_provenance, save_png
 from idmvton.images.files import list_pictures
-from idmvton.images.whole import whole_file
 from idmvton.options import PrepareOptions, TryOnOptions
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.mask import Category
-from idmvton.prepare.preparing import PersonMaps, Preparer
+from idmvton.prepare.preparer import PersonMaps, Preparer
 
 REPORT: Final = "report.json"
 _KEPT_PEOPLE: Final = 32

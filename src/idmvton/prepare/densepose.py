@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.prepare.signals import NUM_PARTS
+from idmvton.prepare.backends.protocols import NUM_PARTS
 
 OTHER_SIDE: Final = np.array(
     [0, 1, 2, *(part + 1 if part % 2 else part - 1 for part in range(3, NUM_PARTS + 1))], np.uint8

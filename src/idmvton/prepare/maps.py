@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, Framing
 from idmvton.images import ImageInput, load_image, load_mask
+from idmvton.images.framing import BLACK, Framing
+from idmvton.prepare.backends.protocols import NUM_LANDMARKS, Pose
 from idmvton.prepare.mask import NECK
 from idmvton.prepare.reading import read_keypoints, read_labels
-from idmvton.prepare.signals import NUM_LANDMARKS, Pose
 from idmvton.types import Size
 
 PathOrArray: TypeAlias = "str | os.PathLike[str] | NDArray[Any]"

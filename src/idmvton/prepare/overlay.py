@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from idmvton.prepare.mask import ATR_LABELS
 
 if TYPE_CHECKING:
-    from idmvton.prepare.prepared import Prepared
+    from idmvton.prepare.record import Prepared
 
 Colour = tuple[int, int, int]
 

@@ -9,13 +9,13 @@ import pytest
 from test_pose_parts import standing
 
 from idmvton.errors import ConfigError, PreparationError, WeightsError
-from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length, visible_box
-from idmvton.prepare.pose.blazepose import facing_without_head
-from idmvton.prepare.pose.landmark_model import Reading
-from idmvton.prepare.pose.landmarks import MIRRORED
-from idmvton.prepare.pose.regions import Region
-from idmvton.prepare.signals import Pose
-from idmvton.prepare.silhouette import EdgeSegmenter
+from idmvton.prepare.backends.blazepose import BlazePose, openpose_from_landmarks, torso_length, visible_box
+from idmvton.prepare.backends.blazepose.estimator import facing_without_head
+from idmvton.prepare.backends.blazepose.landmark_model import Reading
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.edges import EdgeSegmenter
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
 MEDIAN_ERROR = 0.03  # of the torso

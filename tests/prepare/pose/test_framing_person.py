@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idmvton.prepare.framing_person import MARGIN, frame_person, person_box
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.frame import MARGIN, frame_person, person_box
 from idmvton.types import Size
 
 

@@ -5,9 +5,9 @@ import pytest
 from test_pose_parts import standing
 
 from idmvton.errors import NoPersonError, PreparationError, UnusablePersonError
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmark
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.prepare.person_check import check_person, shows_back, sits
-from idmvton.prepare.pose.landmarks import MIRRORED, Landmark
-from idmvton.prepare.signals import Pose
 
 PHOTO = np.full((600, 400, 3), 180, np.uint8)
 

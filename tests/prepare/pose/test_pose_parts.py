@@ -6,12 +6,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from idmvton.prepare.pose.consensus import AGREEMENT, MIN_AGREEING, believe, difference, plausible
-from idmvton.prepare.pose.detector import anchors, squares, suppress
-from idmvton.prepare.pose.landmark_model import Reading, refine
-from idmvton.prepare.pose.landmarks import MIRRORED, Landmark, openpose_from_landmarks, torso_length, visible_box
-from idmvton.prepare.pose.regions import Region
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.blazepose.consensus import AGREEMENT, MIN_AGREEING, believe, difference, plausible
+from idmvton.prepare.backends.blazepose.detector import anchors, squares, suppress
+from idmvton.prepare.backends.blazepose.landmark_model import Reading, refine
+from idmvton.prepare.backends.blazepose.landmarks import (
+    MIRRORED,
+    Landmark,
+    openpose_from_landmarks,
+    torso_length,
+    visible_box,
+)
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
 STANDING = {

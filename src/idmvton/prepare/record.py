@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import Framing
+from idmvton.images.framing import Framing
 from idmvton.options import PrepareOptions
-from idmvton.prepare.mask import Category
-from idmvton.types import Size
+from idmvton.types import Category, Size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +98,6 @@ class Prepared:
         Raises:
             InputError: the folder holds something else, or cannot be written.
         """
-        from idmvton.prepare.prepared_files import write_prepared
+        from idmvton.prepare.record_files import write_prepared
 
         write_prepared(self, folder)

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.framing import Framing
-from idmvton.prepare.pose.landmarks import visible_box
-from idmvton.prepare.signals import Pose
+from idmvton.images.framing import Framing
+from idmvton.prepare.backends.blazepose.landmarks import visible_box
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
 ASPECT: Final = (4, 3)

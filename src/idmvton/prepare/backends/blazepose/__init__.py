@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from idmvton.prepare.pose.blazepose import BlazePose
-from idmvton.prepare.pose.landmarks import (
+from idmvton.prepare.backends.blazepose.estimator import BlazePose
+from idmvton.prepare.backends.blazepose.landmarks import (
     BONES,
     MIN_VISIBILITY,
     Landmark,

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
 

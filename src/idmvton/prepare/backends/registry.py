@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from idmvton.errors import ConfigError
-from idmvton.prepare.signals import PersonParser, PersonSegmenter, PoseEstimator
+from idmvton.prepare.backends.protocols import PersonParser, PersonSegmenter, PoseEstimator
 
 Backend = TypeVar("Backend")
 
@@ -94,19 +94,19 @@ class Registry(Generic[Backend]):
 
 
 def _blazepose() -> PoseEstimator:
-    from idmvton.prepare.pose import BlazePose
+    from idmvton.prepare.backends.blazepose import BlazePose
 
     return BlazePose()
 
 
 def _edges() -> PersonSegmenter:
-    from idmvton.prepare.silhouette import EdgeSegmenter
+    from idmvton.prepare.backends.edges import EdgeSegmenter
 
     return EdgeSegmenter()
 
 
 def _studio_net() -> PersonParser:
-    from idmvton.prepare.parsing.studio_net import StudioNet
+    from idmvton.prepare.backends.studio_net.parser import StudioNet
 
     return StudioNet()
 

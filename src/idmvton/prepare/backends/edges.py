@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import PreparationError
-from idmvton.prepare.pose.landmarks import BONES, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
-from idmvton.prepare.signals import Photo, Pose
+from idmvton.prepare.backends.blazepose.landmarks import BONES, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
+from idmvton.prepare.backends.protocols import Photo, Pose
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

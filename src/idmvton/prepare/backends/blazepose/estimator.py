@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from idmvton import weights
 from idmvton.errors import ConfigError
-from idmvton.prepare.pose.consensus import Believed, believe
-from idmvton.prepare.pose.detector import MIN_SCORE, Detector
-from idmvton.prepare.pose.landmark_model import LandmarkModel, Reading
-from idmvton.prepare.pose.landmarks import HEAD, MIRRORED, SHOULDERS, visible_box
-from idmvton.prepare.pose.regions import Region
-from idmvton.prepare.signals import Photo, Pose
+from idmvton.prepare.backends.blazepose.consensus import Believed, believe
+from idmvton.prepare.backends.blazepose.detector import MIN_SCORE, Detector
+from idmvton.prepare.backends.blazepose.landmark_model import LandmarkModel, Reading
+from idmvton.prepare.backends.blazepose.landmarks import HEAD, MIRRORED, SHOULDERS, visible_box
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.protocols import Photo, Pose
 from idmvton.types import Size
 from idmvton.weights.catalogue import DETECTOR_FILE, FULL_LANDMARK_FILE, HEAVY_LANDMARK_FILE
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from idmvton.errors import InputError
+from idmvton.prepare.backends.protocols import Parsing, Photo, Pose
+from idmvton.prepare.backends.studio_net import inputs, outfit, refine
+from idmvton.prepare.backends.studio_net.network import WEIGHTS, load_network
 from idmvton.prepare.densepose import OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, NECK, OTHER_LABEL
-from idmvton.prepare.parsing import inputs, outfit, refine
-from idmvton.prepare.parsing.network import WEIGHTS, load_network
-from idmvton.prepare.signals import Parsing, Photo, Pose
 
 Floats = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class StudioNet:
         self._network = load_network(weights)
 
     def __call__(self, photo: Photo, pose: Pose, silhouette: Floats) -> Parsing:
-        """Labels and parts, both zero outside the outline; see :class:`idmvton.prepare.signals.PersonParser`.
+        """Labels and parts, both zero outside the outline.
 
         Raises:
             InputError: an array of another shape or type than stated.

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from idmvton.atomic import whole_file
 from idmvton.errors import InputError, PreparationError
 from idmvton.images.files import list_pictures
-from idmvton.images.whole import whole_file
 from idmvton.options import PrepareOptions
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.prepared import Prepared
-from idmvton.prepare.prepared_files import check_target, is_prepared, read_summary, write_prepared
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
+from idmvton.prepare.record import Prepared
+from idmvton.prepare.record_files import check_target, is_prepared, read_summary, write_prepared
 
 REPORT: Final = "report.json"
 Progress = Callable[[int, int], None]

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
-from idmvton.framing import BLACK, Framing
 from idmvton.images import load_image, load_mask
+from idmvton.images.framing import BLACK, Framing
 from idmvton.options import PrepareOptions
 from idmvton.prepare.category import CATEGORY_NAMES
 from idmvton.prepare.mask_making import feather
-from idmvton.prepare.prepared import Prepared
 from idmvton.prepare.reading import naming, read_classes, read_json, read_keypoints, read_labels
+from idmvton.prepare.record import Prepared
 from idmvton.types import Size
 
 SUMMARY: Final = "prepared.json"
