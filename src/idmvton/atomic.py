@@ -13,21 +13,27 @@ from idmvton.errors import IdmVtonError, InputError
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, what: str = "the file", *, make_parents: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, under a temporary name until the block ends without an error.
+
+    Args:
+        path: where the file ends up; an older one there is replaced.
+        what: the content, for the message.
+        make_parents: make the folder that it goes to, if it is missing.
 
     Raises:
         InputError: the file cannot be written; nothing is left behind, an older file stays.
     """
     temporary = _beside(path, "part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             yield file
         temporary.replace(path)
     except OSError as error:
         raise InputError(
-            "the file cannot be written",
+            f"{what} cannot be written",
             got=f"{path}: {error.strerror or error}",
             expected="a folder that takes new files",
             fix="free space or choose another folder, then run the same command again: what was made is kept",

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from idmvton.pipeline import TryOnPipeline
     from idmvton.prepare import Prepared
-    from idmvton.prepare.mask import Category
-    from idmvton.types import TryOnResult
+    from idmvton.types import Category, TryOnResult
 
 Stage = Callable[..., None]
 
