@@ -21,7 +21,8 @@ from idmvton.options import PrepareOptions, TryOnOptions
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.preparer import PersonMaps, Preparer
+from idmvton.prepare.person_maps import PersonMaps
+from idmvton.prepare.preparer import Preparer
 from idmvton.types import Category
 
 REPORT: Final = "report.json"
