@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.sampling import StudioSample
 from idmvton.prepare.densepose import COARSE_PARTS
 from idmvton.prepare.mask import ATR_LABELS, Category, agnostic_mask
 from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES
@@ -27,6 +26,7 @@ from idmvton.prepare.pose import openpose_from_landmarks
 from idmvton.prepare.registry import PARSER_BACKENDS
 from idmvton.prepare.signals import Photo, Pose
 from idmvton.prepare.silhouette import EdgeSegmenter
+from idmvton.studio.sampling import StudioSample
 from idmvton.types import Size
 
 TIMED_SIZE: Final = (1024, 768)

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 
 from benchmarks.parsing import parsing_rows
-from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.prepare.framing_person import frame_person
 from idmvton.prepare.person_check import check_person
 from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length
 from idmvton.prepare.pose.blazepose import Model
 from idmvton.prepare.signals import Photo, Pose
 from idmvton.prepare.silhouette import EdgeSegmenter
+from idmvton.studio.sampling import Split, StudioSample, sample
 from idmvton.types import Size
 
 SIZE = (512, 384)

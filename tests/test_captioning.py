@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from golden_data import CHECKPOINT
 from idmvton.captioning import Captioner
 from idmvton.cli import app
-from idmvton.data.synthetic import colours, wardrobe
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.prepare import caption as words
+from idmvton.studio import colours, wardrobe
 
 WIDTH = 1024
 

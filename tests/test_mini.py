@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from idmvton import TryOnPipeline
 from idmvton.cli import app
-from idmvton.data.synthetic import sample
 from idmvton.images import read_provenance
+from idmvton.studio import sample
 from idmvton.weights import locate, stamp, status, verify
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import sample
 from idmvton.errors import InputError
 from idmvton.prepare.densepose import COARSE_PARTS, OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
@@ -11,6 +10,7 @@ from idmvton.prepare.parsing import inputs, outfit, refine
 from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.parsing.studio_net import StudioNet
 from idmvton.prepare.signals import Pose
+from idmvton.studio import sample
 
 # OpenPose's number -> BlazePose's
 LANDMARKS = {

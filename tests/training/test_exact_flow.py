@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from golden_data import CHECKPOINT
-from idmvton.data.synthetic import make_dataset
 from idmvton.drafting import draft_results
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import from_vae_tensor, to_pil
 from idmvton.models.warp_net import WarpNet
+from idmvton.studio import make_dataset
 from idmvton.training.batches import collate
 from idmvton.training.flow import to_places
 from idmvton.training.recipe import make_recipe

@@ -10,8 +10,8 @@ from PIL import Image
 
 from data.layouts import ATR, draw, keypoints, pairs_folder, save
 from idmvton.data import prepare_dataset
-from idmvton.data.synthetic import sample as studio_sample
 from idmvton.errors import ConfigError, InputError
+from idmvton.studio import sample as studio_sample
 from idmvton.training.batches import Ticket, read_ahead
 from idmvton.training.options import DataOptions
 from idmvton.training.sources import open_source, picture_to_learn

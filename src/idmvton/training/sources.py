@@ -54,7 +54,7 @@ class StudioDataset:
     """The studio's samples as a data set; nothing lies on the disk."""
 
     def __init__(self, options: DataOptions, split: str, num_samples: int) -> None:
-        from idmvton.data.synthetic.dataset import StudioStream
+        from idmvton.studio.dataset import StudioStream
 
         checked: Any = split  # the studio names the splits that it has
         self.stream = StudioStream(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from idmvton.data.synthetic.sampling import CATEGORIES, StudioSample, sample
+from idmvton.studio.sampling import CATEGORIES, StudioSample, sample
 
 SIZE = (192, 144)
 NUM_EACH = 8

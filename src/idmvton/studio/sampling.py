@@ -8,17 +8,17 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic import dressing, scene, wardrobe
-from idmvton.data.synthetic.bodies import Body, sample_body
-from idmvton.data.synthetic.people import Look, sample_look
-from idmvton.data.synthetic.poses import sample_pose, solve
-from idmvton.data.synthetic.products import Product, garment_flow, photograph_product
-from idmvton.data.synthetic.renderer import Frame, Item
-from idmvton.data.synthetic.shells import PosedBody, pose_body
-from idmvton.data.synthetic.shots import detail, renderer, shoot
 from idmvton.errors import InputError
 from idmvton.prepare.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
+from idmvton.studio import dressing, scene, wardrobe
+from idmvton.studio.bodies import Body, sample_body
+from idmvton.studio.people import Look, sample_look
+from idmvton.studio.poses import sample_pose, solve
+from idmvton.studio.products import Product, garment_flow, photograph_product
+from idmvton.studio.renderer import Frame, Item
+from idmvton.studio.shells import PosedBody, pose_body
+from idmvton.studio.shots import detail, renderer, shoot
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]

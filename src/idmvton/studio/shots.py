@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import Anatomy, load_anatomy
-from idmvton.data.synthetic.renderer import Frame, Item, Renderer, View
+from idmvton.studio.bodies import Anatomy, load_anatomy
+from idmvton.studio.renderer import Frame, Item, Renderer, View
 
 Bytes = NDArray[np.uint8]
 

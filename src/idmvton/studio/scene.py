@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.backdrops import make_backdrop
-from idmvton.data.synthetic.bodies import load_anatomy
-from idmvton.data.synthetic.chance import choose
-from idmvton.data.synthetic.renderer import Item, Mesh, View, orthographic, perspective
-from idmvton.data.synthetic.shells import PosedBody
+from idmvton.studio.backdrops import make_backdrop
+from idmvton.studio.bodies import load_anatomy
+from idmvton.studio.camera import orthographic, perspective
+from idmvton.studio.chance import choose
+from idmvton.studio.renderer import Item, Mesh, View
+from idmvton.studio.shells import PosedBody
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]

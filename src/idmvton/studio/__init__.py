@@ -1,6 +1,6 @@
 """The studio: rendered adults in parametric garments, with exact ground truth.
 
-    from idmvton.data.synthetic import sample
+    from idmvton.studio import sample
     made = sample(seed=0, index=7, split="train", category="upper_body", size=(512, 384))
 
 The names below are loaded on first use, so that importing the package costs nothing.
@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idmvton.data.synthetic.dataset import StudioStream, make_dataset
-    from idmvton.data.synthetic.sampling import StudioSample, sample
-    from idmvton.data.synthetic.sheet import contact_sheet
+    from idmvton.studio.dataset import StudioStream, make_dataset
+    from idmvton.studio.sampling import StudioSample, sample
+    from idmvton.studio.sheet import contact_sheet
 
 _HOMES = {
     "StudioSample": "sampling",

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from idmvton.data.synthetic.chance import choose
+from idmvton.studio.chance import choose
 
 Colour = tuple[float, float, float]
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import Body, forward_kinematics, load_anatomy
-from idmvton.data.synthetic.chance import choose
+from idmvton.studio.bodies import Body, forward_kinematics, load_anatomy
+from idmvton.studio.chance import choose
 
 Floats = NDArray[np.floating[Any]]
 Vector = tuple[float, float, float]

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.dataset import SETTINGS, encode, read_picture, write_whole
 from idmvton.errors import InputError
+from idmvton.studio.dataset import SETTINGS, encode, read_picture, write_whole
 
 Bytes = NDArray[np.uint8]
 

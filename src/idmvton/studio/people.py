@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import Body
-from idmvton.data.synthetic.chance import choose
-from idmvton.data.synthetic.colours import COLOURS, Colour, pick_colour
+from idmvton.studio.bodies import Body
+from idmvton.studio.chance import choose
+from idmvton.studio.colours import COLOURS, Colour, pick_colour
 
 Floats = NDArray[np.floating[Any]]
 

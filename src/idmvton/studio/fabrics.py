@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.chance import choose
-from idmvton.data.synthetic.colours import Colour, pick_colour
-from idmvton.data.synthetic.prints import draw_print
+from idmvton.studio.chance import choose
+from idmvton.studio.colours import Colour, pick_colour
+from idmvton.studio.prints import draw_print
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]

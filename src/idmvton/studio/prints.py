@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from idmvton.data.synthetic.chance import choose
-from idmvton.data.synthetic.colours import Colour, pick_colour
+from idmvton.studio.chance import choose
+from idmvton.studio.colours import Colour, pick_colour
 
 Bytes = NDArray[np.uint8]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idmvton.data import VitonHD, check_dataset, prepare_dataset
-from idmvton.data.synthetic import make_dataset, sample
+from idmvton.studio import make_dataset, sample
 
 SIZE = (128, 96)
 

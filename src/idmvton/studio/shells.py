@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic import anatomy
-from idmvton.data.synthetic.bodies import Anatomy, Body, apply_blend, corner_table, vertex_normals
-from idmvton.data.synthetic.renderer import Mesh
+from idmvton.studio import anatomy
+from idmvton.studio.bodies import Anatomy, Body, apply_blend, corner_table, vertex_normals
+from idmvton.studio.renderer import Mesh
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.signedinteger[Any]]

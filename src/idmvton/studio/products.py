@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic import dressing
-from idmvton.data.synthetic.bodies import Anatomy, shape_body
-from idmvton.data.synthetic.poses import product_pose, solve
-from idmvton.data.synthetic.renderer import Item, View, orthographic
-from idmvton.data.synthetic.shells import PosedBody, pose_body
-from idmvton.data.synthetic.shots import detail, rendered_size, renderer, shoot
-from idmvton.data.synthetic.wardrobe import Garment
+from idmvton.studio import dressing
+from idmvton.studio.bodies import Anatomy, shape_body
+from idmvton.studio.camera import orthographic
+from idmvton.studio.poses import product_pose, solve
+from idmvton.studio.renderer import Item, View
+from idmvton.studio.shells import PosedBody, pose_body
+from idmvton.studio.shots import detail, rendered_size, renderer, shoot
+from idmvton.studio.wardrobe import Garment
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import cuts, sampling, wardrobe
-from idmvton.data.synthetic.bodies import load_anatomy
-from idmvton.data.synthetic.sampling import covered_share, sample
-from idmvton.data.synthetic.shells import shell_part
 from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
+from idmvton.studio import cuts, sampling, wardrobe
+from idmvton.studio.bodies import load_anatomy
+from idmvton.studio.sampling import covered_share, sample
+from idmvton.studio.shells import shell_part
 
 SIZE = (192, 144)
 # Keypoint -> DensePose parts that meet there.

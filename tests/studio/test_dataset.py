@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from idmvton.cli.studio import app as studio_app
 from idmvton.cli.studio import parse_size
 from idmvton.data.flow_files import STEPS, read_flow
-from idmvton.data.synthetic import StudioStream, contact_sheet, dataset, make_dataset, renderer, sampling
 from idmvton.errors import ConfigError, InputError
+from idmvton.studio import StudioStream, contact_sheet, dataset, make_dataset, renderer, sampling
 
 SIZE = (64, 48)
 
@@ -180,7 +180,7 @@ def test_a_corrupted_picture_is_named(made, tmp_path):
 
 
 def test_the_studio_needs_neither_torch_nor_anny():
-    code = "import sys, idmvton.data.synthetic.dataset; sys.exit(bool({'torch', 'anny'} & set(sys.modules)))"
+    code = "import sys, idmvton.studio.dataset; sys.exit(bool({'torch', 'anny'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

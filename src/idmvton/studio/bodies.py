@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic import anatomy
 from idmvton.errors import InputError
+from idmvton.studio import anatomy
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.signedinteger[Any]]
@@ -86,7 +86,7 @@ def load_anatomy(cell: float = 0.0) -> Anatomy:
 
 @functools.lru_cache(maxsize=1)
 def _read_anatomy() -> Anatomy:
-    source = resources.files("idmvton.data.synthetic") / "assets" / "body.npz"
+    source = resources.files("idmvton.studio") / "assets" / "body.npz"
     try:
         with resources.as_file(source) as path, np.load(path) as archive:
             raw = {name: archive[name] for name in archive.files}

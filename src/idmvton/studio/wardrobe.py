@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.chance import choose
-from idmvton.data.synthetic.colours import Colour, pick_colour
-from idmvton.data.synthetic.fabrics import Fabric, make_fabric
-from idmvton.data.synthetic.shells import WAISTBAND, Fit, Skirt
+from idmvton.studio.chance import choose
+from idmvton.studio.colours import Colour, pick_colour
+from idmvton.studio.fabrics import Fabric, make_fabric
+from idmvton.studio.shells import WAISTBAND, Fit, Skirt
 
 Floats = NDArray[np.floating[Any]]
 Kind = Literal["top", "bottom", "skirt", "dress"]

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import load_anatomy, skin
-from idmvton.data.synthetic.renderer import Mesh
-from idmvton.data.synthetic.shells import PosedBody, grid_faces, grid_normals
+from idmvton.studio.bodies import load_anatomy, skin
+from idmvton.studio.renderer import Mesh
+from idmvton.studio.shells import PosedBody, grid_faces, grid_normals
 
 Floats = NDArray[np.floating[Any]]
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.data.flow_files import LARGEST_FLOW, pack_flow
-from idmvton.data.synthetic.sampling import CategoryChoice, Split, StudioSample, check_request, sample
 from idmvton.errors import InputError
+from idmvton.studio.sampling import CategoryChoice, Split, StudioSample, check_request, sample
 
 Bytes = NDArray[np.uint8]
 Progress = Callable[[int, int], None]

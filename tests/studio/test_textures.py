@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import dressing, people, poses, products, shells, shots, wardrobe
-from idmvton.data.synthetic.bodies import load_anatomy, sample_body
+from idmvton.studio import dressing, people, poses, products, shells, shots, wardrobe
+from idmvton.studio.bodies import load_anatomy, sample_body
 
 SIZE = (512, 384)
 WHITE = np.full((2, 2, 3), 255, np.uint8)

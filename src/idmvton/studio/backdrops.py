@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.chance import choose
-from idmvton.data.synthetic.fabrics import noise_texture
+from idmvton.studio.chance import choose
+from idmvton.studio.fabrics import noise_texture
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]

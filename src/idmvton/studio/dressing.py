@@ -9,20 +9,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic import accessories, collars, cuts, hair
-from idmvton.data.synthetic.bodies import Anatomy
-from idmvton.data.synthetic.fabrics import Fabric, noise_texture
-from idmvton.data.synthetic.people import Look
-from idmvton.data.synthetic.renderer import Item, Mesh
-from idmvton.data.synthetic.shells import (
+from idmvton.prepare.mask import ATR_LABELS
+from idmvton.studio import accessories, collars, cuts, hair
+from idmvton.studio.bodies import Anatomy
+from idmvton.studio.fabrics import Fabric, noise_texture
+from idmvton.studio.people import Look
+from idmvton.studio.renderer import Item, Mesh
+from idmvton.studio.shells import (
     Fit,
     PosedBody,
     shell_mesh,
     skin_coordinates,
     skirt_mesh,
 )
-from idmvton.data.synthetic.wardrobe import Garment
-from idmvton.prepare.mask import ATR_LABELS
+from idmvton.studio.wardrobe import Garment
 
 Floats = NDArray[np.floating[Any]]
 Cover = tuple[Floats, float]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.bodies import load_anatomy
-from idmvton.data.synthetic.fabrics import noise_texture
-from idmvton.data.synthetic.people import Look
-from idmvton.data.synthetic.renderer import Item, Mesh
-from idmvton.data.synthetic.shells import PosedBody, grid_faces, grid_normals
+from idmvton.studio.bodies import load_anatomy
+from idmvton.studio.fabrics import noise_texture
+from idmvton.studio.people import Look
+from idmvton.studio.renderer import Item, Mesh
+from idmvton.studio.shells import PosedBody, grid_faces, grid_normals
 
 Floats = NDArray[np.floating[Any]]
 
