@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from idmvton.options import NEGATIVE_PROMPT, Options, option
 
-TaskName = Literal["tryon", "text_to_image", "autoencoder", "contrastive", "warp"]
+TaskName = Literal["tryon", "mini_tryon", "text_to_image", "autoencoder", "contrastive", "warp"]
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "adamw_8bit"]
 Schedule = Literal["constant", "cosine"]
@@ -18,10 +18,8 @@ Maps = Literal["given", "prepared", "both"]
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
 TimeIds = Literal["height_width", "height_height"]
-PredictionType = Literal["epsilon", "v_prediction", "sample"]
 ErrorName = Literal["squared", "absolute"]
-VaeStart = Literal["random", "codec"]
-UnetStart = Literal["random", "latents"]
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
 
@@ -105,7 +103,7 @@ class DataOptions(Options):
     category: Category = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)
     studio_seed: int = option(0, "Seed of the studio's samples.", minimum=0)
-    studio_flow: bool = option(False, "The studio also tells the flow, for `warp` and `tryon.exact_flow`.")
+    studio_flow: bool = option(False, "The studio also tells the flow, for `warp` and `mini_tryon.exact_flow`.")
     captions: Captions = option("tags", "detailed and naive are in studio folders only.")
     missing_caption: MissingCaption = option("error", "What to do about garments that nobody described.")
     mask_threshold: int | None = option(None, "Makes grey masks binary.", minimum=1, maximum=255)
@@ -151,7 +149,7 @@ class TryonOptions(Options):
     init: Literal["checkpoint", "parts", "random"] = option(
         "checkpoint", "checkpoint: a folder; parts: the paper's start; random: new networks, sized by the recipe."
     )
-    checkpoint: str = option("", "The folder to go on from, or the base of `parts` made by the other tasks.")
+    checkpoint: str = option("", "The folder to go on from.")
     inpainting: str = option("", "Parts: an SDXL(-shaped) folder whose unet becomes TryonNet.")
     garment: str = option("", "Parts: an SDXL(-shaped) folder whose unet becomes GarmentNet.")
     ip_adapter: str = option("", "Parts: IP-Adapter Plus; without it the image prompt starts new.")
@@ -165,102 +163,20 @@ class TryonOptions(Options):
         30, "How many steps the checkpoint takes where nobody says.", minimum=1, maximum=1000
     )
     guidance_scale: float = option(2.0, "The checkpoint's guidance where nobody says.", minimum=1.0, maximum=30.0)
-    match_colours: bool = option(False, "The checkpoint's results follow the photo's colours around the mask.")
     negative_prompt: str = option(NEGATIVE_PROMPT, "The prompt of a dropped text, as at inference.")
     drop_text: float = option(0.05, "How often the text alone is dropped.", minimum=0.0, maximum=1.0)
     drop_image_prompt: float = option(0.05, "How often the image prompt alone is dropped.", minimum=0.0, maximum=1.0)
     drop_garment: float = option(0.05, "How often the garment's features alone are dropped.", minimum=0.0, maximum=1.0)
-    exact_flow: bool = option(
-        False,
-        "Correct WarpNet's flow by the renders' own, also in the validation loss: or TryonNet learns to blur what lies "
-        "a few pixels off. Every sample needs a flow.",
-    )
     drop_all: float = option(0.05, "How often all three are dropped together.", minimum=0.0, maximum=1.0)
     min_snr_gamma: float | None = option(
         None,
         "Limit of the signal-to-noise ratio in the weight of a timestep; not weighted when not given.",
         minimum=0.0,
     )
-    error: ErrorName = option("squared", "absolute: what cannot be known is predicted sharp; for one step.")
     masked_region_weight: float = option(1.0, "Weight of what is repainted, against 1 elsewhere.", minimum=0.0)
     cache_features: bool = option(
         False, "Keep GarmentNet's features in the cache too, in float16; needs garment_timestep, and much room."
     )
-    warp_net: str = option(
-        "", "The folder that has `warp_net`: TryonNet then also sees a draft, and GarmentNet the garment as it lies."
-    )
-    fine_attention: bool = option(
-        False, "Parts: both nets get attention at the latents' own resolution, in place: details pass through it."
-    )
-    start: Literal["trained", "copy"] = option(
-        "trained",
-        "copy: TryonNet's first guess is the draft, whatever the noise; needs fine_attention, a garment's UNet that "
-        "started with `unet.start = latents`, and nets that predict the sample.",
-    )
-    min_timestep: int = option(
-        0, "Timesteps are drawn from this one on; 999 trains a try-on of one step.", minimum=0, maximum=999
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class TextToImageOptions(Options):
-    """``[text_to_image]``: people and garments from captions; becomes GarmentNet and TryonNet's start."""
-
-    init: str | None = option(None, "A UNet folder to go on from; a new one, sized by [unet], when not given.")
-    vae: str = option("", "The folder that has `vae`.")
-    text: str = option("", "The folder that has the text encoders and tokenizers.")
-    person: float = option(1.0, "How often, against the others, a person is shown.", minimum=0.0)
-    garment: float = option(1.0, "How often a garment is shown.", minimum=0.0)
-    side_by_side: float = option(0.0, "How often both are shown, the garment on the left.", minimum=0.0)
-    drop_text: float = option(0.1, "How often the text is dropped.", minimum=0.0, maximum=1.0)
-    negative_prompt: str = option(NEGATIVE_PROMPT, "The prompt of a dropped text.")
-    min_snr_gamma: float | None = option(None, "As for the try-on.", minimum=0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class AutoencoderOptions(Options):
-    """``[autoencoder]``: the VAE."""
-
-    init: str | None = option(None, "A VAE folder to go on from; a new one, sized by [vae], when not given.")
-    person: float = option(1.0, "How often, against the others, a person is shown.", minimum=0.0)
-    garment: float = option(1.0, "How often a garment is shown.", minimum=0.0)
-    densepose: float = option(0.5, "How often a body map is shown.", minimum=0.0)
-    masked: float = option(0.5, "How often a person with the mask greyed out is shown.", minimum=0.0)
-    crop: int = option(0, "Side of a random square crop; 0 takes the whole picture.", minimum=0, unit="pixels")
-    l1_weight: float = option(1.0, "Of the absolute difference.", minimum=0.0)
-    gradient_weight: float = option(1.0, "Of the difference of neighbouring pixels' differences.", minimum=0.0)
-    num_scales: int = option(3, "Sizes, each half of the one before, at which gradients are compared.", minimum=1)
-    kl_weight: float = option(1e-6, "Of the divergence from a normal distribution.", minimum=0.0)
-    decoder_only: bool = option(False, "The latents stay what they are, for networks that were trained on them.")
-
-
-@dataclass(frozen=True, slots=True)
-class ContrastiveOptions(Options):
-    """``[contrastive]``: small CLIP encoders from garments and their captions."""
-
-    drop_words: float = option(0.2, "How often each word of a caption is left out.", minimum=0.0, maximum=0.9)
-    worn: float = option(0.3, "How often a garment is shown worn, where there is such a picture.", minimum=0.0)
-    temperature: float = option(0.07, "At the start; it is learned.", minimum=0.001, maximum=1.0)
-    crop: float = option(0.2, "Largest share of the side that a random crop takes away.", minimum=0.0, maximum=0.8)
-
-
-@dataclass(frozen=True, slots=True)
-class WarpOptions(Options):
-    """``[warp]``: WarpNet, from rendered people whose flow into the product picture is known."""
-
-    init: str | None = option(None, "A WarpNet folder to go on from; a new one, of this size, when not given.")
-    height: int = option(128, "Of WarpNet's own pictures; a multiple of 16.", minimum=32, unit="pixels")
-    width: int = option(96, "Likewise.", minimum=32, unit="pixels")
-    channels: tuple[int, ...] = option((24, 48, 80, 128), "Of the four levels, from fine to coarse.", minimum=8)
-    num_layers: int = option(3, "Transformer layers at the coarsest level.", minimum=1)
-    flow_weight: float = option(1.0, "Of the flow's error.", minimum=0.0)
-    slope_weight: float = option(0.2, "Of the error of the flow's slopes: without it stripes wave.", minimum=0.0)
-    colour_weight: float = option(0.2, "Of the difference of the colours that both flows fetch.", minimum=0.0)
-    outline_weight: float = option(0.2, "Of the outline's cross-entropy.", minimum=0.0)
-    turn: float = option(6.0, "Product pictures are turned by up to this.", minimum=0.0, unit="degrees")
-    zoom: float = option(0.12, "They are scaled by up to this, as a share.", minimum=0.0, maximum=0.5)
-    shear: float = option(0.06, "They are sheared by up to this.", minimum=0.0, maximum=0.5)
-    shift: float = option(0.05, "They are moved by up to this share of their size.", minimum=0.0, maximum=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +188,6 @@ class VaeOptions(Options):
     latent_channels: int = option(4, "Channels of the latents.", minimum=1)
     norm_num_groups: int = option(8, "Groups of the normalisation.", minimum=1)
     attention: bool = option(False, "Self-attention at the smallest size.")
-    start: VaeStart = option(
-        "random", "codec: three latent channels start as the mean colours, and the decoder interpolates them."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +217,6 @@ class UnetOptions(Options):
     head_size: int = option(32, "Channels of an attention head.", minimum=4)
     norm_num_groups: int = option(16, "Groups of the normalisation.", minimum=1)
     time_embedding: int = option(32, "Channels that each of the six time ids is embedded in.", minimum=8)
-    start: UnetStart = option("random", "latents: the first features hold the latents; `text_to_image` leaves it so.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,3 +238,16 @@ class NoiseOptions(Options):
     prediction_type: PredictionType = option("epsilon", "What the networks predict.")
     zero_terminal_snr: bool = option(False, "The last timestep is pure noise; not with epsilon.")
     timestep_spacing: Spacing = option("leading", "How inference spreads its steps.")
+
+
+TRYON_SECTIONS: Final[dict[str, type[Options]]] = {
+    "tryon": TryonOptions,
+    "masks": MaskOptions,
+    "lora": LoraOptions,
+    "vae": VaeOptions,
+    "clip": ClipOptions,
+    "unet": UnetOptions,
+    "image_prompt": ImagePromptOptions,
+    "noise": NoiseOptions,
+}
+"""The sections of the try-on that not every task has; the networks' are for a random start."""

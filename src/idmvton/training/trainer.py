@@ -30,8 +30,7 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Fetcher, open_source
 from idmvton.training.state import Progress, is_sharded, saved_states
 from idmvton.training.stopping import Reason, Stopper
-from idmvton.training.tasks import build_task
-from idmvton.training.tasks.base import Task
+from idmvton.training.task import Task, build_task
 from idmvton.training.validation import Validation
 
 CHECKPOINT = "checkpoint"

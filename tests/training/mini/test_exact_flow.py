@@ -13,11 +13,12 @@ from idmvton.images import from_vae_tensor, to_pil
 from idmvton.models.warp_net import WarpNet
 from idmvton.studio import make_dataset
 from idmvton.training.batches import collate
-from idmvton.training.flow import to_places
+from idmvton.training.mini import mini_tryon_task
+from idmvton.training.mini.known_flow import to_places
+from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
 from idmvton.training.recipe import make_recipe
 from idmvton.training.sources import open_source
-from idmvton.training.tasks import tryon
-from idmvton.training.tasks.tryon import Tryon
+from idmvton.training.task import build_task
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +31,14 @@ def renders(tmp_path_factory):
 def task_and_sample(folder, warp_net, *, exact_flow):
     made = make_recipe(
         {
-            "task": "tryon",
+            "task": "mini_tryon",
             "data": {"folder": str(folder), "height": 256, "width": 192},
-            "tryon": {"checkpoint": str(CHECKPOINT), "warp_net": str(warp_net), "exact_flow": exact_flow},
+            "tryon": {"checkpoint": str(CHECKPOINT)},
+            "mini_tryon": {"warp_net": str(warp_net), "exact_flow": exact_flow},
         }
     )
     dataset = open_source(made.sections["data"], "train", None)
-    return Tryon(made, dataset), dataset[0]
+    return MiniTryOnTask(made, dataset), dataset[0]
 
 
 def test_the_exact_flow_corrects_an_untrained_warp_net(renders, tmp_path, monkeypatch):
@@ -45,7 +47,9 @@ def test_the_exact_flow_corrects_an_untrained_warp_net(renders, tmp_path, monkey
     net.last.bias.data[8:] = 30.0  # the garment is everywhere
     net.save_pretrained(tmp_path / "warp_net")
     drafts = []
-    monkeypatch.setattr(tryon, "draft_results", lambda *told: drafts.append(draft_results(*told)) or drafts[-1])
+    monkeypatch.setattr(
+        mini_tryon_task, "draft_results", lambda *told: drafts.append(draft_results(*told)) or drafts[-1]
+    )
     errors = {}
     for exact in (False, True):
         task, sample = task_and_sample(renders, tmp_path, exact_flow=exact)
@@ -70,8 +74,16 @@ def test_renders_without_a_flow_are_refused(renders, tmp_path):
         task.content(dataclasses.replace(sample, flow=None), np.random.default_rng(0))
 
 
-def test_there_must_be_a_draft(renders):
-    values = {"exact_flow": True, "checkpoint": str(CHECKPOINT)}
-    made = make_recipe({"task": "tryon", "data": {"folder": str(renders)}, "tryon": values})
-    with pytest.raises(ConfigError, match="no draft"):
-        Tryon(made, open_source(made.sections["data"], "train", None))
+def test_there_must_be_a_warp_net_and_only_here(renders, tmp_path):
+    values = {"data": {"folder": str(renders), "height": 256, "width": 192}, "tryon": {"checkpoint": str(CHECKPOINT)}}
+    made = make_recipe({"task": "mini_tryon"} | values)
+    dataset = open_source(made.sections["data"], "train", None)
+    with pytest.raises(ConfigError, match="no network that makes drafts"):
+        build_task(made, dataset)
+    WarpNet(height=64, width=48, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
+    task, _ = task_and_sample(renders, tmp_path, exact_flow=False)
+    task.export(tmp_path / "drafted", task.model)
+    values["tryon"] = {"checkpoint": str(tmp_path / "drafted")}
+    assert build_task(make_recipe({"task": "mini_tryon"} | values), dataset).unet.config.in_channels == 17
+    with pytest.raises(ConfigError, match="task = 'mini_tryon'"):
+        build_task(make_recipe({"task": "tryon"} | values), dataset)

@@ -1,11 +1,12 @@
-"""What the loop asks of a task."""
+"""What the loop asks of a task, and the tasks by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,18 @@ from torch import Tensor, nn
 
 from idmvton.data.sample import TryOnSample
 from idmvton.training.batches import Batch
+from idmvton.training.options import TaskName
+from idmvton.training.recipe import Recipe
+from idmvton.training.sources import Captioned
+
+_CLASSES: Final[dict[TaskName, tuple[str, str]]] = {
+    "tryon": ("tryon_task", "TryOnTask"),
+    "mini_tryon": ("mini.mini_tryon_task", "MiniTryOnTask"),
+    "text_to_image": ("mini.text_to_image_task", "TextToImageTask"),
+    "autoencoder": ("mini.autoencoder_task", "AutoencoderTask"),
+    "contrastive": ("mini.contrastive_task", "ContrastiveTask"),
+    "warp": ("mini.warp_task", "WarpTask"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,3 +81,14 @@ class Task(Protocol):
 
     def export(self, folder: Path, model: nn.Module) -> None:
         """Writes what other stages and inference read; ``model`` is like :attr:`model`, with the weights to write."""
+
+
+def build_task(recipe: Recipe, dataset: Captioned) -> Any:
+    """The task of a recipe, with its networks.
+
+    Raises:
+        ConfigError: options that do not fit together.
+        WeightsError: weights that are missing or do not fit.
+    """
+    module, name = _CLASSES[recipe.task]
+    return getattr(import_module(f"idmvton.training.{module}"), name)(recipe, dataset)

@@ -28,11 +28,11 @@ from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_scheduler, new_unet
-from idmvton.training.linear_start import keepers_of_latents
+from idmvton.training.mini.linear_start import keepers_of_latents, start_with_latents
+from idmvton.training.mini.stage_options import TextToImageOptions
 from idmvton.training.options import (
     DataOptions,
     NoiseOptions,
-    TextToImageOptions,
     TrainOptions,
     UnetOptions,
     ValidationOptions,
@@ -40,7 +40,7 @@ from idmvton.training.options import (
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import sheet
 from idmvton.training.sources import Captioned, picture_to_learn
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 from idmvton.types import Size
 
 _TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
@@ -71,7 +71,7 @@ class TextToImageStep(nn.Module):
             hook.remove()
 
 
-class TextToImage:
+class TextToImageTask:
     """See the module; built from the sections of a recipe.
 
     Args:
@@ -99,7 +99,7 @@ class TextToImage:
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.unet = self._start(recipe)
         self.unet.requires_grad_(True).train()
-        if recipe.section(UnetOptions).start == "latents":
+        if self.options.start == "latents":
             for layer in keepers_of_latents(self.unet):
                 layer.weight.requires_grad_(False)  # with biases PyTorch 2.13 crashed in a backward pass
         if recipe.section(TrainOptions).gradient_checkpointing:
@@ -114,13 +114,16 @@ class TextToImage:
     def _start(self, recipe: Recipe) -> Any:
         if self.options.init is not None:
             return diffusers.UNet2DConditionModel.from_pretrained(self.options.init)
-        return new_unet(
+        unet = new_unet(
             recipe.section(UnetOptions),
             latent_channels=self.vae.config.latent_channels,
             text_width=sum(encoder.config.hidden_size for encoder in self.text_encoders),
             pooled_width=self.text_encoders[1].config.projection_dim,
             latent_height=self.size.height // self.factor,
         )
+        if self.options.start == "latents":
+            start_with_latents(unet)
+        return unet
 
     # ------------------------------------------------------------------------------------------ in workers
 

@@ -25,10 +25,12 @@ from idmvton.images import bytes_tensor, bytes_to_vae_tensor, from_vae_tensor, t
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_vae
-from idmvton.training.options import AutoencoderOptions, DataOptions, VaeOptions
+from idmvton.training.mini.linear_start import start_as_codec
+from idmvton.training.mini.stage_options import AutoencoderOptions
+from idmvton.training.options import DataOptions, VaeOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 
 _KINDS = ("person", "garment", "densepose", "masked")
 _MEASURED = 48
@@ -49,7 +51,7 @@ class VaeStep(nn.Module):
         return self.vae.decode(latents, return_dict=False)[0], posterior.kl()
 
 
-class Autoencoder:
+class AutoencoderTask:
     """See the module; built from the sections of a recipe.
 
     Args:
@@ -71,7 +73,7 @@ class Autoencoder:
         data = recipe.section(DataOptions)
         self.content_settings = [*(getattr(self.options, kind) for kind in _KINDS), self.options.crop]
         start = self.options.init
-        self.vae = new_vae(recipe.section(VaeOptions)) if start is None else load_part(Path(start), "vae")
+        self.vae = self._new(recipe) if start is None else load_part(Path(start), "vae")
         self.vae.requires_grad_(True).train()
         if self.options.decoder_only:
             if start is None:
@@ -83,6 +85,12 @@ class Autoencoder:
         self.size = (crop, crop) if crop else (data.height, data.width)
         check_size(*self.size, self.factor)
         self.model: nn.Module = VaeStep(self.vae, decoder_only=self.options.decoder_only)
+
+    def _new(self, recipe: Recipe) -> Any:
+        vae = new_vae(recipe.section(VaeOptions))
+        if self.options.start == "codec":
+            start_as_codec(vae)
+        return vae
 
     # ------------------------------------------------------------------------------------------ in workers
 

@@ -13,14 +13,15 @@ from idmvton.images import bytes_tensor, bytes_to_vae_tensor
 from idmvton.models.warp_net import WarpNet
 from idmvton.training.batches import Ticket, collate
 from idmvton.training.initialise import new_vae
-from idmvton.training.linear_start import keepers_of_latents
+from idmvton.training.mini.autoencoder_task import gradient_difference, standardise
+from idmvton.training.mini.linear_start import keepers_of_latents
+from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
+from idmvton.training.mini.text_to_image_task import TextToImageTask
 from idmvton.training.options import VaeOptions
 from idmvton.training.recipe import load_recipe, make_recipe
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
-from idmvton.training.tasks.autoencoder import gradient_difference, standardise
-from idmvton.training.tasks.text_to_image import TextToImage
-from idmvton.training.tasks.tryon import Tryon
 from idmvton.training.trainer import Trainer
+from idmvton.training.tryon_task import TryOnTask
 
 COMMON = {
     "train": {"steps": 2, "batch_size": 4, "workers": 0, "device": "cpu"},
@@ -157,7 +158,7 @@ def test_the_vae_sees_what_try_on_encodes(runs, photos):
 
 
 def _picture(sample, kind):
-    from idmvton.training.tasks.autoencoder import _picture as picture
+    from idmvton.training.mini.autoencoder_task import _picture as picture
 
     return picture(sample, kind)
 
@@ -179,7 +180,7 @@ def test_contrastive_training_finds_pairs(photos, tmp_path):
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.8 * losses[0]
     ids = trainer.task._ids(["a photo of red tops", "a photo of red tops", "a photo of blue tops"])
-    from idmvton.training.tasks.contrastive import _same_texts
+    from idmvton.training.mini.contrastive_task import _same_texts
 
     assert _same_texts(ids).tolist() == [[True, True, False], [True, True, False], [False, False, True]]
     assert ids.shape[1] == 32
@@ -187,7 +188,7 @@ def test_contrastive_training_finds_pairs(photos, tmp_path):
 
 def test_garments_are_seen_without_added_conditions(runs):
     """As GarmentNet sees them: the same prediction as the UNet without its added embedding."""
-    task: TextToImage = runs[1]["start"].task
+    task: TextToImageTask = runs[1]["start"].task
     task.unet.eval()
     noisy, timesteps = torch.randn(2, 6, 16, 12), torch.tensor([5, 700])
     text, pooled = torch.randn(2, 32, 64), torch.randn(2, 24)
@@ -205,7 +206,7 @@ def test_garments_are_seen_without_added_conditions(runs):
 
 @pytest.mark.parametrize(("is_double", "width"), [(False, 12), (True, 24)])
 def test_garment_and_person_side_by_side(runs, is_double, width):
-    task: TextToImage = runs[1]["start"].task
+    task: TextToImageTask = runs[1]["start"].task
     dataset = runs[1]["start"].dataset
     fetcher = Fetcher(dataset, task, NO_CHANGE, 0)
     batch = collate([fetcher(Ticket(number, number, 0)) for number in range(3)])
@@ -241,7 +242,7 @@ def test_text_to_image_shares(photos, runs):
         },
         unet=SIZES["unet"],
     )
-    task = TextToImage(recipe, open_source(recipe.sections["data"], "test", None))
+    task = TextToImageTask(recipe, open_source(recipe.sections["data"], "test", None))
     draws = [task.draw(np.random.default_rng(number)) for number in range(1000)]
     assert 0.45 < np.mean([draw["is_double"] for draw in draws]) < 0.55
     assert 0.45 < np.mean([draw["is_person"] for draw in draws]) < 0.55
@@ -252,12 +253,12 @@ def test_latents_stay_in_the_first_features(photos, runs, tmp_path):
     """A trained GarmentNet's tokens at the latents' own resolution still tell the latents, and TryonNet copies them."""
     root, _ = runs
     folders = {"vae": str(root / "vae" / "checkpoint"), "text": str(root / "clip" / "checkpoint")}
-    sizes = {"unet": SIZES["unet"] | {"block_out_channels": [32, 32], "norm_num_groups": 4, "start": "latents"}}
+    sizes = {"unet": SIZES["unet"] | {"block_out_channels": [32, 32], "norm_num_groups": 4}}
     optimizer = {"learning_rate": 0.01, "warmup_steps": 0, "schedule": "constant"}
     made = stage(
         photos,
         "text_to_image",
-        text_to_image=folders,
+        text_to_image=folders | {"start": "latents"},
         optimizer=optimizer,
         noise={"prediction_type": "sample"},
         **sizes,
@@ -269,16 +270,15 @@ def test_latents_stay_in_the_first_features(photos, runs, tmp_path):
         assert torch.equal(layer.weight, weight)
     checkpoint = str(tmp_path / "unet" / "checkpoint")
     WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
-    parts = {"inpainting": checkpoint, "garment": checkpoint, "warp_net": str(tmp_path)}
+    parts = {"init": "parts", "inpainting": checkpoint, "garment": checkpoint}
     recipe = stage(
         photos,
-        "tryon",
-        tryon=parts
-        | {"init": "parts", "image_encoder": str(root / "clip/checkpoint/image_encoder")}
-        | {"start": "copy", "fine_attention": True},
+        "mini_tryon",
+        tryon=parts | {"image_encoder": str(root / "clip/checkpoint/image_encoder")},
+        mini_tryon={"warp_net": str(tmp_path), "start": "copy", "fine_attention": True},
         image_prompt=SIZES["image_prompt"],
     )
-    task = Tryon(recipe, open_source(recipe.sections["data"], "test", None))
+    task = MiniTryOnTask(recipe, open_source(recipe.sections["data"], "test", None))
     worn = torch.randn(2, 6, 16, 12)
     with torch.no_grad():
         tokens = task.garment_net(worn, 0, torch.randn(2, 3, 64)).tokens
@@ -306,7 +306,7 @@ def test_going_on_from_a_vae_and_a_unet(photos, runs, tmp_path):
 
 def test_a_random_start_is_complete(photos):
     recipe = stage(photos, "tryon", tryon={"init": "random"}, **SIZES)
-    task = Tryon(recipe, open_source(recipe.sections["data"], "test", None))
+    task = TryOnTask(recipe, open_source(recipe.sections["data"], "test", None))
     assert task.unet.config.in_channels == 19
     assert task.unet.conv_in.weight[:, 6:].abs().max() == 0
     layer = task.unet.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn2")
@@ -329,13 +329,13 @@ def test_sizes_that_do_not_fit(photos, section, values, words):
     sizes[section] = sizes[section] | values
     recipe = stage(photos, "tryon", tryon={"init": "random"}, **sizes)
     with pytest.raises(ConfigError, match=words):
-        Tryon(recipe, open_source(recipe.sections["data"], "test", None))
+        TryOnTask(recipe, open_source(recipe.sections["data"], "test", None))
 
 
 def test_v_prediction_may_end_in_noise(photos):
     noise = {"zero_terminal_snr": True, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
     recipe = stage(photos, "tryon", tryon={"init": "random", "min_snr_gamma": 5.0}, noise=noise, **SIZES)
-    task = Tryon(recipe, open_source(recipe.sections["data"], "test", None))
+    task = TryOnTask(recipe, open_source(recipe.sections["data"], "test", None))
     weights = task.diffusion.weights(torch.arange(1000))
     assert torch.isfinite(weights).all()
     assert weights[-1] == 0

@@ -19,10 +19,11 @@ from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_clip
-from idmvton.training.options import ClipOptions, ContrastiveOptions
+from idmvton.training.mini.stage_options import ContrastiveOptions
+from idmvton.training.options import ClipOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 
 _ENCODERS = ("image_encoder", "text_encoder", "text_encoder_2")
 _MAX_SCALE = math.log(100)
@@ -48,7 +49,7 @@ class ClipStep(nn.Module):
         return F.normalize(images.float(), dim=-1), F.normalize(texts.float(), dim=-1), self.scales
 
 
-class Contrastive:
+class ContrastiveTask:
     """See the module; built from the sections of a recipe.
 
     Args:

@@ -13,9 +13,9 @@ from idmvton.training.initialise import (
     new_unet,
     new_vae,
     tryon_net_from,
-    with_fine_attention,
 )
-from idmvton.training.linear_start import start_as_copy
+from idmvton.training.mini.fine_attention import with_fine_attention
+from idmvton.training.mini.linear_start import start_as_codec, start_as_copy, start_with_latents
 from idmvton.training.options import ImagePromptOptions, UnetOptions, VaeOptions
 
 SMALL = {"block_out_channels": (16, 32, 32), "latent_channels": 5, "norm_num_groups": 2}
@@ -30,7 +30,8 @@ def pictures():
 @torch.no_grad()
 def test_a_vae_starts_as_a_codec_of_colours():
     seen = pictures()
-    vae = new_vae(VaeOptions(**SMALL, start="codec")).eval()
+    vae = new_vae(VaeOptions(**SMALL)).eval()
+    start_as_codec(vae)
     latents = vae.encode(seen).latent_dist.mode()
     means = F.avg_pool2d(seen, 4)
     assert latents.shape == (2, 5, 16, 12)
@@ -44,17 +45,16 @@ def test_a_vae_starts_as_a_codec_of_colours():
 
 def test_a_vae_with_too_small_groups_cannot():
     with pytest.raises(ConfigError, match="cannot be carried"):
-        new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=8, start="codec"))
+        start_as_codec(new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=8)))
     with pytest.raises(ConfigError, match="codec"):
-        new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=2, latent_channels=2, start="codec"))
+        start_as_codec(new_vae(VaeOptions(block_out_channels=(16, 32), norm_num_groups=2, latent_channels=2)))
 
 
 def new_nets(groups, *, drafted=True, fine=True):
     """TryonNet and GarmentNet, small, with attention at the latents' own resolution."""
-    options = UnetOptions(
-        block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=groups, head_size=16, start="latents"
-    )
+    options = UnetOptions(block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=groups, head_size=16)
     unet = new_unet(options, latent_channels=5, text_width=32, pooled_width=32, latent_height=16)
+    start_with_latents(unet)
     unet = with_fine_attention(unet) if fine else unet
     image_prompt = ImagePromptOptions(num_tokens=2, width=32, depth=1, heads=1)
     resampler = new_resampler(image_prompt, clip_width=32, text_width=32)
@@ -118,4 +118,16 @@ def test_a_copy_needs_a_draft_a_way_for_the_garment_and_room():
 def test_fine_attention_is_for_nets_without():
     unet = new_nets(4)[0]
     with pytest.raises(ConfigError, match="already"):
+        with_fine_attention(unet)
+
+
+def test_fine_attention_takes_all_weights_over():
+    """And those of another architecture not at all: nothing is left as it happened to be."""
+    options = UnetOptions(block_out_channels=(32, 32), transformer_layers=(0, 1), norm_num_groups=4, head_size=16)
+    unet = new_unet(options, latent_channels=5, text_width=32, pooled_width=32, latent_height=16)
+    before, after = unet.state_dict(), with_fine_attention(unet).state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert all(name.startswith("down_blocks.0.attentions.") for name in after.keys() - before.keys())
+    unet.add_module("more", torch.nn.Linear(1, 1))
+    with pytest.raises(RuntimeError, match="Unexpected key"):
         with_fine_attention(unet)

@@ -28,12 +28,13 @@ from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tenso
 from idmvton.models.warp_net import Warp, WarpNet, sample_at
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
-from idmvton.training.flow import known_flow, to_places
 from idmvton.training.masks import vary_mask
-from idmvton.training.options import MaskOptions, WarpOptions
+from idmvton.training.mini.known_flow import known_flow, to_places
+from idmvton.training.mini.stage_options import WarpOptions
+from idmvton.training.options import MaskOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 from idmvton.types import Size
 from idmvton.warping import garment_windows, person_planes, stand_out, windows_around
 

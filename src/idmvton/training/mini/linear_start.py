@@ -125,7 +125,7 @@ def start_as_codec(vae: Any) -> None:
         ConfigError: too few channels, or groups of too few.
     """
     config = vae.config
-    fix = "set vae.norm_num_groups lower and vae.latent_channels to 3 or more, or vae.start = 'random'"
+    fix = "set vae.norm_num_groups lower and vae.latent_channels to 3 or more, or autoencoder.start = 'random'"
     carriers = Carriers.of(_COLOURS, min(config.block_out_channels), config.norm_num_groups, fix)
     if config.latent_channels < _COLOURS:
         raise ConfigError("the VAE cannot start as a codec", got=f"{config.latent_channels} latent channels", fix=fix)
@@ -188,15 +188,17 @@ def start_as_copy(net: TryonNet, garment_net: GarmentNet) -> None:
     """
     count, down, up = net.latent_channels, net.down_blocks[0], net.up_blocks[-1]
     if net.config.in_channels != num_input_channels(count, drafted=True):
-        raise ConfigError("TryonNet cannot start as a copy", got="no draft", fix="name a tryon.warp_net")
+        raise ConfigError("TryonNet cannot start as a copy", got="no draft", fix="name a mini_tryon.warp_net")
     if not hasattr(down, "attentions"):
-        raise ConfigError("TryonNet cannot start as a copy", got="no garment", fix="set tryon.fine_attention = true")
+        raise ConfigError(
+            "TryonNet cannot start as a copy", got="no garment", fix="set mini_tryon.fine_attention = true"
+        )
     carriers = _carriers(net, count)
     if not carriers.are_in(garment_net.conv_in):
         raise ConfigError(
             "TryonNet cannot start as a copy",
             got="a GarmentNet whose first features do not hold its latents",
-            fix="train its text-to-image UNet with unet.start = 'latents'",
+            fix="train its text-to-image UNet with text_to_image.start = 'latents'",
         )
     net.conv_in.weight[:, :count] = 0
     nn.init.normal_(net.conv_in.weight[:, count:], std=_NEW_INPUTS)

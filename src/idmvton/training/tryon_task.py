@@ -20,18 +20,15 @@ from torch import Tensor, nn
 from idmvton.checkpoint import POLICIES, save_checkpoint
 from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
 from idmvton.data.sample import TryOnSample
-from idmvton.drafting import Draft, draft_results
 from idmvton.errors import ConfigError
 from idmvton.garment_encoding import GarmentEncoder
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
 from idmvton.models.attention import CONTEXT, AttentionContext
 from idmvton.models.latents import encode_latents
 from idmvton.models.tryon_net import TryonNet
-from idmvton.models.warp_net import Warp, WarpNet
 from idmvton.pipeline import TryOnPipeline
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
-from idmvton.training.flow import known_flow, to_places
 from idmvton.training.lora import add_adapters, without_adapters
 from idmvton.training.masks import vary_mask
 from idmvton.training.options import (
@@ -46,17 +43,18 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sheets import greyed, sheet
 from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.start import start_components
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 from idmvton.types import Size
-from idmvton.warping import lay_garments
 
 _PICTURES = ("person", "target", "garment", "densepose")
 
 
 _FEATURE = "feature:"
+DRAFT = "draft_latents"
+"""What a subclass may add to a batch: more channels of TryonNet's input."""
 
 
-class TryonStep(nn.Module):
+class TryOnStep(nn.Module):
     """What is wrapped for training: the resampler and TryonNet in one forward pass."""
 
     def __init__(self, unet: TryonNet) -> None:
@@ -98,7 +96,7 @@ class TryonStep(nn.Module):
         )[0]
 
 
-class Tryon:
+class TryOnTask:
     """See the module; built from the sections of a recipe.
 
     Args:
@@ -110,71 +108,95 @@ class Tryon:
         ConfigError: options that do not fit the parts.
     """
 
+    first_timestep = 0
+
     def __init__(self, recipe: Recipe, dataset: Captioned) -> None:
-        self.options = recipe.section(TryonOptions)
-        self.masks = recipe.section(MaskOptions)
-        self.validation = recipe.section(ValidationOptions)
-        data = recipe.section(DataOptions)
-        self.size = Size(data.height, data.width)
-        components = start_components(recipe, dataset)
-        policy = self.options.garment_timestep
-        components |= {
-            "garment_timestep": "each_step" if policy is None else policy,
+        self.options, self.masks = recipe.section(TryonOptions), recipe.section(MaskOptions)
+        self.lora, self.validation = recipe.section(LoraOptions), recipe.section(ValidationOptions)
+        self.training, self.data = recipe.section(TrainOptions), recipe.section(DataOptions)
+        self.size = Size(self.data.height, self.data.width)
+        self.content_settings: list[object] = [self.masks.to_dict()]
+        self.pipe = self._pipeline(self._components(recipe, dataset))
+        self.unet: TryonNet = self.pipe.unet
+        self.garment_net = self.pipe.unet_encoder
+        self.diffusion = self._make_diffusion()
+        self.num_timesteps = self.diffusion.num_timesteps
+        encoders = self._encoders()
+        self.frozen = (*encoders, self.garment_net)
+        self.encoders = self._cached_encoders(encoders)
+        self._freeze()
+        self._unfreeze_what_learns()
+        self.model: nn.Module = TryOnStep(self.unet)
+        self._unconditional: Any = None
+
+    # ------------------------------------------------------------------------------------------ setting up
+
+    def _components(self, recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
+        """The parts to start from."""
+        return start_components(recipe, dataset)
+
+    def _policies(self) -> dict[str, Any]:
+        """What the checkpoint says about its own use."""
+        fixed = self.options.garment_timestep
+        return {
+            "garment_timestep": "each_step" if fixed is None else fixed,
             "time_ids": self.options.time_ids,
             "num_inference_steps": self.options.num_inference_steps,
             "guidance_scale": self.options.guidance_scale,
-            "match_colours": self.options.match_colours,
         }
-        self.pipe = TryOnPipeline(**components)
-        self.pipe.set_progress_bar_config(disable=True)
-        self.pipe.garment_cache.max_bytes = self.pipe.feature_cache.max_bytes = 0
-        self.pipe.working_size(*self.size)
-        self.unet: TryonNet = self.pipe.unet
-        self.unet.register_to_config(sample_size=self.size.height // self.pipe.vae_scale_factor)
-        self.garment_net = self.pipe.unet_encoder
-        self.diffusion = Diffusion(self.pipe.scheduler, self.options.min_snr_gamma, self.options.error)
-        options = self.options
-        self.content_settings: list[object] = [self.masks.to_dict()]
-        if options.warp_net:
-            self.content_settings += [options.exact_flow]
-        if options.exact_flow and not options.warp_net:
-            raise ConfigError("there is no draft to correct", got="tryon.exact_flow", fix="name a tryon.warp_net")
-        if self.options.cache_features:
-            self.content_settings += [policy]
-            self._check_features(data)
-        self.num_timesteps = self.diffusion.num_timesteps
-        warp_net = () if self.pipe.warp_net is None else (self.pipe.warp_net,)
-        encoders = (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder, *warp_net)
-        self.frozen = (*encoders, self.garment_net)
-        self.encoders = self.frozen if self.options.cache_features else encoders
-        for part in self.frozen:
-            part.requires_grad_(False).eval()
-        train = recipe.section(TrainOptions)
-        if train.precision == "bfloat16":
-            for part in self.frozen:
-                if part not in (self.pipe.vae, self.pipe.warp_net):  # colours and places need more digits
-                    nn.Module.to(part, torch.bfloat16)
-        self.unet.requires_grad_(True).train()
-        self.lora = recipe.section(LoraOptions)
-        if self.lora.rank:
-            add_adapters(self.unet, self.lora)
-        if train.gradient_checkpointing:
-            self.unet.enable_gradient_checkpointing()
-        self.model: nn.Module = TryonStep(self.unet)
-        self._unconditional: Any = None
 
-    def _check_features(self, data: DataOptions) -> None:
-        if self.options.garment_timestep is None or data.cache is None:
+    def _pipeline(self, components: dict[str, Any]) -> TryOnPipeline:
+        """The pipeline whose networks are trained, and whose code makes their conditions; it keeps no garments."""
+        pipe = TryOnPipeline(**components | self._policies())
+        pipe.set_progress_bar_config(disable=True)
+        pipe.garment_cache.max_bytes = pipe.feature_cache.max_bytes = 0
+        pipe.working_size(*self.size)
+        pipe.unet.register_to_config(sample_size=self.size.height // pipe.vae_scale_factor)
+        return pipe
+
+    def _make_diffusion(self) -> Diffusion:
+        return Diffusion(self.pipe.scheduler, self.options.min_snr_gamma)
+
+    def _encoders(self) -> tuple[nn.Module, ...]:
+        """The frozen networks before GarmentNet."""
+        return (self.pipe.vae, *self.pipe.text_encoders, self.pipe.image_encoder)
+
+    def _cached_encoders(self, encoders: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
+        """The networks whose results a cache keeps: GarmentNet too, where its features never change."""
+        if not self.options.cache_features:
+            return encoders
+        if self.options.garment_timestep is None or self.data.cache is None:
             raise ConfigError(
                 "GarmentNet's features cannot be kept",
-                got=f"garment_timestep={self.options.garment_timestep}, data.cache={data.cache!r}",
+                got=f"garment_timestep={self.options.garment_timestep}, data.cache={self.data.cache!r}",
                 expected="a fixed tryon.garment_timestep, and data.cache",
             )
+        self.content_settings += [self._policies()["garment_timestep"]]
+        return (*encoders, self.garment_net)
+
+    def _freeze(self) -> None:
+        """What never changes: in half precision where training is, but for what tells colours and places."""
+        exact = self._in_full_precision()
+        for part in self.frozen:
+            part.requires_grad_(False).eval()
+            if self.training.precision == "bfloat16" and part not in exact:
+                nn.Module.to(part, torch.bfloat16)
+
+    def _in_full_precision(self) -> tuple[nn.Module, ...]:
+        return (self.pipe.vae,)
+
+    def _unfreeze_what_learns(self) -> None:
+        """All of TryonNet, its image prompt among it; or its adapters."""
+        self.unet.requires_grad_(True).train()
+        if self.lora.rank:
+            add_adapters(self.unet, self.lora)
+        if self.training.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
 
     # ------------------------------------------------------------------------------------------ in workers
 
     def content(self, sample: TryOnSample, rng: np.random.Generator) -> Batch:
-        """Pictures as bytes, the mask, CLIP's pixels, the phrase [V]; how the garment lies, if that is asked for."""
+        """Pictures as bytes, the mask, CLIP's pixels, the phrase [V]."""
         mask = vary_mask(sample.mask, rng, self.masks)
         pictures = {
             "person": sample.person,
@@ -182,10 +204,7 @@ class Tryon:
             "garment": sample.garment,
             "densepose": sample.densepose,
         }
-        more: Batch = {}
-        if self.options.exact_flow:
-            more["flow"] = to_places(known_flow(sample), sample.garment.size)
-        return more | {
+        return {
             **dict(zip(pictures, bytes_tensor(list(pictures.values())), strict=True)),
             "mask": mask_to_tensor([mask])[0],
             "clip_pixels": clip_pixel_values([sample.garment], self.pipe.image_encoder.config.image_size)[0],
@@ -199,7 +218,7 @@ class Tryon:
         everything, text, image_prompt, garment = rng.random(4)
         dropped_all = everything < options.drop_all
         return {
-            "timestep": int(rng.integers(options.min_timestep, self.num_timesteps)),
+            "timestep": int(rng.integers(self.first_timestep, self.num_timesteps)),
             "drop_text": bool(dropped_all or text < options.drop_text),
             "drop_image_prompt": bool(dropped_all or image_prompt < options.drop_image_prompt),
             "drop_garment": bool(dropped_all or garment < options.drop_garment),
@@ -213,10 +232,7 @@ class Tryon:
         """Latents and embeddings, by the code of the pipeline."""
         pictures = {name: bytes_to_vae_tensor(batch[name]) for name in _PICTURES}
         person = encode_person(self.pipe.vae, pictures["person"], batch["mask"], pictures["densepose"], torch.float32)
-        more, shown = {}, pictures["garment"]
-        if self.pipe.warp_net is not None:
-            draft, shown = self._drafts(self.pipe.warp_net, pictures, batch)
-            more["draft_latents"] = encode_latents(self.pipe.vae, draft)
+        shown, more = self._shown_garment(pictures, batch)
         garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], shown, batch["clip_pixels"])
         assert garment.latents is not None
         if self.options.cache_features:
@@ -236,13 +252,9 @@ class Tryon:
             "clip_hidden_states": garment.prompt.clip_hidden_states.float(),
         }
 
-    def _drafts(self, net: WarpNet, pictures: Mapping[str, Tensor], batch: Batch) -> Draft:
-        """Drafts; the garment lies exactly where the truth is known."""
-        person = pictures["person"], batch["mask"], pictures["densepose"], pictures["garment"]
-        warp = lay_garments(net, *person)
-        exact = batch.get("flow", torch.full_like(warp.flow, torch.nan))
-        flow = torch.where(exact.isnan(), warp.flow, exact)
-        return draft_results(*person, Warp(flow, warp.outline))
+    def _shown_garment(self, pictures: Mapping[str, Tensor], batch: Batch) -> tuple[Tensor, Batch]:
+        """What GarmentNet sees, float (B, 3, H, W) in [-1, 1], and what the loss needs besides."""
+        return pictures["garment"], {}
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The error of the prediction, on rows sorted so that those without a garment come first."""
@@ -251,7 +263,7 @@ class Tryon:
         num_dropped = int(rows["drop_garment"].sum())
         noisy = self.diffusion.add_noise(rows["latents"], rows["noise"], rows["timestep"])
         person = PersonConditions(
-            rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"], rows.get("draft_latents")
+            rows["latent_mask"], rows["masked_latents"], rows["densepose_latents"], rows.get(DRAFT)
         )
         text, pooled, clip_hidden_states = self._prompts(rows)
         time_ids = make_time_ids(self.size, self.options.time_ids).to(noisy.device)
