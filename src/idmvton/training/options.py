@@ -11,7 +11,7 @@ TaskName = Literal["tryon", "mini_tryon", "text_to_image", "autoencoder", "contr
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "adamw_8bit"]
 Schedule = Literal["constant", "cosine"]
-Source = Literal["folder", "studio"]
+Source = Literal["folder", "shards", "studio"]
 Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
 Order = Literal["paired", "unpaired", "both"]
 Maps = Literal["given", "prepared", "both"]
@@ -86,8 +86,13 @@ class LoraOptions(Options):
 class DataOptions(Options):
     """``[data]``: where samples come from."""
 
-    source: Source = option("folder", "folder: one that `idmvton data check` reads; studio: rendered as needed.")
-    folder: str = option("", "Of the data set.")
+    source: Source = option(
+        "folder",
+        "folder: what `idmvton data check` reads; shards: what `idmvton data pack` wrote; studio: rendered as needed.",
+    )
+    folder: str = option(
+        "", "Of the data set; of shards, one with a folder for each split, also an address such as s3://bucket/shards."
+    )
     height: int = option(1024, "Working height.", minimum=8, unit="pixels")
     width: int = option(768, "Working width.", minimum=8, unit="pixels")
     split: str = option("train", "Which list of pairs.")

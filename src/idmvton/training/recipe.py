@@ -107,7 +107,7 @@ def find_recipe(name: str | os.PathLike[str]) -> Path:
 
 
 def recipe_folder() -> Path:
-    """Where the recipes of this project lie, in the installed package or in the checkout; mini's are a folder deeper."""
+    """Where the recipes of this project lie, in the package or the checkout; those of mini a folder deeper."""
     packaged = Path(__file__).parent / "recipes"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "recipes"
 

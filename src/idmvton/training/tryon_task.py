@@ -122,7 +122,7 @@ class TryOnTask:
         self.diffusion = self._make_diffusion()
         self.num_timesteps = self.diffusion.num_timesteps
         encoders = self._encoders()
-        self.frozen = (*encoders, self.garment_net)
+        self.frozen: tuple[nn.Module, ...] = (*encoders, self.garment_net)
         self.encoders = self._cached_encoders(encoders)
         self._freeze()
         self._unfreeze_what_learns()
