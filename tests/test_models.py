@@ -15,7 +15,7 @@ from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import build_resampler, from_published, to_published
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.training.initialise import garment_net_from, new_resampler, new_unet, tryon_net_from
-from idmvton.training.options import ImagePromptOptions, UnetOptions
+from idmvton.training.sections import ImagePromptOptions, UnetOptions
 from plain_form import plain_form, record
 
 SDXL = {

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from idmvton.studio.dataset import make_dataset, stem
+from idmvton.studio.sample_sheet import contact_sheet
 from idmvton.studio.sampling import CATEGORIES, Split
-from idmvton.studio.sheet import contact_sheet
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- samples -->", "<!-- end of samples -->"

@@ -32,7 +32,7 @@ def dressed(item: str, seed: int):
     rng = np.random.default_rng(seed)
     garment = wardrobe.make_garment(rng, item)
     body = sample_body(rng)
-    posed = shells.pose_body(body, poses.solve(body, poses.Pose("plain", turn=0.25)))
+    posed = shells.pose_body(body, poses.solve(body, poses.BodyPose("plain", turn=0.25)))
     if garment.category == "lower_body":
         outfit = dressing.Outfit(wardrobe.make_garment(rng, "crop top", calm=True), garment, None, garment)
     else:

@@ -14,8 +14,8 @@ from idmvton.cli import app
 from idmvton.errors import ConfigError, MissingExtraError
 from idmvton.options import describe
 from idmvton.training.optimization import make_optimizer
-from idmvton.training.options import OptimizerOptions
 from idmvton.training.recipe import find_recipe, load_recipe, make_recipe, recipe_folder
+from idmvton.training.sections import OptimizerOptions
 
 ALL = sorted(path.stem for path in recipe_folder().rglob("*.toml"))
 FULL_SIZE = ("viton_hd", "dress_code")

@@ -17,7 +17,7 @@ from idmvton.errors import ConfigError, InputError
 from idmvton.studio import make_dataset
 from idmvton.studio import sample as studio_sample
 from idmvton.training.batches import Ticket, read_ahead
-from idmvton.training.options import DataOptions
+from idmvton.training.sections import DataOptions
 from idmvton.training.sources import open_source, picture_to_learn
 from training.toy import data_folder
 from truth_backends import Truth

@@ -19,8 +19,8 @@ from idmvton.models.text import encode_prompts
 from idmvton.models.warp_net import WarpNet
 from idmvton.options import TryOnOptions
 from idmvton.training.batches import Ticket, collate
-from idmvton.training.options import TryonOptions
 from idmvton.training.recipe import make_recipe
+from idmvton.training.sections import TryonOptions
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.task import build_task
 from idmvton.training.trainer import Trainer, without_numbers
@@ -379,7 +379,7 @@ def test_a_warp_net(photos, tmp_path):
 
 def test_masks_are_varied(plain):
     from idmvton.training.masks import vary_mask
-    from idmvton.training.options import MaskOptions
+    from idmvton.training.sections import MaskOptions
 
     task, dataset = plain
     mask = dataset[0].mask

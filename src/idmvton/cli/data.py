@@ -50,8 +50,8 @@ def check(
 ) -> None:
     """Look at every file; the exit status is 1 if something cannot be used."""
     from idmvton.data.check import check_dataset
+    from idmvton.data.finding_sheet import draw_sheet
     from idmvton.data.opening import splits_of
-    from idmvton.data.sheet import draw_sheet
     from idmvton.images import check_output_path
 
     if sheet is not None:

@@ -88,6 +88,6 @@ def show(
     rows: Annotated[int, typer.Option("--rows", min=1, help="How many samples.")] = 8,
 ) -> None:
     """Draw a contact sheet of a data set."""
-    from idmvton.studio.sheet import contact_sheet
+    from idmvton.studio.sample_sheet import contact_sheet
 
     out.print(str(contact_sheet(folder, output, rows=rows)), markup=False, soft_wrap=True)

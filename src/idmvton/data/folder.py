@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from idmvton.data.files import FileDataset, MissingCaption
+from idmvton.data.file_dataset import FileDataset, MissingCaption
 from idmvton.data.listing import Order
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnSample
@@ -35,7 +35,7 @@ class FolderView:
         maps: the folder's masks and body maps, those that ``idmvton data prepare --beside`` made, or each sample with
             either.
         captions: which phrases; ``detailed`` and ``naive`` are in studio folders only.
-        missing_caption, mask_threshold: see :class:`idmvton.data.files.FileDataset`.
+        missing_caption, mask_threshold: see :class:`idmvton.data.file_dataset.FileDataset`.
     """
 
     order: Orders = "paired"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.files import PersonView, SampleFiles
+from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads

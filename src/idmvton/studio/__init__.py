@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from idmvton.studio.dataset import StudioStream, make_dataset
+    from idmvton.studio.sample_sheet import contact_sheet
     from idmvton.studio.sampling import StudioSample, sample
-    from idmvton.studio.sheet import contact_sheet
 
 _HOMES = {
     "StudioSample": "sampling",
     "StudioStream": "dataset",
-    "contact_sheet": "sheet",
+    "contact_sheet": "sample_sheet",
     "make_dataset": "dataset",
     "sample": "sampling",
 }

@@ -22,7 +22,7 @@ from idmvton.studio.shells import (
     skin_coordinates,
     skirt_mesh,
 )
-from idmvton.studio.wardrobe import Garment
+from idmvton.studio.wardrobe import Clothing
 
 Floats = NDArray[np.floating[Any]]
 Cover = tuple[Floats, float]
@@ -43,10 +43,10 @@ class Outfit:
         target: which of them the sample is about.
     """
 
-    top: Garment
-    bottom: Garment | None
-    inner: Garment | None
-    target: Garment
+    top: Clothing
+    bottom: Clothing | None
+    inner: Clothing | None
+    target: Clothing
 
 
 def belongings(posed: PosedBody, look: Look) -> list[Item]:
@@ -71,7 +71,7 @@ def dress(posed: PosedBody, look: Look, outfit: Outfit, kept: list[Item] | None 
     return items
 
 
-def garment_alone(posed: PosedBody, garment: Garment) -> list[Item]:
+def garment_alone(posed: PosedBody, garment: Clothing) -> list[Item]:
     """A garment as a ghost mannequin wears it."""
     return _garment_items(posed, garment, target=True, covers=[], lift=0.0)
 
@@ -115,7 +115,7 @@ def skin_mesh(posed: PosedBody, covers: list[Cover]) -> Mesh:
     return Mesh(posed.vertices[: anatomy.shell_start], posed.normals, where, paint, faces)
 
 
-def _cover(garment: Garment, margin: float) -> Cover:
+def _cover(garment: Clothing, margin: float) -> Cover:
     if garment.skirt is not None and garment.kind == "skirt":
         waist = np.array([[0, garment.skirt.top, garment.skirt.end, -1], [0] * 4, [2, 0, 0, 0]], np.float32)
         return waist, margin
@@ -142,7 +142,7 @@ def _clothes(posed: PosedBody, outfit: Outfit) -> list[Item]:
     return items
 
 
-def _tucked_into(top: Garment, bottom: Garment) -> Garment:
+def _tucked_into(top: Clothing, bottom: Clothing) -> Clothing:
     """The top, ending just below the waistband."""
     waist = bottom.skirt.top if bottom.skirt is not None else float(bottom.cut[0][1])
     cut = top.cut.copy()
@@ -150,7 +150,7 @@ def _tucked_into(top: Garment, bottom: Garment) -> Garment:
     return replace(top, cut=cut)
 
 
-def _garment_items(posed: PosedBody, garment: Garment, target: bool, covers: list[Cover], lift: float) -> list[Item]:
+def _garment_items(posed: PosedBody, garment: Clothing, target: bool, covers: list[Cover], lift: float) -> list[Item]:
     uniforms = cloth_uniforms(garment, target)
     fit = garment.fit_shape
     if garment.tucked:  # stays inside the waistband
@@ -197,13 +197,13 @@ def hidden(where: Floats, covers: list[Cover]) -> NDArray[np.bool_]:
     return under
 
 
-def _tube_cut(garment: Garment) -> Floats:
+def _tube_cut(garment: Clothing) -> Floats:
     cut = garment.cut.copy()
     cut[2] = [4, 0, 0, 0]
     return cut
 
 
-def cloth_uniforms(garment: Garment, target: bool) -> dict[str, Any]:
+def cloth_uniforms(garment: Clothing, target: bool) -> dict[str, Any]:
     """Shader parameters of a garment (see ``cloth.frag``)."""
     fabric: Fabric = garment.fabric
     label = LABELS[{"top": "upper_clothes", "bottom": "pants", "skirt": "skirt", "dress": "dress"}[garment.kind]]

@@ -50,7 +50,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class BodyPose:
     """A whole pose; angles in radians.
 
     Attributes:
@@ -72,10 +72,10 @@ class Pose:
     legs: dict[str, Leg] = field(default_factory=lambda: {"L": Leg(), "R": Leg()})
 
 
-def product_pose(spread: int) -> Pose:
+def product_pose(spread: int) -> BodyPose:
     """How a product picture's mannequin stands, with its arms ``spread`` degrees from the trunk."""
     upper, lower = (math.radians(angle) for angle in (spread, 0.87 * spread))
-    return Pose(
+    return BodyPose(
         "product",
         arms={
             side: Arm(
@@ -120,7 +120,7 @@ def align(source: Floats, target: Floats) -> Floats:
     return rotation(axis, float(np.arctan2(sine, cosine)))
 
 
-def solve(body: Body, pose: Pose) -> Floats:
+def solve(body: Body, pose: BodyPose) -> Floats:
     """Bone transforms (B, 3, 4) of a body in a pose, standing on z = 0, pelvis over the origin."""
     anatomy = load_anatomy()
     rest = body.joints
@@ -347,14 +347,14 @@ WILD: Final[dict[str, tuple[Maker, Maker]]] = {
 }
 
 
-def sample_pose(rng: np.random.Generator, *, wild: bool = False) -> Pose:
+def sample_pose(rng: np.random.Generator, *, wild: bool = False) -> BodyPose:
     """Draws a pose: of fashion photos, or of photos in the wild."""
     choices = WILD if wild else FASHION
     name = choose(rng, list(choices), (3.0 if name == "standing" else 1.0 for name in choices))
     makers = choices[name] if rng.random() < 0.5 else choices[name][::-1]
     strength = 1.8 if wild else 1.0
     walking = rng.random() < (0.4 if wild else 0.2)
-    return Pose(
+    return BodyPose(
         name=name,
         turn=float(np.clip(rng.normal(0, 0.3 * strength), -0.95, 0.95)),
         lean=float(rng.normal(0.03, 0.05 * strength)),

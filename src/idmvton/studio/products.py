@@ -17,7 +17,7 @@ from idmvton.studio.poses import product_pose, solve
 from idmvton.studio.renderer import Item, View
 from idmvton.studio.shells import PosedBody, pose_body
 from idmvton.studio.shots import detail, rendered_size, renderer, shoot
-from idmvton.studio.wardrobe import Garment
+from idmvton.studio.wardrobe import Clothing
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
@@ -92,7 +92,7 @@ class Product:
         view: the camera; ``depth``: float (h, w) in [0, 1] along it, as rendered, or ``None``.
     """
 
-    garment: Garment
+    garment: Clothing
     female: bool
     spread: int
     picture: Bytes
@@ -101,7 +101,7 @@ class Product:
     depth: Floats | None
 
 
-def photograph_product(garment: Garment, size: tuple[int, int], rng: np.random.Generator, *, depth: bool) -> Product:
+def photograph_product(garment: Clothing, size: tuple[int, int], rng: np.random.Generator, *, depth: bool) -> Product:
     """Shows a garment alone; ``depth``: whether to keep what :func:`garment_flow` needs."""
     female = bool(garment.kind in ("skirt", "dress") or rng.random() < 0.5)
     shade = int(rng.integers(238, 256)) if rng.random() < 0.5 else 255

@@ -180,7 +180,7 @@ def sample(
     )
 
 
-def _about(garment: wardrobe.Garment, prefix: str, product: Product) -> dict[str, Any]:
+def _about(garment: wardrobe.Clothing, prefix: str, product: Product) -> dict[str, Any]:
     """The fields that say what one of the two garments is."""
     return {
         f"{prefix}garment": product.picture,
@@ -205,7 +205,7 @@ def _person(
     return body, pose_body(body, solve(body, pose)), sample_look(rng, body)
 
 
-def _companion(rng: np.random.Generator, category: Category, female: bool) -> wardrobe.Garment | None:
+def _companion(rng: np.random.Generator, category: Category, female: bool) -> wardrobe.Clothing | None:
     """What is worn besides the garment in question."""
     if category == "dresses":
         return None
@@ -216,7 +216,9 @@ def _companion(rng: np.random.Generator, category: Category, female: bool) -> wa
     return garment
 
 
-def _outfit(target: wardrobe.Garment, companion: wardrobe.Garment | None, rng: np.random.Generator) -> dressing.Outfit:
+def _outfit(
+    target: wardrobe.Clothing, companion: wardrobe.Clothing | None, rng: np.random.Generator
+) -> dressing.Outfit:
     inner = wardrobe.sample_inner(rng) if target.opening > 0 else None
     if target.category == "lower_body":
         assert companion is not None
@@ -246,7 +248,7 @@ def _sit(posed: PosedBody, look: Look, place: scene.Scene, size: tuple[int, int]
 
 def _another(
     rng: np.random.Generator, sitting: _Sitting, outfit: dressing.Outfit, frame: Frame, mask: Bytes
-) -> tuple[wardrobe.Garment, list[Item], Frame, float]:
+) -> tuple[wardrobe.Clothing, list[Item], Frame, float]:
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
     for attempt in range(TRIES + 1):
         if attempt < TRIES:
@@ -286,7 +288,7 @@ def _body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> By
 
 
 def _worn(
-    garment: wardrobe.Garment, companion: wardrobe.Garment | None, category: Category, rng: np.random.Generator,
+    garment: wardrobe.Clothing, companion: wardrobe.Clothing | None, category: Category, rng: np.random.Generator,
     size: tuple[int, int], *, wild: bool,
 ) -> Bytes:  # fmt: skip
     """The garment on somebody else, somewhere else."""

@@ -117,7 +117,7 @@ MODELS: Final[dict[str, Model]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Garment:
+class Clothing:
     """One garment, fully chosen.
 
     Attributes:
@@ -201,14 +201,14 @@ class Garment:
         return " ".join(word for word in (self.sleeve, self.neckline, self.item) if word)
 
 
-def sample_garment(rng: np.random.Generator, category: Category, *, female: bool) -> Garment:
+def sample_garment(rng: np.random.Generator, category: Category, *, female: bool) -> Clothing:
     """Draws a garment for a part of the body; dresses are drawn for women only."""
     column = 0 if female or category == "dresses" else 1
     names = [name for name, model in MODELS.items() if model.category == category and model.odds[column] > 0]
     return make_garment(rng, choose(rng, names, (MODELS[name].odds[column] for name in names)))
 
 
-def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> Garment:
+def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> Clothing:
     """Draws everything that is left open about an item; ``calm``: a plain companion without prints."""
     model = MODELS[item]
     pick = [choose(rng, choices) if choices else "" for choices in (model.necklines, model.sleeves, model.fits)]
@@ -231,7 +231,7 @@ def make_garment(rng: np.random.Generator, item: str, *, calm: bool = False) -> 
     trim_colour = fabric.accent if rng.random() < 0.25 else fabric.main
     fold_u, fold_v, fold_size = (float(rng.uniform(low, high)) for low, high in ((0, 1), (0, 1), (0.85, 1.5)))
     folds = (fold_strength * float(rng.uniform(0.8, 1.2)), fold_u, fold_v, fold_size)
-    return Garment(
+    return Clothing(
         item=item, category=model.category, kind=model.kind, neckline=neckline, sleeve=sleeve, fit=fit_name,
         cut=_cut(rng, model, neckline, sleeve_end, armhole, end), fit_shape=fit,
         skirt=_skirt(rng, model, fit_name, fit, end), fabric=fabric, collar=collar, closing=closing,
@@ -298,7 +298,7 @@ def _block(
     return (4.0, middle, 0.25, 0.0), f"a gradient to {name}", colour
 
 
-def recolour(garment: Garment, rng: np.random.Generator) -> Garment:
+def recolour(garment: Clothing, rng: np.random.Generator) -> Clothing:
     """The same cut in another fabric."""
     fabric = make_fabric(rng, MODELS[garment.item].fabrics, MODELS[garment.item].printed)
     while fabric.colour == garment.fabric.colour and fabric.name == garment.fabric.name:
@@ -306,7 +306,7 @@ def recolour(garment: Garment, rng: np.random.Generator) -> Garment:
     return replace(garment, fabric=fabric, trim_colour=fabric.main, block=(0.0, 0.0, 0.0, 0.0), block_name="")
 
 
-def sample_within(rng: np.random.Generator, target: Garment, *, female: bool) -> Garment:
+def sample_within(rng: np.random.Generator, target: Clothing, *, female: bool) -> Clothing:
     """Draws another garment whose outline stays, by and large, within the region that the target's mask repaints."""
     for _ in range(40):
         other = sample_garment(rng, target.category, female=female)
@@ -315,14 +315,14 @@ def sample_within(rng: np.random.Generator, target: Garment, *, female: bool) ->
     return recolour(target, rng)
 
 
-def sample_inner(rng: np.random.Generator) -> Garment:
+def sample_inner(rng: np.random.Generator) -> Clothing:
     """Draws the top that is worn under an open jacket: plain, close to the body, tucked in."""
     fit, strength = FITS["tight"]
     garment = make_garment(rng, "t-shirt", calm=True)
     return replace(garment, fit="tight", fit_shape=fit, folds=(strength, *garment.folds[1:]), tucked=True)
 
 
-def _stays_within(other: Garment, target: Garment) -> bool:
+def _stays_within(other: Clothing, target: Clothing) -> bool:
     sizes = list(FITS)
     wider = sizes.index(other.fit) - sizes.index(target.fit)
     if wider > (target.kind != "dress"):

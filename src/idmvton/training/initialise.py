@@ -17,7 +17,7 @@ from idmvton.models.image_prompt import HEAD_SIZE
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.options import NEGATIVE_PROMPT
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
-from idmvton.training.options import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
+from idmvton.training.sections import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
 from idmvton.training.tokenizer import train_tokenizer
 
 _TEXT_HEAD, _IMAGE_HEAD = 32, 32

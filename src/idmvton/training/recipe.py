@@ -14,8 +14,8 @@ from typing import Any, Final, TypeVar
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.errors import ConfigError
 from idmvton.options import Options
-from idmvton.training import options as sections
-from idmvton.training.mini import stage_options as mini
+from idmvton.training import sections
+from idmvton.training.mini import stage_sections as mini
 
 Section = TypeVar("Section", bound=Options)
 

@@ -16,7 +16,7 @@ from idmvton.data.packed import ShardDataset
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import ConfigError
 from idmvton.training.batches import Batch, Ticket
-from idmvton.training.options import DataOptions
+from idmvton.training.sections import DataOptions
 
 NO_CHANGE = AugmentOptions(flip=0.0, affine=0.0, colour=0.0)
 _FOR_CAPTIONS = 48

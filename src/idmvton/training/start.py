@@ -13,7 +13,8 @@ from idmvton.checkpoint_parts import WARP_NET, load_part
 from idmvton.errors import ConfigError
 from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.initialise import garment_net_from, new_components, new_resampler, tryon_net_from
-from idmvton.training.options import (
+from idmvton.training.recipe import Recipe
+from idmvton.training.sections import (
     ClipOptions,
     DataOptions,
     ImagePromptOptions,
@@ -22,7 +23,6 @@ from idmvton.training.options import (
     UnetOptions,
     VaeOptions,
 )
-from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
 from idmvton.weights import CATALOGUE, locate
 

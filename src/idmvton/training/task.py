@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from idmvton.data.sample import TryOnSample
 from idmvton.training.batches import Batch
-from idmvton.training.options import TaskName
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import TaskName
 from idmvton.training.sources import Captioned
 
 _CLASSES: Final[dict[TaskName, tuple[str, str]]] = {

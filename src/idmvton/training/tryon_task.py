@@ -31,7 +31,9 @@ from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.lora import add_adapters, without_adapters
 from idmvton.training.masks import vary_mask
-from idmvton.training.options import (
+from idmvton.training.picture_rows import greyed, sheet
+from idmvton.training.recipe import Recipe
+from idmvton.training.sections import (
     DataOptions,
     LoraOptions,
     MaskOptions,
@@ -39,8 +41,6 @@ from idmvton.training.options import (
     TryonOptions,
     ValidationOptions,
 )
-from idmvton.training.recipe import Recipe
-from idmvton.training.sheets import greyed, sheet
 from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.start import start_components
 from idmvton.training.task import Loss

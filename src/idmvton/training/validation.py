@@ -10,8 +10,8 @@ from PIL import Image
 
 from idmvton.data.sample import TryOnSample
 from idmvton.training.batches import Batch, Ticket, checked, collate, to_device
-from idmvton.training.options import DataOptions, ValidationOptions
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import DataOptions, ValidationOptions
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.task import Task
 

@@ -16,7 +16,7 @@ from idmvton.training.initialise import (
 )
 from idmvton.training.mini.fine_attention import with_fine_attention
 from idmvton.training.mini.linear_start import start_as_codec, start_as_copy, start_with_latents
-from idmvton.training.options import ImagePromptOptions, UnetOptions, VaeOptions
+from idmvton.training.sections import ImagePromptOptions, UnetOptions, VaeOptions
 
 SMALL = {"block_out_channels": (16, 32, 32), "latent_channels": 5, "norm_num_groups": 2}
 

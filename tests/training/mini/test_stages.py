@@ -17,8 +17,8 @@ from idmvton.training.mini.autoencoder_task import gradient_difference, standard
 from idmvton.training.mini.linear_start import keepers_of_latents
 from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
 from idmvton.training.mini.text_to_image_task import TextToImageTask
-from idmvton.training.options import VaeOptions
 from idmvton.training.recipe import load_recipe, make_recipe
+from idmvton.training.sections import VaeOptions
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.trainer import Trainer
 from idmvton.training.tryon_task import TryOnTask

@@ -10,7 +10,7 @@ from idmvton.errors import InputError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor
 from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.studio import make_dataset
-from idmvton.training.mini.stage_options import WarpOptions
+from idmvton.training.mini.stage_sections import WarpOptions
 from idmvton.training.mini.warp_task import WarpTask, move_garment, slope_error
 from idmvton.training.recipe import make_recipe
 from idmvton.training.sources import open_source

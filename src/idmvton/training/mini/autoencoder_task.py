@@ -26,10 +26,10 @@ from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_vae
 from idmvton.training.mini.linear_start import start_as_codec
-from idmvton.training.mini.stage_options import AutoencoderOptions
-from idmvton.training.options import DataOptions, VaeOptions
+from idmvton.training.mini.stage_sections import AutoencoderOptions
+from idmvton.training.picture_rows import greyed, sheet
 from idmvton.training.recipe import Recipe
-from idmvton.training.sheets import greyed, sheet
+from idmvton.training.sections import DataOptions, VaeOptions
 from idmvton.training.task import Loss
 
 _KINDS = ("person", "garment", "densepose", "masked")

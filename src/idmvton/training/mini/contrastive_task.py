@@ -19,9 +19,9 @@ from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_clip
-from idmvton.training.mini.stage_options import ContrastiveOptions
-from idmvton.training.options import ClipOptions
+from idmvton.training.mini.stage_sections import ContrastiveOptions
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import ClipOptions
 from idmvton.training.sources import Captioned
 from idmvton.training.task import Loss
 
@@ -155,7 +155,7 @@ class ContrastiveTask:
 
     def export(self, folder: Path, model: Any) -> None:
         """Writes both tokenizers and the three encoders; the image encoder's config gets the scale of the cosines."""
-        model.image_encoder.config.logit_scale = float(model.scales[1].clamp(max=_MAX_SCALE).exp())
+        model.image_encoder.config.logit_scale = float(model.scales[1].detach().clamp(max=_MAX_SCALE).exp())
         with whole_folder(folder) as new:
             save_parts(self.parts | {name: getattr(model, name) for name in _ENCODERS}, new)
 

@@ -10,9 +10,9 @@ from idmvton.errors import ConfigError
 from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.mini.fine_attention import with_fine_attention
 from idmvton.training.mini.linear_start import start_as_copy
-from idmvton.training.mini.stage_options import MiniTryOnOptions
-from idmvton.training.options import TryonOptions
+from idmvton.training.mini.stage_sections import MiniTryOnOptions
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import TryonOptions
 from idmvton.training.sources import Captioned
 from idmvton.training.start import checkpoint_to_go_on_from, parts_without_adapter, start_components
 

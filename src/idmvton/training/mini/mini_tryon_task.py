@@ -21,7 +21,7 @@ from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.mini.draft_start import start_with_draft
 from idmvton.training.mini.known_flow import known_flow, to_places
-from idmvton.training.mini.stage_options import MiniTryOnOptions
+from idmvton.training.mini.stage_sections import MiniTryOnOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
 from idmvton.training.tryon_task import DRAFT, TryOnTask

@@ -29,16 +29,16 @@ from idmvton.training.diffusion import Diffusion
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_scheduler, new_unet
 from idmvton.training.mini.linear_start import keepers_of_latents, start_with_latents
-from idmvton.training.mini.stage_options import TextToImageOptions
-from idmvton.training.options import (
+from idmvton.training.mini.stage_sections import TextToImageOptions
+from idmvton.training.picture_rows import sheet
+from idmvton.training.recipe import Recipe
+from idmvton.training.sections import (
     DataOptions,
     NoiseOptions,
     TrainOptions,
     UnetOptions,
     ValidationOptions,
 )
-from idmvton.training.recipe import Recipe
-from idmvton.training.sheets import sheet
 from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.task import Loss
 from idmvton.types import Size

@@ -30,10 +30,10 @@ from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.masks import vary_mask
 from idmvton.training.mini.known_flow import known_flow, to_places
-from idmvton.training.mini.stage_options import WarpOptions
-from idmvton.training.options import MaskOptions
+from idmvton.training.mini.stage_sections import WarpOptions
+from idmvton.training.picture_rows import greyed, sheet
 from idmvton.training.recipe import Recipe
-from idmvton.training.sheets import greyed, sheet
+from idmvton.training.sections import MaskOptions
 from idmvton.training.task import Loss
 from idmvton.types import Size
 from idmvton.warping import garment_windows, person_planes, stand_out, windows_around

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from idmvton.data.check import CheckReport, Finding
-from idmvton.data.files import SampleFiles
+from idmvton.data.file_dataset import SampleFiles
 from idmvton.errors import InputError
 from idmvton.framing import BLACK, WHITE, Framing
 from idmvton.images import check_output_path

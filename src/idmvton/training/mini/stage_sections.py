@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from idmvton.options import NEGATIVE_PROMPT, Options, option
-from idmvton.training.options import (
+from idmvton.training.sections import (
     TRYON_SECTIONS,
     ClipOptions,
     ErrorName,
