@@ -15,6 +15,7 @@ LAYERS = [
     {"clock", "garment_cache"},
     {"prepare", "models"},
     {"data", "conditioning", "inputs", "warping", "checkpoint_parts"},
+    {"studio"},
     {"checkpoint", "garment_encoding", "drafting"},
     {"denoising", "outputs"},
     {"pipeline", "captioning"},

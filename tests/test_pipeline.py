@@ -7,7 +7,6 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from benchmarks.plain_form import guided_prediction, plain_form
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
@@ -22,6 +21,7 @@ from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
 from idmvton.options import NEGATIVE_PROMPT, SchedulerName, TryOnOptions, describe
 from idmvton.weights import stamp
+from plain_form import guided_prediction, plain_form
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 

@@ -14,7 +14,7 @@ from idmvton.prepare.backends.registry import EntryPoints, Registry
 
 runner = CliRunner(env={"COLUMNS": "300"})
 REGISTRIES = ("POSE_BACKENDS", "OUTLINE_BACKENDS", "LABELS_BACKENDS", "BODY_BACKENDS")
-TOY = '''
+TOY = """
 import numpy as np
 
 from idmvton.prepare.backends import registry
@@ -56,7 +56,7 @@ def register():
     registry.OUTLINE_BACKENDS.register("toy", everywhere(1, np.float32), "a block")
     registry.LABELS_BACKENDS.register("toy", everywhere(4, np.uint8), "a shirt")
     registry.BODY_BACKENDS.register("toy", everywhere(2, np.uint8), "a trunk")
-'''
+"""
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from idmvton.data import dress_code, pairs_folder, viton_hd
-from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
+from idmvton.data.file_dataset import FileDataset, MissingCaption, SampleFiles
 from idmvton.data.listing import Order
 from idmvton.errors import InputError
 
