@@ -24,7 +24,7 @@ from idmvton.prepare.backends.studio_net.network import NUM_LABELS, NUM_PART_CLA
 from idmvton.prepare.backends.studio_net.parser import NAME, StudioNet
 from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.densepose import COARSE_PARTS
-from idmvton.prepare.mask import ATR_LABELS, Category, agnostic_mask
+from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
 from idmvton.studio.sampling import StudioSample
 from idmvton.types import Category, Size
 

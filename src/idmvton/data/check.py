@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.augment import OFF_PALETTE
 from idmvton.data.file_dataset import SampleFiles, same_aspect
 from idmvton.data.listing import Order
 from idmvton.data.opening import list_files, splits_of
