@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from idmvton.data.synthetic.sampling import StudioSample
 from idmvton.prepare.densepose import COARSE_PARTS
-from idmvton.prepare.mask import ATR_LABELS, Category, agnostic_mask
+from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
 from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES
 from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.pose import openpose_from_landmarks
 from idmvton.prepare.registry import PARSER_BACKENDS
 from idmvton.prepare.signals import Photo, Pose
 from idmvton.prepare.silhouette import EdgeSegmenter
-from idmvton.types import Size
+from idmvton.types import Category, Size
 
 TIMED_SIZE: Final = (1024, 768)
 REPEATS: Final = 9

@@ -20,7 +20,8 @@ from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, to_pil
 from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
-from idmvton.options import NEGATIVE_PROMPT, SchedulerName, TryOnOptions, describe
+from idmvton.options import NEGATIVE_PROMPT, TryOnOptions, describe
+from idmvton.types import SchedulerName
 from idmvton.weights import stamp
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6

@@ -30,7 +30,7 @@ from idmvton.prepare.caption import (
     compose_caption,
     garment_prompt,
 )
-from idmvton.prepare.mask import Category
+from idmvton.types import Category
 from idmvton.weights import locate
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +19,7 @@ from torch import Tensor
 from idmvton.errors import ConfigError
 from idmvton.models.latents import encode_latents
 from idmvton.options import TryOnOptions
-from idmvton.types import Size
-
-TimeIds = Literal["height_width", "height_height"]
-"""``height_height``: for weights trained with the published training code, which repeats the height."""
-
-GarmentTimestep = int | Literal["each_step"]
-"""Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
+from idmvton.types import Size, TimeIds
 
 
 def check_policies(

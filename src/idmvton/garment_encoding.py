@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from idmvton.conditioning import GarmentTimestep
 from idmvton.garment_cache import GarmentCache
 from idmvton.images import clip_pixel_values, to_vae_tensor
 from idmvton.inputs import Garment
@@ -18,7 +17,7 @@ from idmvton.models.attention import CrossKeysValues, KeysValues
 from idmvton.models.latents import encode_latents
 from idmvton.models.text import PromptEmbeds, encode_prompts
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
-from idmvton.types import GarmentFeatures
+from idmvton.types import GarmentFeatures, GarmentTimestep
 
 if TYPE_CHECKING:
     from idmvton.pipeline import TryOnPipeline

@@ -16,12 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-
-SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
-DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
-OutputType = Literal["pil", "np", "pt", "latent"]
-CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
-MaskShape = Literal["outline", "box"]
+from idmvton.types import CategoryChoice, DTypeName, MaskShape, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"

@@ -1,7 +1,9 @@
-"""Decoded pictures -> what the caller asked for."""
+"""Decoded pictures -> what the caller asked for, and how it was made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +15,47 @@ from idmvton.drafting import spread
 from idmvton.framing import paste_back
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_numpy, to_pil, to_vae_tensor
 from idmvton.inputs import Pairs
-from idmvton.options import OutputType, TryOnOptions
+from idmvton.options import TryOnOptions
+from idmvton.types import OutputType
 
 _SMOOTH: Final = 8  # pixels: details that the VAE loses are no shift of colours
+
+
+@dataclass(frozen=True, slots=True)
+class TryOnResult:
+    """Pictures and how they were made.
+
+    Attributes:
+        images: one picture a pair: PIL RGB, float HWC in [0, 1] (``"np"``) or float CHW in [0, 1] (``"pt"``);
+            empty with ``output_type="latent"``.
+        latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
+        seed: the seed of each picture; ``None`` where the caller gave generators.
+        options: the options of the call, with working size and feather filled in.
+        captions: the phrase [V] of each picture.
+        timings: seconds of each stage, in order.
+        made_with: weights, scheduler, policies, device, library versions.
+        warnings: what the caller should know, in words.
+    """
+
+    images: list[Any]
+    latents: Tensor
+    seed: tuple[int | None, ...]
+    options: TryOnOptions
+    captions: tuple[str, ...]
+    timings: Mapping[str, float]
+    made_with: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+    def provenance(self, index: int = 0) -> dict[str, Any]:
+        """How picture ``index`` was made, as plain values ready for JSON."""
+        return {
+            **self.options.to_dict(),
+            "seed": self.seed[index],
+            "caption": self.captions[index],
+            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
+            "made_with": dict(self.made_with),
+            "warnings": list(self.warnings),
+        }
 
 
 def match_colours(pictures: Tensor, pairs: Pairs) -> Tensor:

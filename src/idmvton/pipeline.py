@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import idmvton
 from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.clock import Clock
-from idmvton.conditioning import GarmentTimestep, PersonConditions, TimeIds, check_policies, encode_person
+from idmvton.conditioning import PersonConditions, check_policies, encode_person
 from idmvton.denoising import Callback, Denoiser, initial_latents
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.drafting import Draft, make_drafts
@@ -38,11 +38,11 @@ from idmvton.models.latents import decode_latents, encode_latents, vae_dtype
 from idmvton.models.text import unread_notes
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.models.warp_net import WarpNet
-from idmvton.options import OutputType, SchedulerName, TryOnOptions
-from idmvton.outputs import finish, match_colours
+from idmvton.options import TryOnOptions
+from idmvton.outputs import TryOnResult, finish, match_colours
 from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
-from idmvton.types import Size, TryOnResult
+from idmvton.types import GarmentTimestep, OutputType, SchedulerName, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 DEFAULTS = TryOnOptions()

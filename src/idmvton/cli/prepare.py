@@ -22,7 +22,8 @@ from idmvton.cli.shared import (
     with_options,
 )
 from idmvton.errors import ConfigError
-from idmvton.options import CategoryChoice, PrepareOptions
+from idmvton.options import PrepareOptions
+from idmvton.types import CategoryChoice
 
 if TYPE_CHECKING:
     from idmvton.prepare import Given, Prepared

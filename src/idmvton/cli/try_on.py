@@ -30,10 +30,10 @@ from idmvton.options import ModelOptions, PrepareOptions, TryOnOptions, describe
 if TYPE_CHECKING:
     from PIL import Image
 
+    from idmvton.outputs import TryOnResult
     from idmvton.pipeline import TryOnPipeline
     from idmvton.prepare import Prepared
-    from idmvton.prepare.mask import Category
-    from idmvton.types import TryOnResult
+    from idmvton.types import Category
 
 Stage = Callable[..., None]
 

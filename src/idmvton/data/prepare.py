@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.data.files import PersonView, SampleFiles
-from idmvton.data.listing import Order
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import IdmVtonError, InputError, PreparationError
@@ -30,7 +29,7 @@ from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.prepared_files import openpose_json
 from idmvton.prepare.preparing import PersonMaps, Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
-from idmvton.types import Size
+from idmvton.types import Order, Size
 
 Progress = Callable[[int, int], None]
 

@@ -12,7 +12,7 @@ from idmvton.captioning import Captioner
 from idmvton.errors import ConfigError
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.caption import DEFAULT_CAPTION
-from idmvton.prepare.mask import Category
+from idmvton.types import Category
 from idmvton.weights import status
 
 CLIP = "clip-vit-large-patch14"

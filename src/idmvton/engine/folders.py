@@ -21,8 +21,8 @@ from idmvton.options import PrepareOptions, TryOnOptions
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.mask import Category
 from idmvton.prepare.preparing import PersonMaps, Preparer
+from idmvton.types import Category
 
 REPORT: Final = "report.json"
 _KEPT_PEOPLE: Final = 32

@@ -11,9 +11,10 @@ from idmvton.errors import InputError
 from idmvton.images import from_vae_tensor, save_png, to_pil
 from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
+from idmvton.outputs import TryOnResult
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare import Prepared
-from idmvton.types import Size, TryOnResult
+from idmvton.types import Size
 
 
 @torch.no_grad()

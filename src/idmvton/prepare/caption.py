@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from idmvton.prepare.mask import Category
+from idmvton.types import Category
 
 DEFAULT_CAPTION = "clothes"
 """[V] where nobody described the garment."""

@@ -18,10 +18,10 @@ from idmvton.errors import PreparationError
 from idmvton.framing import BLACK, WHITE, Framing
 from idmvton.prepare.category import CATEGORY_NAMES, category_of_labels, category_of_outline, clothes_of
 from idmvton.prepare.cutout import cut_out, onto_white
-from idmvton.prepare.mask import ATR_LABELS, Category
+from idmvton.prepare.mask import ATR_LABELS
 from idmvton.prepare.mask_making import where
 from idmvton.prepare.signals import Parsing, Photo, Pose
-from idmvton.types import Size
+from idmvton.types import Category, Size
 
 Kind = Literal["plain background", "busy background", "worn"]
 Mask = NDArray[np.bool_]

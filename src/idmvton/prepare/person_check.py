@@ -8,10 +8,9 @@ from typing import Final
 import numpy as np
 
 from idmvton.errors import NoPersonError, UnusablePersonError
-from idmvton.prepare.mask import Category
 from idmvton.prepare.pose.landmarks import HEAD, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
 from idmvton.prepare.signals import Photo, Pose
-from idmvton.types import Size
+from idmvton.types import Category, Size
 
 UNSURE: Final = 0.65
 """A pose less sure than this may be wrong: people whose head is cut off."""

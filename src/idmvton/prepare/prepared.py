@@ -13,8 +13,7 @@ from PIL import Image
 from idmvton.errors import InputError
 from idmvton.framing import Framing
 from idmvton.options import PrepareOptions
-from idmvton.prepare.mask import Category
-from idmvton.types import Size
+from idmvton.types import Category, Size
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,20 +20,19 @@ from PIL import Image
 from idmvton.errors import PreparationError
 from idmvton.framing import Framing
 from idmvton.images import ImageInput, load_image
-from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
+from idmvton.options import PrepareOptions
 from idmvton.prepare.category import choose_category, expected_category, word_of
 from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.framing_person import frame_person
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, corrected_pose, frame_pose, pose_of_keypoints
-from idmvton.prepare.mask import Category
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_check import check_person
 from idmvton.prepare.pose.landmarks import openpose_from_landmarks
 from idmvton.prepare.prepared import Prepared
 from idmvton.prepare.registry import OUTLINE_BACKENDS, PARSER_BACKENDS, POSE_BACKENDS
 from idmvton.prepare.signals import Parsing, PersonParser, PersonSegmenter, Photo, Pose, PoseEstimator
-from idmvton.types import Size
+from idmvton.types import Category, CategoryChoice, MaskShape, Size
 
 DEFAULTS: Final = PrepareOptions()
 DETECTION_SIDE: Final = 2048  # pixels: people are looked for in a photo of at most this side

@@ -14,13 +14,13 @@ from PIL import Image
 from idmvton.data.augment import augmented
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.files import FileDataset
-from idmvton.data.listing import Order as PairOrder
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.data.viton_hd import VitonHD
 from idmvton.errors import ConfigError, InputError
 from idmvton.training.batches import Batch, Ticket
 from idmvton.training.options import DataOptions
+from idmvton.types import Order as PairOrder
 
 logger = logging.getLogger(__name__)
 NO_CHANGE = AugmentOptions(flip=0.0, affine=0.0, colour=0.0)

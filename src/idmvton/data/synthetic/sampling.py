@@ -19,10 +19,10 @@ from idmvton.data.synthetic.shots import detail, renderer, shoot
 from idmvton.errors import InputError
 from idmvton.prepare.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
+from idmvton.types import Category
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
-Category = wardrobe.Category
 Split = Literal["train", "test", "wild"]
 CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 

@@ -12,10 +12,10 @@ from idmvton.data.synthetic.chance import choose
 from idmvton.data.synthetic.colours import Colour, pick_colour
 from idmvton.data.synthetic.fabrics import Fabric, make_fabric
 from idmvton.data.synthetic.shells import WAISTBAND, Fit, Skirt
+from idmvton.types import Category
 
 Floats = NDArray[np.floating[Any]]
 Kind = Literal["top", "bottom", "skirt", "dress"]
-Category = Literal["upper_body", "lower_body", "dresses"]
 
 # Neckline -> shader type, half width, depth in front, depth behind (metres on the mean body).
 NECKLINES: Final[dict[str, tuple[float, float, float, float]]] = {
