@@ -221,6 +221,11 @@ class TryOnOptions(Options):
         maximum=999,
     )
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether classifier-free guidance is on."""
+        return (self.guidance_scale or 1.0) > 1.0
+
     def at(self, height: int, width: int, num_inference_steps: int, guidance_scale: float) -> Self:
         """With the working size, in pixels, what follows from it, and the checkpoint's steps and guidance filled in."""
         defaults = {

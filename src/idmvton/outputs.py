@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from idmvton.drafting import spread
 from idmvton.framing import paste_back
-from idmvton.images import from_vae_tensor, mask_to_tensor, to_numpy, to_pil, to_vae_tensor
+from idmvton.images import to_numpy, to_pil
 from idmvton.inputs import Pairs
 from idmvton.options import TryOnOptions
 from idmvton.types import OutputType
-
-_SMOOTH: Final = 8  # pixels: details that the VAE loses are no shift of colours
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,10 @@ class TryOnResult:
         timings: seconds of each stage, in order.
         made_with: weights, scheduler, policies, device, library versions.
         warnings: what the caller should know, in words.
+        repainted: float (pairs, 3, height, width) in [0, 1], the decoded pictures before anything is pasted; ``None``
+            with ``output_type="latent"``.
+        draft: float (pairs, 3, height, width) in [0, 1], what the networks were shown of the result, for checkpoints
+            that bring a :class:`~idmvton.draft.drafter.Drafter`.
     """
 
     images: list[Any]
@@ -45,6 +45,8 @@ class TryOnResult:
     timings: Mapping[str, float]
     made_with: Mapping[str, str]
     warnings: tuple[str, ...]
+    repainted: Tensor | None = None
+    draft: Tensor | None = None
 
     def provenance(self, index: int = 0) -> dict[str, Any]:
         """How picture ``index`` was made, as plain values ready for JSON."""
@@ -58,21 +60,6 @@ class TryOnResult:
         }
 
 
-def match_colours(pictures: Tensor, pairs: Pairs) -> Tensor:
-    """Shifts colours by what decoding changed around the mask, spread into it: no seam is left on plain walls.
-
-    Args:
-        pictures: decoded, float (B, 3, H, W) in [0, 1].
-        pairs: the photos at working size, and masks.
-    """
-    people = [pairs.people[row] for row in pairs.person_rows]
-    photos = from_vae_tensor(to_vae_tensor([each.image for each in people])).to(pictures)
-    is_kept = 1 - mask_to_tensor([each.mask for each in people]).to(pictures)
-    changed, known = (F.avg_pool2d(each, _SMOOTH) for each in ((photos - pictures) * is_kept, is_kept))
-    shift = spread(changed / known.clamp(min=1e-3), (known > 0.25).to(known))
-    return (pictures + F.interpolate(shift, pictures.shape[-2:], mode="bilinear", align_corners=False)).clamp(0, 1)
-
-
 def finish(pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: OutputType) -> list[Any]:
     """Decoded pictures -> what the caller asked for, pasted into the photos if so.
 
@@ -83,10 +70,9 @@ def finish(pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: O
         output_type: "pil", "np" or "pt".
     """
     if options.paste_back:
-        people = [pairs.people[row] for row in pairs.person_rows]
         pasted = [
             paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather or 0)
-            for picture, each in zip(to_pil(pictures), people, strict=True)
+            for picture, each in zip(to_pil(pictures), pairs.persons, strict=True)
         ]
         if output_type == "pil":
             return pasted

@@ -8,10 +8,10 @@ import torch
 
 from golden_data import CHECKPOINT
 from idmvton.data.synthetic import make_dataset
-from idmvton.drafting import draft_results
+from idmvton.draft.drafter import draft_results
+from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import from_vae_tensor, to_pil
-from idmvton.models.warp_net import WarpNet
 from idmvton.training.batches import collate
 from idmvton.training.flow import to_places
 from idmvton.training.recipe import make_recipe

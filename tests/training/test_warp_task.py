@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from idmvton.data.synthetic import make_dataset
+from idmvton.draft.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.errors import InputError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor
-from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.training.options import WarpOptions
 from idmvton.training.recipe import make_recipe
 from idmvton.training.sources import open_source

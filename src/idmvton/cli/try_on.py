@@ -175,7 +175,7 @@ def _try_on_one(
         )
         if intermediates is not None:
             stage("writing intermediates")
-            _save_intermediates(intermediates, pipe, inputs, result)
+            _save_intermediates(intermediates, inputs, result)
     told, alike = [], _note_of_equals(result.images)
     for number, (file, picture) in enumerate(zip(files, result.images, strict=True)):
         provenance = result.provenance(number) | inputs.about | described.about()
@@ -316,7 +316,7 @@ def run_pipeline(pipe: TryOnPipeline, options: TryOnOptions, stage: Stage, **inp
         return pipe(**options.to_dict() | inputs, callback_on_step_end=advance)
 
 
-def _save_intermediates(folder: Path, pipe: TryOnPipeline, inputs: Inputs, result: TryOnResult) -> None:
+def _save_intermediates(folder: Path, inputs: Inputs, result: TryOnResult) -> None:
     from idmvton.engine.intermediates import save_intermediates
 
-    save_intermediates(folder, pipe, result, inputs.prepared, inputs.garment, **inputs.maps)
+    save_intermediates(folder, result, inputs.prepared)

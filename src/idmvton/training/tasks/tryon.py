@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from idmvton.checkpoint import POLICIES, save_checkpoint
 from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
 from idmvton.data.sample import TryOnSample
-from idmvton.drafting import Draft, draft_results
+from idmvton.draft.drafter import Draft, draft_results
+from idmvton.draft.warp import lay_garments
+from idmvton.draft.warp_net import Warp, WarpNet
 from idmvton.errors import ConfigError
-from idmvton.garment_encoding import GarmentEncoder
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
 from idmvton.models.attention import CONTEXT, AttentionContext
 from idmvton.models.latents import encode_latents
 from idmvton.models.tryon_net import TryonNet
-from idmvton.models.warp_net import Warp, WarpNet
 from idmvton.pipeline import TryOnPipeline
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
@@ -48,7 +48,6 @@ from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.start import start_components
 from idmvton.training.tasks.base import Loss
 from idmvton.types import Size
-from idmvton.warping import lay_garments
 
 _PICTURES = ("person", "target", "garment", "densepose")
 
@@ -217,8 +216,7 @@ class Tryon:
         if self.pipe.warp_net is not None:
             draft, shown = self._drafts(self.pipe.warp_net, pictures, batch)
             more["draft_latents"] = encode_latents(self.pipe.vae, draft)
-        garment = GarmentEncoder(self.pipe).encode_pixels(batch["caption"], shown, batch["clip_pixels"])
-        assert garment.latents is not None
+        garment = self.pipe.garment_encoder.encode_pixels(batch["caption"], shown, batch["clip_pixels"])
         if self.options.cache_features:
             features = self._run_garment_net(
                 garment.latents, garment.garment_text, batch["mask"].new_zeros(len(batch["mask"]))
@@ -283,7 +281,7 @@ class Tryon:
     def unconditional(self) -> Batch:
         """The conditions of the unconditional half, one row each; computed once."""
         if self._unconditional is None:
-            found = GarmentEncoder(self.pipe).encode_unconditional(self.options.negative_prompt)
+            found = self.pipe.garment_encoder.encode_unconditional(self.options.negative_prompt)
             self._unconditional = {
                 "text": found.text.float(),
                 "pooled": found.pooled.float(),
