@@ -277,6 +277,16 @@ class PrepareOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
+class JobOptions(Options):
+    """What is asked for of one person and one garment."""
+
+    caption: str | None = option(
+        None, 'What the garment is, such as "short sleeve round neck t-shirts"; proposed when not given.'
+    )
+    num_images: int = option(1, "Pictures of the pair, with seeds that count up.", minimum=1, maximum=64)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelOptions(Options):
     """Which weights are loaded, and where to."""
 

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from idmvton.engine.job import Outcome
 from idmvton.errors import InputError
-from idmvton.images import save_png, to_pil
-from idmvton.outputs import TryOnResult
-from idmvton.prepare import Prepared
+from idmvton.images import save_png
 
 
-def save_intermediates(
-    folder: Path,
-    result: TryOnResult,
-    prepared: Prepared | None,
-) -> None:
-    """Writes ``prepared/`` (where there was a preparation), ``draft.png`` and ``repainted-N.png``.
+def save_intermediates(folder: Path, outcome: Outcome) -> None:
+    """Writes ``prepared/``, ``draft.png`` and ``repainted-N.png``, as far as the outcome has them.
 
     Args:
         folder: made if it is missing.
-        result: of one pair.
-        prepared: the person as preparation made it, or None if ``person``, ``mask`` and ``densepose`` were given.
+        outcome: of a job.
 
     Raises:
         InputError: the folder cannot be written.
@@ -29,9 +23,9 @@ def save_intermediates(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError("the folder cannot be made", got=f"{folder}: {error}") from error
-    if prepared is not None:
-        prepared.save(folder / "prepared")
-    if prepared is not None and result.draft is not None:
-        save_png(to_pil(result.draft)[0], folder / "draft.png", {"stage": "draft"})
-    for number, picture in enumerate(to_pil(result.repainted) if result.repainted is not None else []):
-        save_png(picture, folder / f"repainted-{number + 1}.png", result.provenance(number))
+    if outcome.prepared is not None:
+        outcome.prepared.save(folder / "prepared")
+    if outcome.draft is not None:
+        save_png(outcome.draft, folder / "draft.png", {"stage": "draft"})
+    for number, picture in enumerate(outcome.repainted):
+        save_png(picture, folder / f"repainted-{number + 1}.png", outcome.result.provenance(number))
