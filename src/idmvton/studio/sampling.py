@@ -19,10 +19,10 @@ from idmvton.studio.products import Product, garment_flow, photograph_product
 from idmvton.studio.renderer import Frame, Item
 from idmvton.studio.shells import PosedBody, pose_body
 from idmvton.studio.shots import detail, renderer, shoot
+from idmvton.types import Category
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
-Category = wardrobe.Category
 Split = Literal["train", "test", "wild"]
 CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 

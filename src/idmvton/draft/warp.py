@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from idmvton.models.warp_net import NUM_PARTS, Warp, WarpNet, places, sample_at
+from idmvton.draft.warp_net import NUM_PARTS, Warp, WarpNet, places, sample_at
 from idmvton.prepare.densepose import parts_of
 from idmvton.types import Size
 

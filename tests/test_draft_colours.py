@@ -2,14 +2,8 @@
 
 import numpy as np
 import torch
-from PIL import Image
 
-from idmvton.inputs import gather_pairs
-from idmvton.options import TryOnOptions
-from idmvton.outputs import match_colours
-from idmvton.types import Size
-
-SIZE = Size(64, 64)
+from idmvton.draft.colours import match_colours
 
 
 def test_a_shift_of_colours_is_undone_in_the_mask_and_details_stay():
@@ -17,14 +11,13 @@ def test_a_shift_of_colours_is_undone_in_the_mask_and_details_stay():
     photo = np.full((64, 64, 3), 200, np.uint8)
     mask = np.zeros((64, 64), bool)
     mask[16:48, 16:48] = True
-    pairs = gather_pairs(
-        Image.fromarray(photo), Image.fromarray(photo), mask, Image.fromarray(photo), "shirt", 0, SIZE, TryOnOptions()
-    )
-    truth = torch.tensor(photo / 255, dtype=torch.float32).permute(2, 0, 1)[None].clone()
+    shown = torch.tensor(photo / 255, dtype=torch.float32).permute(2, 0, 1)[None]
+    pair = shown, torch.tensor(mask, dtype=torch.float32)[None, None]
+    truth = shown.clone()
     detail = torch.tensor(rng.uniform(-0.1, 0.1, (1, 1, 32, 32)), dtype=torch.float32)
     truth[..., 16:48, 16:48] += detail  # what was painted
     shift = torch.tensor([-0.04, 0.02, -0.03])[None, :, None, None]
-    matched = match_colours(truth + shift, pairs)
+    matched = match_colours(truth + shift, *pair)
     assert matched.shape == truth.shape
     assert (matched - truth).abs().max() < 2e-3
-    assert torch.allclose(match_colours(truth, pairs), truth, atol=2e-3)
+    assert torch.allclose(match_colours(truth, *pair), truth, atol=2e-3)

@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
+from idmvton.draft.colours import spread
+from idmvton.draft.warp import body_parts, garment_outlines, lay_garments
+from idmvton.draft.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.prepare.densepose import HANDS, HEAD
-from idmvton.warping import body_parts, garment_outlines, lay_garments
 
 _HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
 _OTHERS_TELL: Final = 1e-7  # clothes tell next to nothing; for where neither face nor hands are seen
@@ -46,12 +47,22 @@ class Draft(NamedTuple):
         return self.person + self.garment
 
 
-def make_drafts(
-    net: WarpNet, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor
-) -> Draft:
-    """Drafts of people in garments that WarpNet lays; see :func:`draft_results`."""
-    told = pictures_BCHW, mask_B1HW, body_maps_BCHW, garments_BCHW
-    return draft_results(*told, lay_garments(net, *told))
+class Drafter:
+    """Drafts of people in garments that a WarpNet lays.
+
+    Args:
+        net: frozen; nothing in it is changed.
+    """
+
+    def __init__(self, net: WarpNet) -> None:
+        self.net = net
+
+    def __call__(
+        self, pictures_BCHW: Tensor, mask_B1HW: Tensor, body_maps_BCHW: Tensor, garments_BCHW: Tensor
+    ) -> Draft:
+        """Drafts of B pairs; see :func:`draft_results`."""
+        pairs = pictures_BCHW, mask_B1HW, body_maps_BCHW, garments_BCHW
+        return draft_results(*pairs, lay_garments(self.net, *pairs))
 
 
 def draft_results(
@@ -95,25 +106,3 @@ def _likely_skin(parts_B1HW: Tensor) -> Tensor:
     deviation = ((away**2 * is_head).sum((2, 3), keepdim=True) / count).sqrt()
     is_face = is_head & (away[:, 1:] >= 0) & (away[:, :1].abs() <= deviation[:, :1])
     return (is_face + _HANDS_TELL * is_hand + _OTHERS_TELL * (parts_B1HW > 0)).clamp(max=1)
-
-
-def spread(pictures_BCHW: Tensor, known_B1HW: Tensor) -> Tensor:
-    """Fills pictures smoothly from where they are known: pull-push (Gortler et al., "The Lumigraph", 1996).
-
-    Args:
-        pictures_BCHW: float.
-        known_B1HW: float in [0, 1], how much a pixel counts.
-
-    Returns:
-        float BCHW, the pictures where known is 1; 0 if nothing is known at all.
-    """
-    colours, weights = [pictures_BCHW], [known_B1HW]
-    while max(colours[-1].shape[-2:]) > 1:
-        pooled = [F.avg_pool2d(each, 2, ceil_mode=True) for each in (colours[-1] * weights[-1], weights[-1])]
-        colours.append(pooled[0] / pooled[1].clamp(min=torch.finfo(pooled[1].dtype).tiny))
-        weights.append((4 * pooled[1]).clamp(max=1))
-    filled = colours[-1]
-    for colour, weight in zip(colours[-2::-1], weights[-2::-1], strict=True):
-        filled = F.interpolate(filled, colour.shape[-2:], mode="bilinear", align_corners=False)
-        filled = torch.lerp(filled, colour, weight)
-    return filled

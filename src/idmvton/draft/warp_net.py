@@ -2,7 +2,7 @@
 
 Small models that are trained from scratch find the correspondence between person and garment late; large pretrained
 ones bring it along. A checkpoint may therefore hold a WarpNet: it predicts a flow from the person to the product
-picture and the new garment's outline, for a draft (:mod:`idmvton.drafting`). It is no part of
+picture and the new garment's outline, for a draft (:mod:`idmvton.draft.drafter`). It is no part of
 the published system.
 
 Shape legend: B pairs, C channels, H and W pixels of WarpNet's own size, T tokens.
