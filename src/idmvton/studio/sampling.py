@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import InputError
-from idmvton.prepare.densepose import part_colours
+from idmvton.images.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.studio import dressing, scene, wardrobe
 from idmvton.studio.bodies import Body, sample_body
