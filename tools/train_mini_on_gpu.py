@@ -25,16 +25,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from idmvton.checkpoint_parts import WARP_NET, load_part
-from idmvton.models.warp_net import WarpNet
+from idmvton.checkpoint.parts import WARP_NET, load_part
+from idmvton.draft.warp_net import WarpNet
 from idmvton.prepare.attribute_net import AttributeNet
 from idmvton.training.ema import MovingAverage
 from idmvton.training.mini.attributes import Products, cosine, loss_of
 from idmvton.training.mini.batches import brightened, draw_samples, tryon_batch, warp_batch
+from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
 from idmvton.training.mini.pool import People, Pool
+from idmvton.training.mini.warp_task import WarpTask
 from idmvton.training.recipe import load_recipe
-from idmvton.training.tasks.tryon import Tryon
-from idmvton.training.tasks.warp import WarpTask
 from idmvton.types import Size
 
 MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
@@ -131,7 +131,7 @@ def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespac
     clock.tell(f"warp: {step + 1} steps x {arguments.warp_batch}")
 
 
-def encode_pairs(task: Tryon, pool: Pool, clock: Clock, batch_size: int) -> dict[str, Tensor]:
+def encode_pairs(task: MiniTryOnTask, pool: Pool, clock: Clock, batch_size: int) -> dict[str, Tensor]:
     """Section 2: everything that the frozen networks make of pairs, as many as the time allows."""
     rng = torch.Generator().manual_seed(2)
     order = torch.randperm(2 * len(pool), generator=rng).tolist()
@@ -158,8 +158,15 @@ def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespa
     """Section 3: TryonNet, from the weights of the library."""
     device = pool.device
     warp_net = arguments.stage if (arguments.stage / WARP_NET).is_dir() else MINI
-    changes = ["tryon.init=checkpoint", f"tryon.checkpoint={MINI}", f"tryon.warp_net={warp_net}", "tryon.start=trained"]
-    task = Tryon(load_recipe("mini_tryon", [*changes, "tryon.fine_attention=false"]), None)  # type: ignore[arg-type]
+    changes = {
+        "tryon.init": "checkpoint",
+        "tryon.checkpoint": MINI,
+        "mini_tryon.warp_net": warp_net,
+        "mini_tryon.start": "trained",
+        "mini_tryon.fine_attention": "false",
+    }
+    recipe = load_recipe("mini_tryon", [f"{name}={value}" for name, value in changes.items()])
+    task = MiniTryOnTask(recipe, None)  # type: ignore[arg-type]
     task.pipe.to(device)
     clock.tell("try-on: networks are there")
     stored = encode_pairs(task, pool, clock, arguments.encode_batch)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.framing import Axis, Framing
+from idmvton.images.framing import Axis, Framing
 from idmvton.types import Size
 
 Bytes = NDArray[np.uint8]

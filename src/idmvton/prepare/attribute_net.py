@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from idmvton.captions.templates import COLOURS, ITEMS, NECKLINES, PATTERNS, SLEEVES
 from idmvton.errors import WeightsError
-from idmvton.prepare.caption import COLOURS, ITEMS, NECKLINES, PATTERNS, SLEEVES
 from idmvton.types import Size
 
 WEIGHTS: Final = Path(__file__).parent / "assets" / "attribute-net.safetensors"

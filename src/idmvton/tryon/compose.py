@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from idmvton.draft.colours import spread
 from idmvton.draft.detail import Laid, add_detail
-from idmvton.drafting import Draft, spread
-from idmvton.framing import paste_back
-from idmvton.inputs import Pairs, Person
+from idmvton.draft.drafter import Draft
+from idmvton.images.paste import paste_back
 from idmvton.options import TryOnOptions
+from idmvton.tryon.inputs import Pairs, Person
 from idmvton.tryon.keep import clothes, differing, old_garment, share_of_new, share_of_old, upsample
 
 Bytes = NDArray[np.uint8]

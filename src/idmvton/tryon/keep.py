@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.framing import Axis, Framing
+from idmvton.images.framing import Axis, Framing
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 Floats = NDArray[np.float32]

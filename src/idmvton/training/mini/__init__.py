@@ -1,1 +1,1 @@
-"""What only the training of mini needs: renders kept in memory, and large batches on one accelerator."""
+"""The stages that only mini needs: small networks learn here what the published method brings along."""

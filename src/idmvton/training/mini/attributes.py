@@ -26,8 +26,8 @@ def render_product(seed: int, index: int, split: str = "train") -> tuple[NDArray
         seed, index: whatever, the same make the same.
         split: goes into the random state, so that splits share nothing.
     """
-    from idmvton.data.synthetic.products import photograph_product
-    from idmvton.data.synthetic.wardrobe import sample_garment
+    from idmvton.studio.products import photograph_product
+    from idmvton.studio.wardrobe import sample_garment
 
     rng = np.random.default_rng([seed, index, *split.encode(), *b"attributes"])
     category = ("upper_body", "lower_body", "dresses")[int(rng.integers(3))]

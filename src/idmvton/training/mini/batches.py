@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from idmvton.draft.warp import garment_windows, plain_background, planes_of_parts, stand_out, windows_around
+from idmvton.draft.warp_net import places
 from idmvton.images import bytes_to_vae_tensor
-from idmvton.models.warp_net import places
-from idmvton.prepare.densepose import OTHER_SIDE, part_colours
+from idmvton.images.densepose import OTHER_SIDE, part_colours
 from idmvton.training.mini.pool import unpacked
-from idmvton.training.options import WarpOptions
+from idmvton.training.mini.stage_sections import WarpOptions
 from idmvton.types import Size
-from idmvton.warping import garment_windows, plain_background, planes_of_parts, stand_out, windows_around
 
 _GROWN: Final = 0.5  # how often a mask is varied
 
@@ -41,7 +41,7 @@ def draw_samples(pool: Any, count: int, generator: torch.Generator) -> dict[str,
 def warp_batch(
     pool: Any, drawn: Mapping[str, Tensor], own: Size, options: WarpOptions, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """What :meth:`idmvton.training.tasks.warp.WarpTask.loss` reads, as its ``content`` makes it."""
+    """What :meth:`idmvton.training.mini.warp_task.WarpTask.loss` reads, as its ``content`` makes it."""
     number, other, maps = (drawn[name] for name in ("number", "other", "maps"))
     person = bytes_to_vae_tensor(pool["person"][number].permute(0, 3, 1, 2))
     garment = bytes_to_vae_tensor(pool["garment"][number, other].permute(0, 3, 1, 2))
@@ -98,7 +98,7 @@ def _moved(
 
 
 def tryon_batch(pool: Any, size: Size, number: int, other: int, maps: int, varied: bool) -> dict[str, Any]:
-    """One pair as :meth:`idmvton.training.tasks.tryon.Tryon.content` makes it; with ``outline`` in addition."""
+    """One pair as :meth:`idmvton.training.tryon_task.Tryon.content` makes it; with ``outline`` in addition."""
     flow, known, seen = unpacked(pool["flow"][number, other][None], size)
     unknown = torch.where(seen, torch.inf, torch.nan).expand_as(flow)
     palette = torch.as_tensor(part_colours(), device=pool.device)

@@ -18,11 +18,11 @@ from PIL import Image
 from torch import Tensor
 
 from idmvton.images import clip_pixel_values, to_vae_tensor
-from idmvton.prepare.densepose import parts_of
-from idmvton.prepare.preparing import Preparer
+from idmvton.images.densepose import parts_of
+from idmvton.prepare.preparer import Preparer
 from idmvton.training.masks import vary_mask
 from idmvton.training.mini.shop_look import shop_look
-from idmvton.training.options import MaskOptions
+from idmvton.training.sections import MaskOptions
 from idmvton.types import Size
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,8 +44,8 @@ def render(seed: int, index: int, size: Size, preparer: Any, clip_size: int) -> 
         Arrays: ``person``, ``target`` (in the other garment), ``garment`` (2), ``outline`` (2), ``flow`` (2), ``mask``
         (2: exact, prepared), ``varied`` (2), ``parts`` (2), ``clip`` (2); and the captions of both garments.
     """
-    from idmvton.data.synthetic.sampling import sample
-    from idmvton.warping import garment_outlines
+    from idmvton.draft.warp import garment_outlines
+    from idmvton.studio.sampling import sample
 
     made = sample(seed, index, size=size, flow=True, worn=False)
     rng = np.random.default_rng([seed, index, 15])
