@@ -32,7 +32,7 @@ from benchmarks.baselines import thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
-from idmvton.drafting import make_drafts
+from idmvton.draft.drafter import Drafter
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
 
 Bytes = NDArray[np.uint8]
@@ -103,7 +103,7 @@ def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Bytes]:
         to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
     )
     mask = mask_to_tensor([each.mask for each in samples])
-    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment).whole
+    drafts = Drafter(pipe.warp_net)(person, mask, densepose, garment).whole
     return [np.asarray(picture) for picture in to_pil(from_vae_tensor(drafts))]
 
 

@@ -24,7 +24,7 @@ import torch
 from benchmarks.parsing import Shares
 from idmvton.errors import PreparationError
 from idmvton.options import PrepareOptions
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
 from idmvton.studio.sampling import Split, StudioSample, sample
 
 QUALITY_SIZE: Final = (512, 384)

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
-from idmvton.drafting import draft_results, spread
+from idmvton.draft.colours import spread
+from idmvton.draft.drafter import draft_results
+from idmvton.draft.warp import garment_outlines
+from idmvton.draft.warp_net import Warp, places
 from idmvton.images import to_vae_tensor
-from idmvton.models.warp_net import Warp, places
-from idmvton.prepare.densepose import colour_parts
-from idmvton.warping import garment_outlines
+from idmvton.images.densepose import colour_parts
 
 RED, GREEN, BLUE = ((1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0))
 HERE = places((64, 64), torch.zeros(()))

@@ -19,7 +19,7 @@ from idmvton.errors import InputError, PreparationError
 from idmvton.images import load_image
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
-from idmvton.prepare.preparing import Preparer, preparer_for
+from idmvton.prepare.preparer import Preparer, preparer_for
 
 TILE = (480, 720)  # height, width: overlay and body map side by side
 LINE = 16

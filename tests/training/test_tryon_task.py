@@ -8,15 +8,11 @@ import torch
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
-from idmvton.checkpoint import load_tryon_net
-from idmvton.conditioning import guide
+from idmvton.checkpoint.published import load_tryon_net
 from idmvton.data.sample import TryOnSample
-from idmvton.denoising import Denoiser
+from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
-from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
-from idmvton.inputs import gather_pairs
 from idmvton.models.text import encode_prompts
-from idmvton.models.warp_net import WarpNet
 from idmvton.options import TryOnOptions
 from idmvton.training.batches import Ticket, collate
 from idmvton.training.recipe import make_recipe
@@ -25,6 +21,10 @@ from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.task import build_task
 from idmvton.training.trainer import Trainer, without_numbers
 from idmvton.training.tryon_task import TryOnTask
+from idmvton.tryon.conditioning import guide
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.inputs import Request, gather_pairs
 from idmvton.types import Size
 
 SIZE = Size(64, 64)
@@ -63,8 +63,8 @@ def inference(pipe: TryOnPipeline, samples: list[TryOnSample]):
         name: [getattr(each, name) for each in samples]
         for name in ("person", "garment", "mask", "densepose", "caption")
     }
-    pairs = gather_pairs(**columns, seed=0, size=SIZE, options=TryOnOptions())
-    garments = GarmentEncoder(pipe).encode(pairs.garments)
+    pairs = gather_pairs(Request(**columns, seed=0), SIZE)
+    garments = pipe.garment_encoder.encode(pairs.garments)
     people = pipe.encode_people(pairs.people).rows(pairs.person_rows)
     return pairs, garments, people
 
@@ -139,12 +139,12 @@ def test_predictions_equal_both_halves_of_guidance(photos, policy):
     dropped, kept = recorded.prediction  # rows without a garment come first
 
     pairs, garments, people = inference(task.pipe, [dataset[0], dataset[1]])
-    unconditional = GarmentEncoder(task.pipe).encode_unconditional(task.options.negative_prompt)
+    unconditional = task.pipe.garment_encoder.encode_unconditional(task.options.negative_prompt)
     noisy = task.diffusion.add_noise(batch["latents"], batch["noise"], batch["timestep"])
     predictions = []
     for scale in (1.0, 2.0):
         denoiser = Denoiser(
-            task.pipe,
+            task.pipe.networks,
             people,
             pairs.garment_rows,
             [each.prompt for each in garments],
@@ -153,7 +153,8 @@ def test_predictions_equal_both_halves_of_guidance(photos, policy):
             guidance_scale=scale,
             image_prompt_scale=1.0,
         )
-        steps = GarmentSteps(task.pipe, garments, task.pipe.config.garment_timestep, torch.device("cpu"))
+        runs = GarmentRuns(task.pipe.networks, garments, task.pipe.feature_cache, torch.device("cpu"))
+        steps = feature_source(runs, task.pipe.config.garment_timestep)
         with torch.no_grad():
             predictions.append(denoiser.predict(noisy, torch.tensor(600), steps.at(600)))
     conditional, guided = predictions
@@ -366,8 +367,9 @@ def test_a_warp_net(photos, tmp_path):
     with torch.no_grad():
         task.loss(own, batch)
     pairs, _, _ = inference(task.pipe, [dataset[0], dataset[1]])
-    shown, laid = task.pipe.encode_drafts(task.pipe.make_drafts(task.pipe.warp_net, pairs))
-    torch.testing.assert_close(own.arguments[0][:, 13:], shown)
+    conditions = task.pipe.encode(pairs, TryOnOptions())
+    laid = torch.cat([each.latents for each in conditions.garments])
+    torch.testing.assert_close(own.arguments[0][:, 13:], conditions.people.draft_latents)
     torch.testing.assert_close(batch["garment_latents"], laid)
     assert (batch_of(plain, dataset, [0, 1])["garment_latents"] - laid).abs().max() > 0.1
     before = {name: tensor.clone() for name, tensor in task.pipe.warp_net.state_dict().items()}

@@ -9,15 +9,13 @@ import typer
 from rich.table import Table
 
 from idmvton.cli.shared import EXIT_FAILED, bar, err, out, print_json, reports_errors, told_what_stays
+from idmvton.types import Captions, MissingCaption, Order
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
 
-Order = Literal["paired", "unpaired"]
 Orders = Literal["paired", "unpaired", "both"]
 Maps = Literal["given", "prepared", "both"]
-Captions = Literal["tags", "detailed", "naive"]
-MissingCaption = Literal["error", "category phrase"]
 
 app = typer.Typer(help="Data sets of people and garments: check, pack, prepare.", no_args_is_help=True)
 Folder = Annotated[

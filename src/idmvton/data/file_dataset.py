@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,11 @@ from PIL import Image
 from idmvton.data.flow_files import read_flow
 from idmvton.data.sample import TryOnSample, frame_flow, frame_garment
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, Framing, check_size
+from idmvton.images.framing import BLACK, Framing, check_size
 from idmvton.prepare.maps import frame_keypoints, frame_labels
-from idmvton.prepare.mask import Category
 from idmvton.prepare.reading import Classes, read_densepose, read_keypoints, read_labels, read_mask, read_photo
-from idmvton.types import Size
+from idmvton.types import Category, MissingCaption, Size
 
-MissingCaption = Literal["error", "category phrase"]
 SIZE_MULTIPLE: Final = 8
 PREPARED: Final = "prepared-maps"
 CATEGORY_PHRASES: Final[Mapping[Category, str]] = {

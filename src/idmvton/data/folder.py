@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from idmvton.data.file_dataset import FileDataset, MissingCaption
-from idmvton.data.listing import Order
+from idmvton.data.file_dataset import FileDataset
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnSample
-from idmvton.data.viton_hd import Captions, VitonHD
+from idmvton.data.viton_hd import VitonHD
 from idmvton.errors import ConfigError, InputError
+from idmvton.types import Captions, MissingCaption, Order
 
 logger = logging.getLogger(__name__)
 Orders = Literal["paired", "unpaired", "both"]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import ConfigError
-from idmvton.prepare.mask import ATR_LABELS, RULES, Category
+from idmvton.prepare.mask import ATR_LABELS, RULES
+from idmvton.types import Category
 
 Mask = NDArray[np.bool_]
 

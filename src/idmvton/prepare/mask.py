@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from idmvton.errors import InputError
-
-Category = Literal["upper_body", "lower_body", "dresses"]
+from idmvton.types import Category
 
 ATR_LABELS: Final[tuple[str, ...]] = (
     "background",

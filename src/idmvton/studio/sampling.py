@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import InputError
-from idmvton.prepare.densepose import part_colours
+from idmvton.images.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.studio import dressing, scene, wardrobe
 from idmvton.studio.bodies import Body, sample_body
@@ -19,10 +19,10 @@ from idmvton.studio.products import Product, garment_flow, photograph_product
 from idmvton.studio.renderer import Frame, Item
 from idmvton.studio.shells import PosedBody, pose_body
 from idmvton.studio.shots import detail, renderer, shoot
+from idmvton.types import Category
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
-Category = wardrobe.Category
 Split = Literal["train", "test", "wild"]
 CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 

@@ -12,10 +12,10 @@ from idmvton.studio.chance import choose
 from idmvton.studio.colours import Colour, pick_colour
 from idmvton.studio.fabrics import Fabric, make_fabric
 from idmvton.studio.shells import WAISTBAND, Fit, Skirt
+from idmvton.types import Category
 
 Floats = NDArray[np.floating[Any]]
 Kind = Literal["top", "bottom", "skirt", "dress"]
-Category = Literal["upper_body", "lower_body", "dresses"]
 
 # Neckline -> shader type, half width, depth in front, depth behind (metres on the mean body).
 NECKLINES: Final[dict[str, tuple[float, float, float, float]]] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from idmvton.options import NEGATIVE_PROMPT, Options, option
+from idmvton.types import Captions, MissingCaption, TimeIds
 
 TaskName = Literal["tryon", "mini_tryon", "text_to_image", "autoencoder", "contrastive", "warp"]
 Precision = Literal["float32", "bfloat16"]
@@ -15,9 +16,6 @@ Source = Literal["folder", "shards", "studio"]
 Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
 Order = Literal["paired", "unpaired", "both"]
 Maps = Literal["given", "prepared", "both"]
-Captions = Literal["tags", "detailed", "naive"]
-MissingCaption = Literal["error", "category phrase"]
-TimeIds = Literal["height_width", "height_height"]
 ErrorName = Literal["squared", "absolute"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 Spacing = Literal["leading", "trailing", "linspace"]

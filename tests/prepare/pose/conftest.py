@@ -2,8 +2,8 @@
 
 import pytest
 
-from idmvton.prepare.pose import BlazePose
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.blazepose import BlazePose
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.studio.sampling import StudioSample, sample
 
 NUM_PEOPLE = 6

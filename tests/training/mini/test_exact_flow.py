@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from golden_data import CHECKPOINT
-from idmvton.drafting import draft_results
+from idmvton.draft.drafter import draft_results
+from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import from_vae_tensor, to_pil
-from idmvton.models.warp_net import WarpNet
 from idmvton.studio import make_dataset
 from idmvton.training.batches import collate
 from idmvton.training.mini import mini_tryon_task

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from idmvton.draft.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.errors import InputError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor
-from idmvton.models.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.studio import make_dataset
 from idmvton.training.mini.stage_sections import WarpOptions
 from idmvton.training.mini.warp_task import WarpTask, move_garment, slope_error

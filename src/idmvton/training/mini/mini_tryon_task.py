@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from idmvton.data.sample import TryOnSample
-from idmvton.drafting import draft_results
+from idmvton.draft.drafter import draft_results
+from idmvton.draft.warp import lay_garments
+from idmvton.draft.warp_net import Warp, WarpNet
 from idmvton.models.latents import encode_latents
-from idmvton.models.warp_net import Warp, WarpNet
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.mini.draft_start import start_with_draft
@@ -25,7 +26,6 @@ from idmvton.training.mini.stage_sections import MiniTryOnOptions
 from idmvton.training.recipe import Recipe
 from idmvton.training.sources import Captioned
 from idmvton.training.tryon_task import DRAFT, TryOnTask
-from idmvton.warping import lay_garments
 
 
 class MiniTryOnTask(TryOnTask):

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from idmvton.checkpoint_parts import WARP_NET, load_part
+from idmvton.checkpoint.parts import WARP_NET, load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
-from idmvton.drafting import make_drafts
+from idmvton.draft.drafter import Drafter
+from idmvton.draft.warp import garment_windows, person_planes, stand_out, windows_around
+from idmvton.draft.warp_net import Warp, WarpNet, sample_at
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
-from idmvton.models.warp_net import Warp, WarpNet, sample_at
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.masks import vary_mask
@@ -36,7 +37,6 @@ from idmvton.training.recipe import Recipe
 from idmvton.training.sections import MaskOptions
 from idmvton.training.task import Loss
 from idmvton.types import Size
-from idmvton.warping import garment_windows, person_planes, stand_out, windows_around
 
 _SLOPE_DISTANCES: Final = (2, 8)  # pixels
 
@@ -136,7 +136,7 @@ class WarpTask:
             for kind in ("person", "densepose", "garment")
         )
         mask = mask_to_tensor([each.mask for each in samples]).to(device)
-        drafts = to_pil(from_vae_tensor(make_drafts(self.net, person, mask, densepose, garment).whole).cpu())
+        drafts = to_pil(from_vae_tensor(Drafter(self.net)(person, mask, densepose, garment).whole).cpu())
         self.net.train()
         rows = [
             (greyed(each.person, each.mask), each.garment, picture, each.unpaired_target or each.person)
