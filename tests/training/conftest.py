@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from idmvton.checkpoint import load_checkpoint
+from idmvton.checkpoint.published import load_checkpoint
 from idmvton.training import start
 from training.toy import data_folder
 
