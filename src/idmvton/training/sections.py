@@ -143,7 +143,7 @@ class LogOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class TryonOptions(Options):
+class TryOnTaskOptions(Options):
     """``[tryon]``: the paper's task (sections 3 and 4.1)."""
 
     init: Literal["checkpoint", "parts", "random"] = option(
@@ -241,7 +241,7 @@ class NoiseOptions(Options):
 
 
 TRYON_SECTIONS: Final[dict[str, type[Options]]] = {
-    "tryon": TryonOptions,
+    "tryon": TryOnTaskOptions,
     "masks": MaskOptions,
     "lora": LoraOptions,
     "vae": VaeOptions,
