@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from idmvton.atomic import whole_file
-from idmvton.data.parallel import in_threads
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import InputError
 from idmvton.images import load_image
+from idmvton.resume import in_threads
 
 PictureFormat = Literal["png", "jpg"]
 INDEX_NAME: Final = "shards.json"
