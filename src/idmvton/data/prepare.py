@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.atomic import whole_file
-from idmvton.data.files import PersonView, SampleFiles
-from idmvton.data.listing import Order
+from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.opening import list_files
 from idmvton.errors import InputError, PreparationError
+from idmvton.images.densepose import colour_parts
 from idmvton.images.framing import Framing
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.person_maps import PersonMaps
@@ -30,7 +29,7 @@ from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
 from idmvton.prepare.record_files import openpose_json
 from idmvton.resume import Failure, Progress, work_through
-from idmvton.types import Size
+from idmvton.types import Order, Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from idmvton.errors import PreparationError
 from idmvton.images import ImageInput, load_image
-from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
+from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.protocols import (
     BodyParser,
     LabelParser,
@@ -22,14 +22,19 @@ from idmvton.prepare.backends.protocols import (
     Pose,
     PoseEstimator,
 )
-from idmvton.prepare.backends.registry import BODY_BACKENDS, LABELS_BACKENDS, OUTLINE_BACKENDS, POSE_BACKENDS
+from idmvton.prepare.backends.registry import (
+    BODY_BACKENDS,
+    LABELS_BACKENDS,
+    OUTLINE_BACKENDS,
+    POSE_BACKENDS,
+)
 from idmvton.prepare.category import choose_category, expected_category, word_of
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import Category
+from idmvton.types import Category, CategoryChoice, MaskShape
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
