@@ -42,11 +42,7 @@ def ssim(result: Bytes, truth: Bytes, region: Region = None) -> float:
 def ssim_grey(result: Bytes, truth: Bytes) -> float:
     """Structural similarity as HR-VITON scores it: scikit-image on grey pictures with gaussian weights."""
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (result, truth)]
-    return float(
-        structural_similarity(
-            *grey, data_range=255, gaussian_weights=True, use_sample_covariance=False
-        )
-    )
+    return float(structural_similarity(*grey, data_range=255, gaussian_weights=True, use_sample_covariance=False))
 
 
 def ms_ssim(result: Bytes, truth: Bytes) -> float:
@@ -61,7 +57,9 @@ def psnr(result: Bytes, truth: Bytes, region: Region = None) -> float:
     return math.inf if mean == 0 else float(10 * np.log10(255**2 / mean))
 
 
-def colour_difference(result: Bytes, truth: Bytes, region: Region = None, kind: Literal["mean", "map"] = "mean") -> float:
+def colour_difference(
+    result: Bytes, truth: Bytes, region: Region = None, kind: Literal["mean", "map"] = "mean"
+) -> float:
     """CIEDE2000 between the mean colours of a region (``mean``), or its mean over the region's pixels (``map``)."""
     where = np.ones(result.shape[:2], bool) if region is None else _checked(region, result)
     lab = [rgb2lab(picture)[where] for picture in (result, truth)]

@@ -131,7 +131,7 @@ def explain(protocol: Protocol) -> str:
         f"{protocol.name}: {protocol.source}.",
         f"Pictures are compared {size}, {where}.",
         f"Pictures of another size are resized with the {protocol.resize} filter of Pillow.",
-        "The truth is stored as JPEG of quality {} after resizing.".format(protocol.truth_jpeg)
+        f"The truth is stored as JPEG of quality {protocol.truth_jpeg} after resizing."
         if protocol.truth_jpeg is not None
         else "The truth is not compressed again.",
     ]
