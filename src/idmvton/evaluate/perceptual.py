@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from idmvton.errors import InputError, WeightsError
 from idmvton.evaluate.backbones import CHANNELS, Backbone, FeatureStack, build, build_shift_tolerant
+from idmvton.types import Size
 
 _SHIFT: Final = (-0.030, -0.088, -0.188)  # of pictures in [-1, 1]; with the scale, the mean and deviation of ImageNet
 _SCALE: Final = (0.458, 0.448, 0.450)
@@ -110,6 +114,14 @@ class PerceptualDistance(nn.Module):
             first, second = unit.chunk(2)
             total += ((first - second) ** 2 * head).sum(1).mean((1, 2))
         return total
+
+    def compare(self, first: NDArray[np.uint8], second: NDArray[np.uint8], size: Size | None = None) -> float:
+        """The distance of two pictures, uint8 (H, W, 3), shrunk to ``size`` by averaging where one is given."""
+        pair = [first, second]
+        if size is not None and first.shape[:2] != tuple(size):
+            pair = [cv2.resize(each, (size.width, size.height), interpolation=cv2.INTER_AREA) for each in pair]
+        tensors = (torch.from_numpy(each).permute(2, 0, 1)[None].float() / 127.5 - 1 for each in pair)
+        return float(self(*tensors))
 
     def _load(self, layers: Mapping[str, Tensor], heads: Mapping[str, Tensor], file: Path) -> None:
         wanted = {name: value.shape for name, value in self.backbone.state_dict().items()}

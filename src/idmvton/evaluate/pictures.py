@@ -7,7 +7,7 @@ its pixels count.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ from idmvton.errors import InputError
 
 Bytes = NDArray[np.uint8]
 Region = NDArray[np.bool_] | None
+FEATHER: Final = 16
+"""Pixels around a mask in which paste-back may blend."""
 
 
 def ssim(result: Bytes, truth: Bytes, region: Region = None) -> float:
@@ -74,6 +76,12 @@ def change(result: Bytes, photo: Bytes, region: NDArray[np.bool_]) -> tuple[floa
         return 0.0, 0.0
     difference = np.abs(result.astype(np.int16) - photo)[_checked(region, result)]
     return float(difference.max()), float(difference.mean())
+
+
+def with_feather(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask grown by :data:`FEATHER` pixels."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * FEATHER + 1, 2 * FEATHER + 1))
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
 def to_unit(picture: Bytes) -> Tensor:
