@@ -59,9 +59,7 @@ def psnr(result: Bytes, truth: Bytes, region: Region = None) -> float:
     return math.inf if mean == 0 else float(10 * np.log10(255**2 / mean))
 
 
-def colour_difference(
-    result: Bytes, truth: Bytes, region: Region = None, kind: Literal["mean", "map"] = "mean"
-) -> float:
+def colour_difference(result: Bytes, truth: Bytes, region: Region = None, kind: Literal[mean, map] = "mean") -> float:
     """CIEDE2000 between the mean colours of a region (``mean``), or its mean over the region's pixels (``map``)."""
     where = np.ones(result.shape[:2], bool) if region is None else _checked(region, result)
     lab = [rgb2lab(picture)[where] for picture in (result, truth)]

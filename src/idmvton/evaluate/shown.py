@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from idmvton.evaluate.pictures import Bytes
 from idmvton.evaluate.protocols import Protocol
+from idmvton.types import Size
 
 Piece = Literal["truth", "photo", "garment", "mask"]
 Measured = float | NDArray[np.float32]
@@ -39,6 +40,11 @@ class Shown:
     garment: Bytes | None
     mask: NDArray[np.bool_] | None
     protocol: Protocol
+
+    @property
+    def size(self) -> Size:
+        """Of the result, pixels."""
+        return Size(self.result.shape[0], self.result.shape[1])
 
     @property
     def region(self) -> NDArray[np.bool_] | None:

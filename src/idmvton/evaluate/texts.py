@@ -22,7 +22,7 @@ from idmvton.weights import locate
 DETECTOR_FILE: Final = "ch_PP-OCRv4_det_infer.onnx"
 RECOGNISER_FILE: Final = "ch_PP-OCRv4_rec_infer.onnx"
 
-_SHORTER_SIDE: Final = 512  # of what the detector sees
+_SHORTER_SIDE: Final = 640  # of what the detector sees
 _IS_TEXT, _IS_BOX, _IS_WORD = 0.3, 0.5, 0.5
 _UNCLIP: Final = 1.6  # the detector marks the core of a text; what it left out is this times area / perimeter
 _SMALLEST_CORE, _SMALLEST_BOX = 3, 5
