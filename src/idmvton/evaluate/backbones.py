@@ -37,6 +37,7 @@ class Fire(nn.Module):
         self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Both expansions, one after the other in the channels."""
         squeezed = F.relu(self.squeeze(x_BCHW))
         return torch.cat([F.relu(self.expand1x1(squeezed)), F.relu(self.expand3x3(squeezed))], 1)
 
@@ -52,6 +53,7 @@ class BlurPool(nn.Module):
         self.register_buffer("filt", kernel.expand(channels, 1, 3, 3).clone())
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Half the size, rounded up, and one more at each end."""
         return F.conv2d(F.pad(x_BCHW, (2, 2, 2, 2), mode="reflect"), self.filt, stride=2, groups=x_BCHW.shape[1])
 
 

@@ -14,7 +14,7 @@ from idmvton.errors import InputError
 from idmvton.images.files import list_pictures
 
 RULES: Final = ("{person}__{garment}", "{person}___{garment}", "{person}_{garment}", "{name}", "{person}", "{garment}")
-"""How results are called, tried in this order: ours, GP-VTON's, IDM-VTON's, the truth's own names, one file a person."""
+"""How results are called, tried in this order: ours first, then as other systems call them, then a file a person."""
 
 _SHOWN: Final = 10
 

@@ -59,13 +59,11 @@ def psnr(result: Bytes, truth: Bytes, region: Region = None) -> float:
     return math.inf if mean == 0 else float(10 * np.log10(255**2 / mean))
 
 
-def colour_difference(result: Bytes, truth: Bytes, region: Region = None, kind: Literal[mean, map] = "mean") -> float:
-    """CIEDE2000 between the mean colours of a region (``mean``), or its mean over the region's pixels (``map``)."""
+def colour_difference(result: Bytes, truth: Bytes, region: Region = None) -> float:
+    """CIEDE2000 between the mean CIE Lab colours of a region."""
     where = np.ones(result.shape[:2], bool) if region is None else _checked(region, result)
-    lab = [rgb2lab(picture)[where] for picture in (result, truth)]
-    if kind == "mean":
-        lab = [each.mean(0, keepdims=True) for each in lab]
-    return float(deltaE_ciede2000(*lab).mean())
+    lab = [rgb2lab(picture[where]).mean(0) for picture in (result, truth)]
+    return float(deltaE_ciede2000(*lab))
 
 
 def change(result: Bytes, photo: Bytes, region: NDArray[np.bool_]) -> tuple[float, float]:

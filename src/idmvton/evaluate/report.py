@@ -21,7 +21,7 @@ from idmvton.evaluate.matching import Case
 from idmvton.evaluate.metrics import METRICS
 from idmvton.evaluate.scoring import Figure
 from idmvton.images import load_image
-from idmvton.images.whole import whole_file
+from idmvton.atomic import whole_file
 
 JSON_NAME: Final = "report.json"
 CSV_NAME: Final = "pictures.csv"

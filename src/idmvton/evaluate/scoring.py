@@ -28,7 +28,7 @@ from idmvton.evaluate.metrics import METRICS, Metric, find_metric
 from idmvton.evaluate.protocols import Protocol, find_protocol
 from idmvton.evaluate.shown import Measure, Measured, Piece, Shown
 from idmvton.images import load_image, load_mask
-from idmvton.images.whole import whole_file
+from idmvton.atomic import whole_file
 from idmvton.types import Size
 
 PART_SIZE: Final = 16
