@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idmvton.atomic import whole_file
 from idmvton.evaluate.evaluation import Report
 from idmvton.evaluate.matching import Case
 from idmvton.evaluate.metrics import METRICS
 from idmvton.evaluate.scoring import Figure
 from idmvton.images import load_image
-from idmvton.atomic import whole_file
 
 JSON_NAME: Final = "report.json"
 CSV_NAME: Final = "pictures.csv"

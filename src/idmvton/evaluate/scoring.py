@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idmvton.atomic import whole_file
 from idmvton.errors import InputError, MissingExtraError, WeightsError
 from idmvton.evaluate.embeddings import fid, kid
 from idmvton.evaluate.matching import Case
@@ -28,7 +29,6 @@ from idmvton.evaluate.metrics import METRICS, Metric, find_metric
 from idmvton.evaluate.protocols import Protocol, find_protocol
 from idmvton.evaluate.shown import Measure, Measured, Piece, Shown
 from idmvton.images import load_image, load_mask
-from idmvton.atomic import whole_file
 from idmvton.types import Size
 
 PART_SIZE: Final = 16
