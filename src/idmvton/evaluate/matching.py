@@ -58,7 +58,14 @@ class Matched:
 
 
 def match_dataset(
-    results: Path, root: Path, split: str, order: Order, rule: str | None = None, masks: Path | None = None
+    results: Path,
+    root: Path,
+    split: str,
+    order: Order,
+    *,
+    rule: str | None = None,
+    masks: Path | None = None,
+    count: int | None = None,
 ) -> Matched:
     """The results of a data set's pairs.
 
@@ -71,12 +78,13 @@ def match_dataset(
         order: paired or unpaired.
         rule: one of :data:`RULES` or another text with ``{person}`` and ``{garment}``; guessed by default.
         masks: a folder of masks by person, instead of the data set's own.
+        count: only the first so many pairs.
 
     Raises:
         InputError: results that are missing or belong to no pair; they are listed.
     """
     rows = []
-    for each in list_files(root, split, order):
+    for each in list_files(root, split, order)[:count]:
         truth = each.person if order == "paired" else each.unpaired_target
         mask = each.mask if masks is None else _mask_of(masks, each.person.stem)
         words = {"person": each.person.stem, "garment": each.garment.stem, "name": each.person.stem}
