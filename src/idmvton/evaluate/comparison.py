@@ -10,11 +10,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from idmvton.errors import InputError
 from idmvton.evaluate.metrics import find_metric
 from idmvton.evaluate.report import CSV_NAME
 from idmvton.evaluate.scoring import interval
+from idmvton.images import load_image, save_png
 
 _FLIPS: Final = 10_000
 _RANDOM_SEED: Final = 0
@@ -79,6 +81,45 @@ def compare(first: Path, second: Path) -> tuple[list[Difference], dict[str, list
         largest[metric] = [names[n] for n in np.argsort(-gaps, kind="stable") if gaps[n] >= 0]
     differences.sort(key=lambda each: list(one).index(each.metric))
     return differences, largest
+
+
+def draw_largest(first: Path, second: Path, largest: Mapping[str, list[str]], path: Path, rows: int = 8) -> None:
+    """Draws the pairs that differ most in the first metric: a row a pair, the first system's picture on the left.
+
+    Args:
+        first, second: the report folders.
+        largest: from :func:`compare`.
+        path: a PNG.
+        rows: pairs to draw.
+
+    Raises:
+        InputError: a result is not where the report was made from, or the sheet cannot be written.
+    """
+    metric, names = next(iter(largest.items()))
+    files = [picture_files(folder) for folder in (first, second)]
+    drawn = [[load_image(each[name], what="result") for each in files] for name in names[:rows]]
+    height = max(pair[0].height for pair in drawn)
+    drawn = [[each.resize((round(each.width * height / each.height), height)) for each in pair] for pair in drawn]
+    width = max(sum(each.width for each in pair) for pair in drawn)
+    sheet = Image.new("RGB", (width, height * len(drawn)), "white")
+    for row, pair in enumerate(drawn):
+        sheet.paste(pair[0], (0, row * height))
+        sheet.paste(pair[1], (pair[0].width, row * height))
+    save_png(sheet, path, {"sheet": f"largest differences in {metric}", "rows": names[:rows]})
+
+
+def picture_files(folder: Path) -> dict[str, Path]:
+    """Pair -> result of a report folder.
+
+    Raises:
+        InputError: there is no report, or it is damaged.
+    """
+    path = folder / CSV_NAME
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["pair"]: Path(row["result"]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError("the folder holds no report that can be read", got=f"{path}: {error}") from error
 
 
 def read_pictures(folder: Path) -> tuple[list[str], Mapping[str, NDArray[np.float64]]]:

@@ -98,8 +98,10 @@ def evaluate(
     warnings = [*matched.warnings, *scoring.check_same_size(matched.cases, protocol)]
     work = output / "parts"
     found = scoring.measure(matched.cases, metrics, protocol, work, workers=workers, progress=progress)
+    figures = scoring.summarise(found, metrics, protocol)
+    missing += [Missing(each.name, "no picture has an answer") for each in metrics if each.name not in figures]
     return Report(
-        scoring.summarise(found, metrics, protocol),
+        figures,
         tuple(missing),
         measure_scale(matched.cases, metrics, protocol),
         found,

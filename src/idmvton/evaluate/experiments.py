@@ -26,6 +26,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,7 +130,7 @@ def run_experiment(
             experiment.protocol,
             folder,
             workers=workers,
-            progress=lambda done, total, name=name: progress(f"scoring {name}", done, total),
+            progress=partial(progress, f"scoring {name}"),
         )
         write_report(reports[name], folder)
     with whole_file(output / TABLE_NAME) as file:

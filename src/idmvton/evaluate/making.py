@@ -19,9 +19,10 @@ from idmvton.data.opening import list_files, recognise
 from idmvton.data.sample import TryOnSample
 from idmvton.data.viton_hd import STUDIO_FILE, Captions
 from idmvton.data.viton_hd import list_files as list_viton_hd
+from idmvton.drafting import make_drafts
 from idmvton.errors import ConfigError, InputError
 from idmvton.evaluate.baselines import colour_fill, thin_plate_warp
-from idmvton.images import read_provenance, save_png
+from idmvton.images import from_vae_tensor, mask_to_tensor, read_provenance, save_png, to_pil, to_vae_tensor
 from idmvton.models.garment_net import GarmentNet
 from idmvton.options import TryOnOptions
 from idmvton.pipeline import TryOnPipeline
@@ -172,6 +173,18 @@ def _try_on(
             **dict(variant.options),
         )
     return list(result.images)
+
+
+@torch.no_grad()
+def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Image.Image]:
+    if pipe.warp_net is None:
+        raise ConfigError("this checkpoint makes no draft", got=pipe.weights_name, expected="one with a WarpNet")
+    person, densepose, garment = (
+        to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
+    )
+    mask = mask_to_tensor([each.mask for each in samples])
+    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment).whole
+    return to_pil(from_vae_tensor(drafts))
 
 
 @contextlib.contextmanager

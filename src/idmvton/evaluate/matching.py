@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from idmvton.data.listing import Order
-from idmvton.data.opening import list_files
+from idmvton.data.opening import list_files, recognise
 from idmvton.errors import InputError
 from idmvton.images.files import list_pictures
 
@@ -96,19 +96,29 @@ def match_dataset(
     return _match(results, rows, rule)
 
 
-def match_folder(results: Path, truth: Path, rule: str | None = None, masks: Path | None = None) -> Matched:
-    """The results of a folder of true pictures of the same names.
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder holds a data set, rather than pictures."""
+    try:
+        recognise(folder)
+    except InputError:
+        return False
+    return True
+
+
+def match_folder(
+    results: Path, truth: Path, *, rule: str | None = None, masks: Path | None = None, count: int | None = None
+) -> Matched:
+    """The results of a folder of true pictures of the same names; ``count``: only the first so many.
 
     Raises:
         InputError: results that are missing or belong to no truth; they are listed.
     """
     rows = []
-    for path in list_pictures(truth):
+    for path in list_pictures(truth)[:count]:
         mask = None if masks is None else _mask_of(masks, path.stem)
+        mask = mask if mask is not None and mask.exists() else None
         words = {"person": path.stem, "garment": path.stem, "name": path.stem}
-        rows.append(
-            (words, Case(path.stem, path, truth=path, mask=mask if mask is not None and mask.exists() else None))
-        )
+        rows.append((words, Case(path.stem, path, truth=path, mask=mask)))
     return _match(results, rows, rule or "{name}")
 
 

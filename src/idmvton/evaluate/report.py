@@ -71,7 +71,7 @@ def pictures_table(report: Report) -> str:
     writer.writerow(["pair", "result", *columns])
     for row, case in enumerate(report.matched.cases):
         values = ["" if math.isnan(values[row]) else f"{values[row]:.6g}" for values in columns.values()]
-        writer.writerow([case.name, case.result.name, *values])
+        writer.writerow([case.name, case.result, *values])
     return text.getvalue()
 
 
