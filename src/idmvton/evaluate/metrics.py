@@ -54,6 +54,10 @@ def _plain(measure: Measure) -> Callable[[], Measure]:
     return lambda: measure
 
 
+def _ms_ssim(shown: Shown) -> float | None:
+    return None if min(shown.size) < pictures.MS_SSIM_SIDE else pictures.ms_ssim(shown.result, _truth(shown))
+
+
 def _psnr(shown: Shown) -> float:
     return min(pictures.psnr(shown.result, _truth(shown), shown.region), EQUAL_DB)
 
@@ -116,8 +120,8 @@ _METRICS: Final = (
         "MS-SSIM",
         "higher",
         ("truth",),
-        f"{_TORCHMETRICS}, RGB, five scales",
-        _plain(lambda shown: pictures.ms_ssim(shown.result, _truth(shown))),
+        f"{_TORCHMETRICS}, RGB, five scales; pictures with a side under {pictures.MS_SSIM_SIDE} pixels do not count",
+        _plain(_ms_ssim),
     ),
     Metric(
         "psnr",

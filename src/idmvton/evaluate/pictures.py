@@ -25,6 +25,8 @@ from idmvton.errors import InputError
 
 Bytes = NDArray[np.uint8]
 Region = NDArray[np.bool_] | None
+MS_SSIM_SIDE: Final = 176
+"""The smallest side that five scales of an 11 pixel window leave something of."""
 FEATHER: Final = 16
 """Pixels around a mask in which paste-back may blend."""
 
@@ -48,7 +50,7 @@ def ssim_grey(result: Bytes, truth: Bytes) -> float:
 
 
 def ms_ssim(result: Bytes, truth: Bytes) -> float:
-    """Multi-scale structural similarity on RGB (torchmetrics), sides over 160 pixels."""
+    """Multi-scale structural similarity on RGB (torchmetrics), sides of at least :data:`MS_SSIM_SIDE` pixels."""
     return float(multiscale_structural_similarity_index_measure(to_unit(result), to_unit(truth), data_range=1.0))
 
 
