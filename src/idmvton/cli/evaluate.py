@@ -9,11 +9,12 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
+from idmvton.cli.data import Order  # TEMP
 from idmvton.cli.shared import bar, err, out, print_json, reports_errors, stage_bar, told_what_stays
 from idmvton.errors import ConfigError, InputError
-from idmvton.cli.data import Order  # TEMP
 
 if TYPE_CHECKING:
+    from idmvton.evaluate.choice import DataChoice
     from idmvton.evaluate.evaluation import Report
     from idmvton.evaluate.matching import Matched
     from idmvton.evaluate.protocols import Protocol
@@ -80,6 +81,7 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score a folder of results, or make them with a checkpoint first."""
+    from idmvton.evaluate.choice import DataChoice
     from idmvton.evaluate.evaluation import evaluate
     from idmvton.evaluate.protocols import explain as in_words
     from idmvton.evaluate.protocols import find_protocol
@@ -90,9 +92,12 @@ def score(
         return
     rule = find_protocol(protocol)
     with told_what_stays():
+        chosen = DataChoice(data or truth or Path(), split, order, count)
         if model is not None:
-            results, truth = _made(model, data, split, order, count, output, device, as_json), data
-        matched = _matched(results, truth, split, order, names, masks, count)
+            if data is None:
+                raise ConfigError("--model needs a data set", fix="add --data FOLDER")
+            results, truth = _made(model, chosen, output / "pictures", device, as_json), data
+        matched = _matched(results, truth, chosen, names, masks)
         with bar("scoring", quiet=as_json) as progress:
             report = evaluate(matched, rule, output, workers=workers, progress=progress)
     files = write_report(report, output)
@@ -168,30 +173,20 @@ def run(
             out.print(f"{name} - {first}, {each.metric}: {in_words(each)}", markup=False, soft_wrap=True)
 
 
-def _made(
-    model: str, data: Path | None, split: str, order: Order, count: int | None, output: Path, device: str, quiet: bool
-) -> Path:
+def _made(model: str, data: DataChoice, pictures: Path, device: str, quiet: bool) -> Path:
     """The folder of the pictures that a checkpoint makes of a data set."""
-    from idmvton.evaluate.making import DataChoice, make_pictures
+    from idmvton.evaluate.making import make_pictures
     from idmvton.pipeline import TryOnPipeline
 
-    if data is None:
-        raise ConfigError("--model needs a data set", fix="add --data FOLDER")
     pipe = TryOnPipeline.from_pretrained(model, device=device)
     pipe.set_progress_bar_config(disable=True)
     with bar("making pictures", quiet=quiet) as progress:
-        make_pictures(pipe, DataChoice(data, split, order, count), output / "pictures", progress=progress)
-    return output / "pictures"
+        make_pictures(pipe, data, pictures, progress=progress)
+    return pictures
 
 
 def _matched(
-    results: Path | None,
-    truth: Path | None,
-    split: str,
-    order: Order,
-    names: str | None,
-    masks: Path | None,
-    count: int | None,
+    results: Path | None, truth: Path | None, data: DataChoice, names: str | None, masks: Path | None
 ) -> Matched:
     from idmvton.evaluate.matching import is_dataset, match_dataset, match_folder
 
@@ -204,8 +199,8 @@ def _matched(
         if not folder.is_dir():
             raise InputError("the folder does not exist", got=folder)
     if is_dataset(truth):
-        return match_dataset(results, truth, split, order, rule=names, masks=masks, count=count)
-    return match_folder(results, truth, rule=names, masks=masks, count=count)
+        return match_dataset(results, data, rule=names, masks=masks)
+    return match_folder(results, truth, rule=names, masks=masks, count=data.count)
 
 
 def _print_report(report: Report, protocol: Protocol) -> None:

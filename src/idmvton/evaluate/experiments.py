@@ -32,9 +32,10 @@ from typing import Any, Final
 
 from idmvton.atomic import whole_file
 from idmvton.errors import ConfigError, InputError
+from idmvton.evaluate.choice import DataChoice
 from idmvton.evaluate.comparison import Difference, compare
 from idmvton.evaluate.evaluation import Report, evaluate
-from idmvton.evaluate.making import DataChoice, Variant, make_pictures
+from idmvton.evaluate.making import Variant, make_pictures
 from idmvton.evaluate.matching import match_dataset
 from idmvton.evaluate.protocols import Protocol, find_protocol
 from idmvton.evaluate.report import number_text, write_report
@@ -121,10 +122,8 @@ def run_experiment(
     data, reports = experiment.data, {}
     for name, variant in experiment.variants.items():
         pictures, folder = output / name / "pictures", output / name / "report"
-        make_pictures(
-            pipe, data, pictures, variant, lambda done, total, name=name: progress(f"making {name}", done, total)
-        )
-        matched = match_dataset(pictures, data.root, data.split, data.order, count=data.count)
+        make_pictures(pipe, data, pictures, variant, partial(progress, f"making {name}"))
+        matched = match_dataset(pictures, data)
         reports[name] = evaluate(
             matched,
             experiment.protocol,

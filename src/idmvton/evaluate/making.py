@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,14 +13,12 @@ import torch
 from PIL import Image
 
 from idmvton.data.files import FileDataset
-from idmvton.data.listing import Order
-from idmvton.data.opening import list_files, recognise
 from idmvton.data.sample import TryOnSample
-from idmvton.data.viton_hd import STUDIO_FILE, Captions
-from idmvton.data.viton_hd import list_files as list_viton_hd
+from idmvton.data.viton_hd import Captions
 from idmvton.drafting import make_drafts
 from idmvton.errors import ConfigError, InputError
 from idmvton.evaluate.baselines import colour_fill, thin_plate_warp
+from idmvton.evaluate.choice import DataChoice
 from idmvton.images import from_vae_tensor, mask_to_tensor, read_provenance, save_png, to_pil, to_vae_tensor
 from idmvton.models.garment_net import GarmentNet
 from idmvton.options import TryOnOptions
@@ -67,41 +64,6 @@ class Variant:
         return variant
 
 
-@dataclass(frozen=True, slots=True)
-class DataChoice:
-    """Which pairs of a data set.
-
-    Attributes:
-        root: its folder.
-        split: of it.
-        order: paired or unpaired.
-        count: the first so many pairs; ``None``: all.
-        maps: ``given``: the data set's own masks and body maps; ``prepared``: those that ``idmvton data prepare
-            --beside`` made.
-    """
-
-    root: Path
-    split: str = "test"
-    order: Order = "paired"
-    count: int | None = None
-    maps: Literal["given", "prepared"] = "given"
-
-    def open(self, pipe: TryOnPipeline, captions: Captions = "tags") -> FileDataset:
-        """The samples, at the pipeline's working size.
-
-        Raises:
-            InputError: the data set cannot be read.
-        """
-        is_studio = recognise(self.root) == "viton-hd" and (self.root / self.split / STUDIO_FILE).exists()
-        if is_studio or captions != "tags":
-            words = "detailed" if captions == "tags" else captions
-            files = list_viton_hd(self.root, self.split, self.order, words)
-        else:
-            files = list_files(self.root, self.split, self.order)
-        dataset = FileDataset(files[: self.count], pipe.default_size, missing_caption="category phrase")
-        return dataset if self.maps == "given" else dataset.as_prepared()
-
-
 def make_pictures(
     pipe: TryOnPipeline,
     data: DataChoice,
@@ -126,9 +88,10 @@ def make_pictures(
     Raises:
         InputError: the data set cannot be read, or the folder not written.
     """
-    dataset = data.open(pipe, variant.captions)
+    dataset = FileDataset(data.files(variant.captions), pipe.default_size, missing_caption="category phrase")
     draw = _method(pipe, variant)
-    asked = {"weights": pipe.weights_name, "variant": _plain(variant), "maps": data.maps}
+    options = dict(variant.options)
+    asked = {"weights": pipe.weights_name, "variant": asdict(variant) | {"options": options}, "maps": data.maps}
     output.mkdir(parents=True, exist_ok=True)
     todo = [n for n, name in enumerate(dataset.names) if not _is_made(output / f"{name}.png", asked | {"seed": n})]
     done = len(dataset) - len(todo)
@@ -136,7 +99,7 @@ def make_pictures(
     for first in range(0, len(todo), BATCH):
         numbers = todo[first : first + BATCH]
         for number, picture in zip(numbers, draw([dataset[n] for n in numbers], numbers), strict=True):
-            notes = {"asked": asked | {"seed": number}, **asked["variant"]["options"]}
+            notes = {"asked": asked | {"seed": number}, **options}
             save_png(picture, output / f"{dataset.names[number]}.png", notes)
         done += len(numbers)
         progress(done, len(dataset))
@@ -212,10 +175,6 @@ def _bent(sample: TryOnSample) -> Image.Image:
         )
     person, garment = np.asarray(sample.person), np.asarray(sample.garment)
     return Image.fromarray(thin_plate_warp(person, garment, sample.mask, sample.keypoints, sample.category))
-
-
-def _plain(variant: Variant) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(variant) | {"options": dict(variant.options)}))
 
 
 def _is_made(path: Path, asked: Mapping[str, Any]) -> bool:

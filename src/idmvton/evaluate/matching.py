@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from idmvton.data.listing import Order
-from idmvton.data.opening import list_files, recognise
+from idmvton.data.opening import recognise
 from idmvton.errors import InputError
+from idmvton.evaluate.choice import DataChoice
 from idmvton.images.files import list_pictures
 
 RULES: Final = ("{person}__{garment}", "{person}___{garment}", "{person}_{garment}", "{name}", "{person}", "{garment}")
@@ -57,35 +57,26 @@ class Matched:
     warnings: tuple[str, ...] = ()
 
 
-def match_dataset(
-    results: Path,
-    root: Path,
-    split: str,
-    order: Order,
-    *,
-    rule: str | None = None,
-    masks: Path | None = None,
-    count: int | None = None,
-) -> Matched:
+def match_dataset(results: Path, data: DataChoice, *, rule: str | None = None, masks: Path | None = None) -> Matched:
     """The results of a data set's pairs.
 
     Paired, the truth is the photo; unpaired it is the exact other picture where the data set has one, else none.
 
     Args:
         results: a folder of pictures.
-        root: of the data set.
-        split: of it.
-        order: paired or unpaired.
+        data: the pairs; masks that were prepared do not count as truth, the data set's own do.
         rule: one of :data:`RULES` or another text with ``{person}`` and ``{garment}``; guessed by default.
         masks: a folder of masks by person, instead of the data set's own.
-        count: only the first so many pairs.
 
     Raises:
         InputError: results that are missing or belong to no pair; they are listed.
     """
     rows = []
-    for each in list_files(root, split, order)[:count]:
-        truth = each.person if order == "paired" else each.unpaired_target
+    wanted = {each.name for each in data.files()}
+    for each in replace(data, maps="given").files():
+        if each.name not in wanted:
+            continue
+        truth = each.person if data.order == "paired" else each.unpaired_target
         mask = each.mask if masks is None else _mask_of(masks, each.person.stem)
         words = {"person": each.person.stem, "garment": each.garment.stem, "name": each.person.stem}
         present = truth if truth is not None and truth.exists() else None

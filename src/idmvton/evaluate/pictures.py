@@ -7,7 +7,7 @@ its pixels count.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -37,8 +37,10 @@ def ssim(result: Bytes, truth: Bytes, region: Region = None) -> float:
     With a region, the mean of the similarity map inside it.
     """
     first, second = to_unit(result), to_unit(truth)
+    value: Any
     if region is None:
-        return float(structural_similarity_index_measure(first, second, data_range=1.0))
+        value = structural_similarity_index_measure(first, second, data_range=1.0)
+        return float(value)
     _, full = structural_similarity_index_measure(first, second, data_range=1.0, return_full_image=True)
     return float(full[0].mean(0).numpy()[_checked(region, result)].mean())
 

@@ -225,14 +225,14 @@ def _one_thread() -> None:
 def _do_part(cases: Sequence[Case], names: Sequence[str], protocol: str, file: Path) -> int:
     """Measures some cases and writes them as one file; gives their number."""
     rule = find_protocol(protocol)
-    pieces = sorted({piece for name in names for piece in METRICS[name].reads} | {"mask"})
+    pieces: set[Piece] = {"mask", *(piece for name in names for piece in METRICS[name].reads)}
     rows: dict[str, list[Measured]] = {name: [] for name in names}
     for case in cases:
         shown = show(case, rule, pieces)
         for name in names:
             value = measure_of(name)(shown)
             rows[name].append(np.nan if value is None else value)
-    arrays = {name: np.asarray(values) for name, values in rows.items()}
+    arrays: dict[str, Any] = {name: np.asarray(values) for name, values in rows.items()}
     with whole_file(file) as target:
         np.savez(target, names=np.array([case.name for case in cases]), **arrays)
     return len(cases)
