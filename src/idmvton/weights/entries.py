@@ -50,8 +50,8 @@ class WeightsEntry:
     Attributes:
         name: what users call it.
         repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
-        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest. Of a
-            package, its version.
+        revision: the commit there; of a package, its version. What is not in the catalogue is taken from its main
+            branch, which moves: what was really fetched is in the manifest.
         files: shell patterns of the files that are fetched; the rest of the repository is not.
         licence: its name.
         licence_url: where its text is.
