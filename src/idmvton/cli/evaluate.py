@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from idmvton.cli.data import Order  # TEMP
 from idmvton.cli.shared import bar, err, out, print_json, reports_errors, stage_bar, told_what_stays
 from idmvton.errors import ConfigError, InputError
+from idmvton.types import Order
 
 if TYPE_CHECKING:
     from idmvton.evaluate.choice import DataChoice
@@ -176,7 +176,7 @@ def run(
 def _made(model: str, data: DataChoice, pictures: Path, device: str, quiet: bool) -> Path:
     """The folder of the pictures that a checkpoint makes of a data set."""
     from idmvton.evaluate.making import make_pictures
-    from idmvton.pipeline import TryOnPipeline
+    from idmvton.tryon.pipeline import TryOnPipeline
 
     pipe = TryOnPipeline.from_pretrained(model, device=device)
     pipe.set_progress_bar_config(disable=True)

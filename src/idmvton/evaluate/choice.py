@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from idmvton.data.files import SampleFiles
-from idmvton.data.listing import Order
+from idmvton.data.file_dataset import SampleFiles
 from idmvton.data.opening import list_files, recognise
-from idmvton.data.viton_hd import STUDIO_FILE, Captions
+from idmvton.data.viton_hd import STUDIO_FILE
 from idmvton.data.viton_hd import list_files as list_viton_hd
 from idmvton.errors import InputError
+from idmvton.types import Captions, Order
 
 
 @dataclass(frozen=True, slots=True)

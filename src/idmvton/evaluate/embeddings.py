@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from idmvton.checkpoint_parts import quiet_transformers
+from idmvton.checkpoint.parts import quiet_transformers
 from idmvton.errors import InputError, WeightsError
 from idmvton.evaluate.shown import Measure, Shown
 from idmvton.images import clip_pixel_values

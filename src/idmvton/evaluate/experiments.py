@@ -39,7 +39,7 @@ from idmvton.evaluate.making import Variant, make_pictures
 from idmvton.evaluate.matching import match_dataset
 from idmvton.evaluate.protocols import Protocol, find_protocol
 from idmvton.evaluate.report import number_text, write_report
-from idmvton.pipeline import TryOnPipeline
+from idmvton.tryon.pipeline import TryOnPipeline
 
 TABLE_NAME: Final = "table.json"
 _KEYS: Final = ("name", "question", "model", "protocol", "data", "variants")

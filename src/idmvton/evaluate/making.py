@@ -12,18 +12,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from idmvton.data.files import FileDataset
+from idmvton.data.file_dataset import FileDataset
 from idmvton.data.sample import TryOnSample
-from idmvton.data.viton_hd import Captions
-from idmvton.drafting import make_drafts
 from idmvton.errors import ConfigError, InputError
 from idmvton.evaluate.baselines import colour_fill, thin_plate_warp
 from idmvton.evaluate.choice import DataChoice
 from idmvton.images import from_vae_tensor, mask_to_tensor, read_provenance, save_png, to_pil, to_vae_tensor
 from idmvton.models.garment_net import GarmentNet
 from idmvton.options import TryOnOptions
-from idmvton.pipeline import TryOnPipeline
-from idmvton.types import GarmentFeatures
+from idmvton.tryon.pipeline import TryOnPipeline
+from idmvton.types import Captions, GarmentFeatures
 
 Method = Literal["model", "draft", "colour fill", "thin-plate warp"]
 Progress = Callable[[int, int], None]
@@ -140,14 +138,12 @@ def _try_on(
 
 @torch.no_grad()
 def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Image.Image]:
-    if pipe.warp_net is None:
+    if pipe.drafter is None:
         raise ConfigError("this checkpoint makes no draft", got=pipe.weights_name, expected="one with a WarpNet")
-    person, densepose, garment = (
-        to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
-    )
-    mask = mask_to_tensor([each.mask for each in samples])
-    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment).whole
-    return to_pil(from_vae_tensor(drafts))
+    pictures = [to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")]
+    person, densepose, garment = pictures
+    draft = pipe.drafter(person, mask_to_tensor([each.mask for each in samples]), densepose, garment)
+    return to_pil(from_vae_tensor(draft.whole))
 
 
 @contextlib.contextmanager

@@ -19,8 +19,6 @@ from idmvton.evaluate.shown import Measure, Piece, Shown
 from idmvton.types import Size
 from idmvton.weights import locate
 
-EQUAL_DB: Final = 100.0
-"""What the PSNR of equal pictures, which is infinite, counts as in a mean."""
 ST_LPIPS_SIZE: Final = Size(256, 192)
 """ST-LPIPS sees pictures shrunk to this size: its first layer works at the pictures' own resolution."""
 
@@ -59,7 +57,7 @@ def _ms_ssim(shown: Shown) -> float | None:
 
 
 def _psnr(shown: Shown) -> float:
-    return min(pictures.psnr(shown.result, _truth(shown), shown.region), EQUAL_DB)
+    return min(pictures.psnr(shown.result, _truth(shown), shown.region), pictures.EQUAL_DB)
 
 
 def _colour(shown: Shown) -> float | None:
@@ -128,7 +126,7 @@ _METRICS: Final = (
         "PSNR (dB)",
         "higher",
         ("truth",),
-        f"10 log10(255^2 / mean squared error), a picture at a time; equal pictures count as {EQUAL_DB:g} dB",
+        f"10 log10(255^2 / mean squared error), a picture at a time; equal pictures count as {pictures.EQUAL_DB:g} dB",
         _plain(_psnr),
     ),
     Metric(

@@ -27,6 +27,8 @@ Bytes = NDArray[np.uint8]
 Region = NDArray[np.bool_] | None
 MS_SSIM_SIDE: Final = 176
 """The smallest side that five scales of an 11 pixel window leave something of."""
+EQUAL_DB: Final = 100.0
+"""What the PSNR of equal pictures, which is infinite, counts as in a mean."""
 FEATHER: Final = 16
 """Pixels around a mask in which paste-back may blend."""
 
@@ -76,6 +78,17 @@ def change(result: Bytes, photo: Bytes, region: NDArray[np.bool_]) -> tuple[floa
         return 0.0, 0.0
     difference = np.abs(result.astype(np.int16) - photo)[_checked(region, result)]
     return float(difference.max()), float(difference.mean())
+
+
+def scores_inside(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
+    """Figures inside the mask: SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
+    where = _checked(mask, result)
+    first, second = (rgb2lab(each[where]).mean(0) for each in (result, truth))
+    return {
+        "SSIM": ssim(result, truth, mask),
+        "PSNR": min(psnr(result, truth, mask), EQUAL_DB),
+        "colour": float(np.linalg.norm(first - second)),
+    }
 
 
 def with_feather(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
