@@ -23,7 +23,7 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _STRIP: Final = 2**20  # pixels that are worked on at once
-_SOFT: Final = 1.0  # working pixels: deviation of the blur that a result has beside the product picture
+_SOFTNESS: Final = (0.0, 0.5, 0.75, 1.0, 1.4)  # working pixels: blurs that a result may have beside its product picture
 _AROUND: Final = 4.0  # working pixels: over these agreement is measured
 _INSIDE: Final = 2.5  # working pixels: so far inside the outline the detail counts fully
 _COLOUR: Final = 28.0  # grey levels: colours that differ by more do not show the same spot
@@ -57,38 +57,43 @@ def add_detail(restored: Image.Image, result: Image.Image, laid: Laid, framing: 
         laid: the garment.
         framing: photo -> working size.
     """
-    sharp, soft, axes = _two_copies(laid, framing)
-    columns, rows = axes
-    x, y = _places(laid.flow[0], columns), _places(laid.flow[1], rows)
-    agreement, gain = _agreement(np.asarray(result), cv2.remap(soft, x, y, cv2.INTER_LINEAR), laid.opacity)
+    fine, small = _framed(laid, max(framing.scale, 1.0)), _framed(laid, 1.0)
+    height, width = fine.shape[:2]
+    x, y = (_places(along, Axis(-1, 2, 2, side)) for along, side in zip(laid.flow, (width, height), strict=True))
+    copies = [cv2.GaussianBlur(small, (0, 0), sigma) if sigma else small for sigma in _SOFTNESS]
+    copies = [cv2.resize(each, (width, height), interpolation=cv2.INTER_CUBIC) for each in copies]
+    coarse = _as_soft_as(np.asarray(result), copies, x, y, laid.opacity)
+    agreement, gain = _agreement(np.asarray(result), cv2.remap(coarse, x, y, cv2.INTER_LINEAR), laid.opacity)
     pixels = np.array(restored)
     for here, across, down in _strips(framing):
         weight = cv2.remap(agreement, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         if not weight.any():
             continue
         at = [cv2.remap(each, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for each in (x, y)]
-        fine, coarse = (cv2.remap(each, *at, cv2.INTER_LINEAR).astype(np.float32) for each in (sharp, soft))
+        shown, known = (cv2.remap(each, *at, cv2.INTER_LINEAR).astype(np.float32) for each in (fine, coarse))
         weight = weight * cv2.remap(gain, across, down, cv2.INTER_LINEAR)
-        pixels[here] = np.clip(np.rint(pixels[here] + weight[..., None] * (fine - coarse)), 0, 255).astype(np.uint8)
+        pixels[here] = np.clip(np.rint(pixels[here] + weight[..., None] * (shown - known)), 0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
 
-def _two_copies(laid: Laid, framing: Framing) -> tuple[Bytes, Bytes, tuple[Axis, Axis]]:
-    """The framed product picture as fine as the photo can show it, and what is left of that at the working size.
-
-    Returns:
-        Both uint8 RGB of one size, and the axes from -1..1 to their pixels, x and y.
-    """
-    finest = max(laid.framing.scale, 1.0) if laid.framing.scale > 1 else 1.0
-    scale = min(finest, max(framing.scale, 1.0))
+def _framed(laid: Laid, scale: float) -> Bytes:
+    """The framed product picture, so many times the working size, but no finer than it is: uint8 (h, w, 3)."""
+    scale = min(scale, max(laid.framing.scale, 1.0))
     size = Size(*(round(side * scale) for side in laid.framing.size))
     whole = Framing(laid.framing.photo, laid.framing.box, size)
-    sharp = whole.apply(laid.picture, resample="photo", fill=(255, 255, 255))
-    small = np.asarray(laid.framing.apply(laid.picture, resample="photo", fill=(255, 255, 255)))
-    small = cv2.GaussianBlur(small, (0, 0), _SOFT)
-    soft = cv2.resize(small, sharp.size, interpolation=cv2.INTER_CUBIC)
-    axes = Axis(-1, 2, 2, size.width), Axis(-1, 2, 2, size.height)
-    return np.asarray(sharp), soft, axes
+    return np.asarray(whole.apply(laid.picture, resample="photo", fill=(255, 255, 255)))
+
+
+def _as_soft_as(result: Bytes, copies: list[Bytes], x: Floats, y: Floats, opacity: Floats) -> Bytes:
+    """Of copies from sharp to soft, the one that has as much detail, where it lies, as the result."""
+    inside = opacity > 0.9
+
+    def detail(picture: Bytes) -> float:
+        grey = picture.astype(np.float32).mean(-1)
+        return float(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.0))[inside].mean()) if inside.any() else 0.0
+
+    wanted = detail(result)
+    return min(copies, key=lambda each: abs(detail(cv2.remap(each, x, y, cv2.INTER_LINEAR)) - wanted))
 
 
 def _places(along: Floats, axis: Axis) -> Floats:

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Self
 
+import numpy as np
+from PIL import Image
+
 from idmvton.errors import PreparationError
 from idmvton.images import ImageInput, load_image
+from idmvton.images.framing import BLACK, Framing
 from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.protocols import (
     BodyParser,
@@ -30,11 +34,11 @@ from idmvton.prepare.backends.registry import (
 )
 from idmvton.prepare.category import choose_category, expected_category, word_of
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
-from idmvton.prepare.maps import Given, PathOrArray
+from idmvton.prepare.maps import Given, PathOrArray, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import Category, CategoryChoice, MaskShape
+from idmvton.types import Category, CategoryChoice, MaskShape, Size
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
@@ -218,6 +222,22 @@ class Preparer:
         """
         photo = shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
         return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
+
+    def read_result(self, picture: Image.Image, prepared: Prepared) -> Labels:
+        """What a try-on's result shows of a prepared person.
+
+        Args:
+            picture: RGB of a working size.
+            prepared: who it shows, in another garment.
+
+        Returns:
+            The label map, of the picture's size.
+        """
+        framing = Framing.fit(prepared.size, Size(picture.height, picture.width))
+        pose = frame_pose(pose_of_keypoints(prepared.keypoints, "the photo's"), framing)
+        person = np.where(prepared.mask, np.uint8(255), prepared.silhouette)
+        outline = framing.apply(Image.fromarray(person), resample="photo", fill=BLACK)
+        return self.labels(np.asarray(picture), pose, np.asarray(outline, np.float32) / 255)
 
     def _parse(self, pixels: Photo, pose: Pose) -> Labels:
         return self.labels(pixels, pose, self.outline(pixels, pose))
