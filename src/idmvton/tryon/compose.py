@@ -15,7 +15,7 @@ from torch import Tensor
 from idmvton.draft.colours import spread
 from idmvton.draft.detail import Laid, add_detail
 from idmvton.draft.drafter import Draft
-from idmvton.images.paste import paste_back
+from idmvton.images.paste import paste_layer
 from idmvton.options import TryOnOptions
 from idmvton.tryon.inputs import Pairs, Person
 from idmvton.tryon.keep import clothes, differing, old_garment, share_of_new, share_of_old, upsample
@@ -70,7 +70,7 @@ def compose(
         restored = framing.invert(result)
         if laid is not None:
             restored = add_detail(restored, result, laid, framing)
-        return paste_back(restored, person.photo, person.photo_mask, framing, feather)
+        return paste_layer(restored, person.photo, person.photo_mask, framing, feather)
     old = share_of_old(np.asarray(person.photo), person.labels, person.photo_mask, framing.scale)
     if laid is not None:
         return _in_two_layers(result, person, old, laid, feather)
@@ -79,7 +79,7 @@ def compose(
     new = differing(np.asarray(labels), parse(result, person))
     share = np.maximum(old, share_of_new(new, framing))
     result = follow_what_stays(result, person, share, new.astype(np.float32))
-    return paste_back(result, person.photo, person.photo_mask, framing, feather, share)
+    return paste_layer(framing.invert(result), person.photo, person.photo_mask, framing, feather, share)
 
 
 def _in_two_layers(result: Image.Image, person: Person, old: Floats, laid: Laid, feather: int) -> Image.Image:
@@ -88,10 +88,10 @@ def _in_two_layers(result: Image.Image, person: Person, old: Floats, laid: Laid,
     opacity = upsample(laid.opacity, framing)
     below = follow_what_stays(result, person, np.maximum(old, opacity), laid.opacity)
     beside, inside = (torch.from_numpy(each)[None, None] for each in (1 - laid.opacity, laid.opacity))
-    picture = paste_back(_extended(below, beside), photo, mask, framing, feather, old)
+    picture = paste_layer(framing.invert(_extended(below, beside)), photo, mask, framing, feather, old)
     garment = add_detail(framing.invert(_extended(result, inside)), result, laid, framing)
     edge = np.clip(0.5 + (opacity - 0.5) * np.float32(max(framing.scale, 1.0)), 0, 1)
-    return paste_back(garment, picture, mask, framing, feather, edge)
+    return paste_layer(garment, picture, mask, framing, feather, edge)
 
 
 def _extended(result: Image.Image, where: Tensor) -> Image.Image:

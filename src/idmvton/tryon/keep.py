@@ -28,6 +28,7 @@ _DOUBT: Final = 8.0  # working pixels around it where the photo's colours decide
 _BESIDE: Final = 4.0  # working pixels: from how near the colours on both sides are taken
 _ALIKE: Final = 0.6  # as near to the old garment's colour as this share of the way to the other side's: still garment
 _FADE: Final = 1.5  # working pixels: width of the seam
+_FINEST: Final = 2.0  # photo pixels per working pixel: the old garment's edge is not known better than this
 _SEEN: Final = 0.5  # from here on a pixel counts as new
 
 
@@ -64,8 +65,16 @@ def share_of_old(photo: NDArray[np.uint8], labels: Labels, mask: Mask, scale: fl
         scale: photo pixels per working pixel.
 
     Returns:
-        float32 (H, W) from 0 to 1, also beyond the mask's edge.
+        float32 (H, W) from 0 to 1, also beyond the mask's edge. Large photos are looked at in a smaller copy.
     """
+    if scale > _FINEST:
+        height, width = labels.shape
+        size = round(width * _FINEST / scale), round(height * _FINEST / scale)
+        small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+        maps = (cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in (labels, mask.astype(np.uint8)))
+        shown, covered = maps
+        share = share_of_old(small, shown, covered > 0, _FINEST)
+        return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
     old = old_garment(labels, mask) & mask
     old |= _goes_on(photo, old, mask, scale)
     return _faded(old, scale, _RIM)
