@@ -30,7 +30,7 @@ _SMOOTH: Final = 8  # pixels: details that a result lacks are no shift of colour
 _MOST: Final = 0.2  # in [0, 1]: a larger difference is another thing, not another light
 _KNOWN: Final = 0.3  # share of such a block that must be kept to tell a colour
 _BESIDE: Final = 4  # working pixels beside the body that are no background for sure
-_STRIP: Final = 0.05  # of the height: so far above trousers what is bared still belongs to them
+_STRIP: Final = 0.035  # of the height: so far above trousers what is bared still belongs to them
 _BLUR: Final = 2.5  # working pixels beside the outline where a result mixes both sides
 
 

@@ -24,9 +24,11 @@ _CLOTHES: Final = ("upper_clothes", "skirt", "pants", "dress", "belt", "scarf")
 _SKIN: Final = (*(ATR_LABELS.index(f"{side}_{limb}") for side in ("left", "right") for limb in ("arm", "leg")), NECK)
 _REPLACED: Final = 0.5  # share of a kind of clothes that the mask must cover; of the others it covers the edge alone
 _RIM: Final = 1.6  # working pixels around the old garment: there edges mix with what lies behind
-_DOUBT: Final = 8.0  # working pixels around it where the photo's colours decide whether it goes on
+_DOUBT: Final = 10.0  # working pixels around it where the photo's colours decide whether it goes on
 _BESIDE: Final = 4.0  # working pixels: from how near the colours on both sides are taken
 _ALIKE: Final = 0.6  # as near to the old garment's colour as this share of the way to the other side's: still garment
+_VISIBLE: Final = 2.5  # distance in CIE Lab: so far from the background's colour a pixel does not show it
+_NEARER: Final = 1.5  # and is old garment if that is at most so many times as far
 _FADE: Final = 1.5  # working pixels: width of the seam
 _FINEST: Final = 2.0  # photo pixels per working pixel: the old garment's edge is not known better than this
 _SEEN: Final = 0.5  # from here on a pixel counts as new
@@ -76,7 +78,7 @@ def share_of_old(photo: NDArray[np.uint8], labels: Labels, mask: Mask, scale: fl
         share = share_of_old(small, shown, covered > 0, _FINEST)
         return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
     old = old_garment(labels, mask) & mask
-    old |= _goes_on(photo, old, mask, scale)
+    old |= _goes_on(photo, labels, old, mask, scale)
     return _faded(old, scale, _RIM)
 
 
@@ -124,7 +126,7 @@ def _centres(axis: Axis) -> Floats:
     return np.asarray((np.arange(axis.photo) + 0.5 - axis.start) / axis.scale - 0.5, np.float32)
 
 
-def _goes_on(photo: NDArray[np.uint8], old: Mask, mask: Mask, scale: float) -> Mask:
+def _goes_on(photo: NDArray[np.uint8], labels: Labels, old: Mask, mask: Mask, scale: float) -> Mask:
     """Pixels near the old garment that have its colour, whatever their label says: hems, cuffs, wide sleeves."""
     near = (_distance(old) < _DOUBT * scale) & mask & ~old
     if not near.any():
@@ -137,7 +139,12 @@ def _goes_on(photo: NDArray[np.uint8], old: Mask, mask: Mask, scale: float) -> M
     inside, outside = (_local_colour(lab, where, reach) for where in (core, far))
     to_old, to_other = (np.linalg.norm(lab - each, axis=-1) for each in (inside, outside))
     apart = np.linalg.norm(inside - outside, axis=-1)
-    return np.asarray(near & (to_old < _ALIKE * to_other) & (to_old < _ALIKE * apart))
+    alike = (to_old < _ALIKE * to_other) & (to_old < _ALIKE * apart)
+    not_behind = (labels == 0) & (to_other > _VISIBLE) & (to_old < _NEARER * to_other)
+    found = near & (alike | not_behind)
+    brush = np.ones((2 * beside + 1,) * 2, np.uint8)
+    closed = cv2.morphologyEx((old | found).astype(np.uint8), cv2.MORPH_CLOSE, brush) > 0
+    return np.asarray(found | (near & closed & (labels == 0)))
 
 
 def _local_colour(lab: Floats, where: Mask, reach: float) -> Floats:
