@@ -54,7 +54,7 @@ def test_nothing_is_added_where_the_result_shows_another_colour():
 def opacity(logits, carried, parts, mask=None):
     mask = np.ones_like(carried, bool) if mask is None else mask
     told = (torch.from_numpy(each)[None, None] for each in (logits, carried, parts, mask))
-    return settle_outlines(*told)[0, 0].numpy()
+    return settle_outlines(*told).settled[0, 0].numpy()
 
 
 def torn():

@@ -36,7 +36,7 @@ class Draft(NamedTuple):
         person: float BCHW in [-1, 1], what TryonNet sees: the picture itself where nothing is repainted, else
             surroundings and body, and mid grey where the garment lies.
         garment: float BCHW in [-1, 1], what GarmentNet sees: the garment as it lies there, on mid grey.
-        opacity: float (B, 1, H, W) in [0, 1], how much of each pixel is the new garment.
+        opacity: float (B, 1, H, W) in [0, 1], how much of each pixel the finished picture shows of it.
         flow: float (B, 2, H, W), where the product picture shows each pixel, from -1 (left, top) to 1.
     """
 
@@ -93,9 +93,9 @@ def draft_results(
     is_garment = garment_outlines(garments_BCHW).float()
     share = sample_at(is_garment, warp.flow)
     garment = sample_at(garments_BCHW.float() * is_garment, warp.flow) / share.clamp(min=_LEAST_SHARE)
-    opacity = settle_outlines(warp.outline.float(), share, parts, ~is_kept)
-    person = torch.where(is_kept, pictures, below * (1 - opacity))
-    return Draft(person, garment * opacity, opacity, warp.flow)
+    outline = settle_outlines(warp.outline.float(), share, parts, ~is_kept)
+    person = torch.where(is_kept, pictures, below * (1 - outline.drawn))
+    return Draft(person, garment * outline.drawn, outline.settled, warp.flow)
 
 
 def _likely_skin(parts_B1HW: Tensor) -> Tensor:

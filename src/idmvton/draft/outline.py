@@ -9,7 +9,7 @@ Shape legend: B pairs, H and W pixels.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +19,24 @@ _TRUNK: Final = (1, 2)
 _TEAR: Final = 0.02  # of the height: half of the widest tear that is mended
 _NICK: Final = 0.004  # of the height: half of the widest nick of an edge that is mended anywhere
 _EDGE: Final = 0.003  # of the height: deviation of the blur that makes edges smooth curves
+_HAZE: Final = 3.0  # what is undecided is better drawn with an edge than as a wide haze
 _STEEPNESS: Final = 1.6  # of the edge after that: it is about one and a half of these deviations wide
 
 
-def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tensor, mask_B1HW: Tensor) -> Tensor:
-    """How much of each pixel is the new garment.
+class Outline(NamedTuple):
+    """Where the new garment is seen: float (B, 1, H, W) in [0, 1] each, 0 outside the mask.
+
+    Attributes:
+        drawn: as the draft draws it, hazy where WarpNet is not sure: the networks make an edge of that.
+        settled: as the finished picture has it, with smooth, sharp edges.
+    """
+
+    drawn: Tensor
+    settled: Tensor
+
+
+def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tensor, mask_B1HW: Tensor) -> Outline:
+    """Where the new garments are seen.
 
     Args:
         logits_B1HW: float, WarpNet's outline.
@@ -31,8 +44,6 @@ def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tenso
         parts_B1HW: body parts, 0 to 24.
         mask_B1HW: bool, what may be repainted.
 
-    Returns:
-        float (B, 1, H, W) in [0, 1], 0 outside the mask.
     """
     height = logits_B1HW.shape[-2]
     tear, nick = (max(1, round(share * height)) for share in (_TEAR, _NICK))
@@ -43,7 +54,9 @@ def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tenso
     mended = _shrunk(_grown(sure, tear), tear) & can_be & is_trunk
     whole = sure | mended
     whole = (whole | (_shrunk(_grown(whole, nick), nick) & mask_B1HW)).float()
-    return (0.5 + _STEEPNESS * (_blurred(whole, _EDGE * height) - 0.5)).clamp(0, 1) * mask_B1HW
+    drawn = torch.where(mended, 1.0, (_HAZE * logits_B1HW).sigmoid() * carried_B1HW)
+    settled = (0.5 + _STEEPNESS * (_blurred(whole, _EDGE * height) - 0.5)).clamp(0, 1)
+    return Outline(drawn * mask_B1HW, settled * mask_B1HW)
 
 
 def _grown(mask_B1HW: Tensor, pixels: int) -> Tensor:

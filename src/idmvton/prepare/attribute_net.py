@@ -22,7 +22,7 @@ from idmvton.errors import WeightsError
 from idmvton.types import Size
 
 WEIGHTS: Final = Path(__file__).parent / "assets" / "attribute-net.safetensors"
-SIZE: Final = Size(192, 144)
+SIZE: Final = Size(96, 72)
 MARGIN: Final = 0.04  # white around the garment, share of the picture's height
 
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,7 +34,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Attribute -> its words, in the order of the network's scores."""
 
-_WIDTHS: Final = (24, 48, 96, 160)
+_WIDTHS: Final = (16, 32, 64, 128)
 
 
 class AttributeNet(nn.Module):

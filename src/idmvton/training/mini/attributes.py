@@ -16,7 +16,7 @@ from idmvton.training.mini.shop_look import shop_look
 
 _STUDIO_WORDS: Final = {"hood": "hooded", "collar": "collared"}
 _ABSENT: Final = -100  # what the garment does not have; cross-entropy skips it
-_RENDERED: Final = (320, 240)  # (height, width)
+_RENDERED: Final = (192, 144)  # (height, width)
 
 
 def render_product(seed: int, index: int, split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

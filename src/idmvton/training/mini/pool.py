@@ -125,7 +125,8 @@ def _work(number: int, count: int, make: Callable[[], Maker], folder: str, resul
     """Renders every ``count``-th piece until told to stop; files are handed over by name."""
     torch.set_num_threads(1)
     index, maker = number, make()
-    while not stop.is_set():
+    parent = multiprocessing.parent_process()
+    while not stop.is_set() and (parent is None or parent.is_alive()):
         try:
             arrays, told = maker(index)
             path = Path(folder) / f"{index}.npz"
