@@ -21,6 +21,7 @@ SHORT_SIDE: Final = 384
 _SIDE_STEP: Final = 64  # both sides of that picture are multiples of it
 _INPUT_HEIGHT: Final = 0.5 * 368  # pixels: half of the height that the network was trained at
 _PADDING: Final = 128  # grey: 0 for the network
+_LONGEST: Final = 4  # long side / short side beyond which a picture is read smaller, so that it stays cheap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +40,13 @@ class NetworkInput:
 def working_picture(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A photo at the size in which people are looked for: 384 on the shorter side, both sides multiples of 64.
 
+    A photo that is very long for its height is made smaller than that.
+
     Args:
         photo: uint8 RGB (H, W, 3), any size.
     """
     height, width = photo.shape[:2]
-    scale = SHORT_SIDE / min(height, width)
+    scale = min(SHORT_SIDE / min(height, width), _LONGEST * SHORT_SIDE / max(height, width))
     high, wide = (max(round(side * scale / _SIDE_STEP), 1) * _SIDE_STEP for side in (height, width))
     shrinks = scale <= 1
     return _resized(photo, (high, wide), cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4)
@@ -56,7 +59,7 @@ def network_input(picture: NDArray[np.uint8]) -> NetworkInput:
         picture: uint8 RGB (H, W, 3).
     """
     height, width = picture.shape[:2]
-    scale = _INPUT_HEIGHT / height
+    scale = min(_INPUT_HEIGHT / height, _LONGEST * _INPUT_HEIGHT / width)
     size = (int(height * scale), int(width * scale))
     small = _resized(picture, size, _filter(picture.shape[:2], size))
     missing = [(0, -side % STRIDE) for side in size]

@@ -18,7 +18,8 @@ ATR_FILE: Final = "parsing_atr.onnx"
 LIP_FILE: Final = "parsing_lip.onnx"
 ATR_SIDE: Final = 512
 LIP_SIDE: Final = 473
-_FUSION: Final = 1  # of the outputs: parsing, fusion, edge
+FUSION: Final = 1
+"""Which output is used: parsing, fusion, edge."""
 
 
 class Schp:
@@ -28,19 +29,24 @@ class Schp:
         atr, lip: their ONNX files.
         num_threads: on the CPU; by default one a core.
 
+    Attributes:
+        networks: ``"atr"`` and ``"lip"``.
+
     Raises:
         MissingExtraError: onnxruntime is not installed.
         WeightsError: a file that is missing, damaged or another network.
     """
 
     def __init__(self, atr: Path, lip: Path, num_threads: int | None = None) -> None:
-        self._atr = _load(atr, ATR_SIDE, NUM_ATR_LABELS, "ATR", num_threads)
-        self._lip = _load(lip, LIP_SIDE, NUM_LIP_LABELS, "LIP", num_threads)
+        self.networks = {
+            "atr": _load(atr, ATR_SIDE, NUM_ATR_LABELS, "ATR", num_threads),
+            "lip": _load(lip, LIP_SIDE, NUM_LIP_LABELS, "LIP", num_threads),
+        }
 
     @property
     def provider(self) -> str:
         """Where the networks run."""
-        return self._atr.provider
+        return self.networks["atr"].provider
 
     def __call__(
         self, picture: NDArray[np.uint8], size: tuple[int, int] | None = None, as_published: bool = False
@@ -57,7 +63,7 @@ class Schp:
             uint8 (H, W): ATR's labels, 18 for bare neck and trunk.
         """
         height, width = size or picture.shape[:2]
-        atr, lip = (_labels(network, picture, (height, width)) for network in (self._atr, self._lip))
+        atr, lip = (_labels(self.networks[name], picture, (height, width)) for name in ("atr", "lip"))
         large = LARGE_HOLE if as_published else LARGE_HOLE * (height / REFERENCE_HEIGHT) ** 2
         return merge_labels(atr, lip, large, as_published)
 
@@ -65,7 +71,7 @@ class Schp:
 def _load(path: Path, side: int, num_labels: int, what: str, num_threads: int | None) -> OnnxNetwork:
     network = OnnxNetwork(path, num_threads)
     outputs = network.output_shapes
-    if network.input_shape[-2:] != (side, side) or len(outputs) <= _FUSION or outputs[_FUSION][1] != num_labels:
+    if network.input_shape[-2:] != (side, side) or len(outputs) <= FUSION or outputs[FUSION][1] != num_labels:
         raise WeightsError(
             f"{path} is not SCHP's network for {what}",
             got=f"input {network.input_shape}, outputs {outputs}",
@@ -77,4 +83,4 @@ def _load(path: Path, side: int, num_labels: int, what: str, num_threads: int | 
 
 def _labels(network: OnnxNetwork, picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     square = Square(*picture.shape[:2], network.input_shape[-1])
-    return square.labels_in_picture(network(square.encode(picture))[_FUSION][0], size)
+    return square.labels_in_picture(network(square.encode(picture))[FUSION][0], size)

@@ -108,12 +108,13 @@ def _onnx(file: Path) -> tuple[Callable[[Scores], Scores], tuple[int, int] | Non
 
 
 def _transformers(folder: Path, device: str) -> Callable[[Scores], Scores]:
+    from safetensors import SafetensorError
     from transformers import AutoModelForSemanticSegmentation
 
     where = resolve_device(device)
     try:
         model = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(
             f"{folder} cannot be loaded as a segmentation network of transformers",
             got=str(error).strip().splitlines()[0][:300],
