@@ -63,6 +63,7 @@ class OnnxNetwork:
         wanted = [name for name in PROVIDERS if name in there]
         settings = runtime.SessionOptions()
         settings.intra_op_num_threads = num_threads or 0
+        settings.enable_cpu_mem_arena = False  # as quick without, and half a gigabyte less for two networks
         settings.log_severity_level = 4  # what matters is told below
         try:
             self._session = runtime.InferenceSession(str(path), settings, providers=wanted)
