@@ -96,8 +96,8 @@ def test_swapped_files_are_named():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"placeholder, 31 bytes of text...", "stands in for one"),
-        (b"<html>" + b" " * 300, "stands in for one"),
+        (b"placeholder, 31 bytes of text...", "is a placeholder"),
+        (b"<html>" + b" " * 300, "web page"),
         (b"\x08\x07" + b"nothing" * 100, "cannot be loaded"),
     ],
 )

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.framing import Framing
 from idmvton.images import ImageInput, load_as_stored
+from idmvton.images.framing import Framing
 from idmvton.prepare.densepose import colour_parts
-from idmvton.prepare.mask import Category, agnostic_mask
-from idmvton.types import Size
+from idmvton.prepare.mask import agnostic_mask
+from idmvton.types import Category, Size
 
 DEMO_SIZE: Final = Size(1024, 768)
 """What the try-on reads, pixels."""

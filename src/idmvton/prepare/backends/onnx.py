@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import IdmVtonWarning, MissingExtraError, WeightsError
+from idmvton.weights.sniff import check_not_a_stand_in
 
 PROVIDERS: Final = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
 """Where a network may run, the quickest first."""
@@ -58,7 +59,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path, num_threads: int | None = None) -> None:
         runtime = import_onnxruntime()
-        _check_file(path)
+        check_not_a_stand_in(path)
         there = runtime.get_available_providers()
         wanted = [name for name in PROVIDERS if name in there]
         settings = runtime.SessionOptions()
@@ -93,20 +94,6 @@ class OnnxNetwork:
         """
         outputs = self._session.run(None, {self._input: picture.astype(self._type, copy=False)})
         return [np.asarray(each, np.float32) for each in outputs]
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise WeightsError(f"there is no file {path}", expected="an ONNX network")
-    with path.open("rb") as file:
-        start = file.read(256)
-    if len(start) < 256 or start.lstrip()[:1] in (b"<", b"{"):
-        raise WeightsError(
-            f"{path} is not a network but stands in for one (a placeholder, a git-lfs pointer, a web page)",
-            got=f"{path.stat().st_size} bytes that start with {start[:40]!r}",
-            expected="an ONNX file",
-            fix="fetch the file itself",
-        )
 
 
 def _tell(path: Path, wanted: str, got: str) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from idmvton import weights
 from idmvton.devices import resolve_device
 from idmvton.prepare.backends.openpose.decoding import NUM_JOINTS, Decoded, decode
 from idmvton.prepare.backends.openpose.network import load_body_net
 from idmvton.prepare.backends.openpose.picture import NetworkInput, maps_of_picture, network_input, working_picture
 from idmvton.prepare.backends.protocols import Photo, Pose
+from idmvton.weights import locate_file
 
-FILE: Final = "body_pose_model.pth"
+ENTRY: Final = "openpose-body"
 _SMALL: Final = 0.5  # of the photo's height: people smaller than this are read once more, from nearer
 _ROOM: Final = 0.25  # of the person's height, around it, for the nearer look
 _MAX_NEARER: Final = 4
@@ -64,7 +64,7 @@ class OpenPose:
 
     def __init__(self, file: Path | None = None, device: str = "auto") -> None:
         self._device = resolve_device(device)
-        self._network = load_body_net(file or weights.locate("openpose-body") / FILE).to(self._device)
+        self._network = load_body_net(file or locate_file(ENTRY)).to(self._device)
 
     def __call__(self, photo: Photo) -> tuple[Pose, ...]:
         """Everybody in the photo, the largest first; empty where there is nobody.

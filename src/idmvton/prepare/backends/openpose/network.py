@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from idmvton.errors import WeightsError
+from idmvton.prepare.backends.loading import fill_network
 from idmvton.weights.files import read_tensors
 
 STRIDE: Final = 8
@@ -128,15 +128,5 @@ def load_body_net(path: Path) -> BodyNet:
     tensors = read_tensors(path, torch.float32, suffixes=(".pth", ".safetensors"))
     with torch.device("meta"):
         network = BodyNet()
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    got = {name: tuple(value.shape) for name, value in tensors.items()}
-    if got != expected:
-        names = sorted(expected.keys() ^ got.keys()) or [name for name in expected if expected[name] != got[name]]
-        raise WeightsError(
-            f"{path} does not hold OpenPose's body network",
-            got=f"{len(got)} tensors; differing: {', '.join(names[:3])}",
-            expected=f"{len(expected)} tensors, from conv1_1.weight to Mconv7_stage6_L2.bias",
-            fix="run `idmvton weights get openpose-body`",
-        )
-    network.load_state_dict(tensors, assign=True)
-    return network.eval().requires_grad_(False)
+    fill_network(network, tensors, path, "OpenPose's body network", "run `idmvton weights get openpose-body`")
+    return network
