@@ -25,7 +25,7 @@ from benchmarks.parsing import Shares
 from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.errors import PreparationError
 from idmvton.options import PrepareOptions
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
 
 QUALITY_SIZE: Final = (512, 384)
 COST_SIZE: Final = (1024, 768)

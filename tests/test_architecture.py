@@ -11,9 +11,9 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors"},
-    {"types"},
-    {"options"},
-    {"images", "framing", "weights", "devices", "schedulers"},
+    {"types", "atomic"},
+    {"options", "resume"},
+    {"images", "weights", "devices", "schedulers", "captions"},
     {"clock", "garment_cache"},
     {"prepare", "models"},
     {"draft"},

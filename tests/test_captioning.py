@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
 from idmvton.captioning import Captioner
+from idmvton.captions import templates as words
 from idmvton.cli import app
 from idmvton.data.synthetic import colours, wardrobe
 from idmvton.errors import ConfigError, WeightsError
-from idmvton.prepare import caption as words
 
 WIDTH = 1024
 

@@ -15,6 +15,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# The first import of the package `prepare` puts it under this name. Here the name is the function's.
+importlib.import_module("idmvton.prepare")
+del globals()["prepare"]
+
 if TYPE_CHECKING:
     from idmvton.checkpoint import load_checkpoint, load_training_parts, save_checkpoint
     from idmvton.errors import IdmVtonError
@@ -58,7 +62,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'idmvton' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)
+    found = getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -18,10 +18,7 @@ import transformers
 from PIL import Image
 from torch import Tensor
 
-from idmvton.checkpoint_parts import load_part, quiet_transformers
-from idmvton.errors import ConfigError, WeightsError
-from idmvton.images import clip_pixel_values
-from idmvton.prepare.caption import (
+from idmvton.captions.templates import (
     COLOURS,
     ITEMS,
     NECKLINES,
@@ -30,6 +27,9 @@ from idmvton.prepare.caption import (
     compose_caption,
     garment_prompt,
 )
+from idmvton.checkpoint_parts import load_part, quiet_transformers
+from idmvton.errors import ConfigError, WeightsError
+from idmvton.images import clip_pixel_values
 from idmvton.types import Category
 from idmvton.weights import locate
 

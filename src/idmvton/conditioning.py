@@ -1,7 +1,7 @@
 """How conditions enter TryonNet: channel order, time ids, mask size, guidance batching.
 
 The pipeline and training share these functions, so that both speak to the network in the same way. The prompts
-come from :mod:`idmvton.prepare.caption`.
+come from :mod:`idmvton.captions.templates`.
 
 Shape legend: B rows, C latent channels, H and W pixels, h and w latent pixels.
 """

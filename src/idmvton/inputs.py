@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.errors import InputError
-from idmvton.framing import Framing
 from idmvton.images import ImageInput, load_image, load_mask
+from idmvton.images.framing import Framing
 from idmvton.options import TryOnOptions, describe
-from idmvton.prepare.caption import DEFAULT_CAPTION
-from idmvton.prepare.prepared import Prepared
+from idmvton.prepare.record import Prepared
 from idmvton.types import Size
 
 Pictures: TypeAlias = "ImageInput | Sequence[ImageInput]"

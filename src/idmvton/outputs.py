@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from idmvton.framing import paste_back
 from idmvton.images import to_numpy, to_pil
+from idmvton.images.paste import paste_back
 from idmvton.inputs import Pairs
 from idmvton.options import TryOnOptions
 from idmvton.types import OutputType

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.clock import Clock
 from idmvton.conditioning import PersonConditions, encode_person
 from idmvton.denoising import Denoiser, initial_latents
@@ -28,7 +29,6 @@ from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
 from idmvton.outputs import TryOnResult, finish
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.system import TryOnSystem
 from idmvton.types import GarmentTimestep, OutputType, SchedulerName, Size

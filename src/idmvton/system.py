@@ -18,9 +18,9 @@ from idmvton.conditioning import check_policies
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp_net import WarpNet
-from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder
+from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels

@@ -14,7 +14,7 @@ from idmvton.errors import ConfigError, InputError
 from idmvton.images import read_provenance
 from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.maps import Given
-from idmvton.prepare.preparing import preparer_for
+from idmvton.prepare.preparer import preparer_for
 
 ONE_STEP = TryOnOptions(num_inference_steps=1, seed=3)
 

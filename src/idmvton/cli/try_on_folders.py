@@ -39,8 +39,8 @@ def try_on_folders(
         stage("loading the model")
         from idmvton.engine.folders import REPORT, FolderTryOn, all_pairs, listed_pairs
         from idmvton.engine.job import Settings, TryOn
-        from idmvton.prepare.prepared_files import is_prepared
-        from idmvton.prepare.preparing import preparer_for
+        from idmvton.prepare.preparer import preparer_for
+        from idmvton.prepare.record_files import is_prepared
 
         if is_prepared(people):
             raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")

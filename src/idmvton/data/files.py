@@ -15,7 +15,7 @@ from PIL import Image
 from idmvton.data.flow_files import read_flow
 from idmvton.data.sample import TryOnSample, frame_flow, frame_garment
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, Framing, check_size
+from idmvton.images.framing import BLACK, Framing, check_size
 from idmvton.prepare.maps import frame_keypoints, frame_labels
 from idmvton.prepare.reading import Classes, read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.types import Category, MissingCaption, Size

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, WHITE, Framing
+from idmvton.images.framing import BLACK, WHITE, Framing
 from idmvton.prepare.maps import frame_keypoints, frame_labels
 from idmvton.types import Category, Size
 

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, Final, Literal
 import numpy as np
 from PIL import Image
 
+from idmvton.atomic import whole_file
 from idmvton.data.parallel import in_threads
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import InputError
 from idmvton.images import load_image
-from idmvton.images.whole import whole_file
 
 PictureFormat = Literal["png", "jpg"]
 INDEX_NAME: Final = "shards.json"

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
+from idmvton.atomic import whole_file
 from idmvton.data.check import CheckReport, Finding
 from idmvton.data.files import SampleFiles
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, WHITE, Framing
 from idmvton.images import check_output_path
-from idmvton.images.whole import whole_file
+from idmvton.images.framing import BLACK, WHITE, Framing
 from idmvton.prepare.reading import read_densepose, read_photo
 from idmvton.types import Size
 

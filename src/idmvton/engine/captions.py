@@ -9,9 +9,9 @@ from typing import Any
 from PIL import Image
 
 from idmvton.captioning import Captioner
+from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.errors import ConfigError
 from idmvton.pipeline import TryOnPipeline
-from idmvton.prepare.caption import DEFAULT_CAPTION
 from idmvton.types import Category
 from idmvton.weights import status
 

@@ -12,16 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from idmvton.atomic import whole_file
 from idmvton.engine.captions import Described
 from idmvton.engine.job import Progress, Settings, TryOn
 from idmvton.engine.ready import Ready
 from idmvton.errors import InputError, PreparationError
 from idmvton.images import read_provenance, save_png
 from idmvton.images.files import list_pictures
-from idmvton.images.whole import whole_file
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.preparing import PersonMaps
+from idmvton.prepare.person_maps import PersonMaps
 from idmvton.types import Category
 
 REPORT: Final = "report.json"

@@ -21,8 +21,8 @@ from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
 from idmvton.outputs import TryOnResult
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.maps import Given
-from idmvton.prepare.prepared import Prepared
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
+from idmvton.prepare.record import Prepared
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with the stage, how much of it is done, and how much there is in all; None where that is not known."""

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.prepare.signals import NUM_PARTS
+from idmvton.errors import InputError
+from idmvton.prepare.backends.protocols import NUM_PARTS
 
 OTHER_SIDE: Final = np.array(
     [0, 1, 2, *(part + 1 if part % 2 else part - 1 for part in range(3, NUM_PARTS + 1))], np.uint8
@@ -27,6 +28,8 @@ COARSE_PARTS: Final = np.array(
 
 HANDS: Final = (3, 4)
 HEAD: Final = (23, 24)
+OFF_PALETTE: Final = 0.4
+"""Share of a body map's pixels off the palette from which it is another kind of picture (JPEG edges: up to 0.26)."""
 _TOLERANCE: Final = 32  # distance in RGB to the nearest colour of the palette, beyond JPEG noise
 _BITS: Final = 6  # of each channel in the table of nearest colours; 2 levels off is nearer than the next part
 _SHIFT: Final = 8 - _BITS
@@ -62,6 +65,23 @@ def parts_of(densepose: Image.Image) -> tuple[NDArray[np.uint8], float]:
     parts, off = nearest[codes], strange[codes]
     body = (parts > 0) | off
     return parts, float(off.sum() / max(int(body.sum()), 1))
+
+
+def checked_parts(densepose: Image.Image) -> NDArray[np.uint8]:
+    """The part numbers of a body map that must be in the published colours; see :func:`parts_of`.
+
+    Raises:
+        InputError: it is in others.
+    """
+    parts, strange = parts_of(densepose)
+    if strange > OFF_PALETTE:
+        raise InputError(
+            "the densepose has colours that stand for no body part",
+            got=f"{strange:.0%} of the pixels that are not black",
+            expected="the 24 parts in the published colours (parula), on black",
+            fix="make it without blending it with the photo, or leave it out to have it made",
+        )
+    return parts
 
 
 @functools.lru_cache(maxsize=1)

@@ -10,13 +10,13 @@ import transformers
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from torch import nn
 
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.errors import ConfigError
 from idmvton.models.attention import ImagePromptCrossAttention
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import HEAD_SIZE
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.options import NEGATIVE_PROMPT
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.training.linear_start import start_as_codec, start_with_latents
 from idmvton.training.options import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
 from idmvton.training.tokenizer import train_tokenizer

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from idmvton.atomic import whole_file
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.devices import resolve_device
 from idmvton.errors import ConfigError, InputError, NumericsError
-from idmvton.images.whole import whole_file
 from idmvton.training import state
 from idmvton.training.batches import Batch, Loader, SampleOrder, Shares, to_device
 from idmvton.training.cache import CachedFetcher, EncodedCache, fingerprint

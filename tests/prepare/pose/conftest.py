@@ -3,8 +3,8 @@
 import pytest
 
 from idmvton.data.synthetic.sampling import StudioSample, sample
-from idmvton.prepare.pose import BlazePose
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.blazepose import BlazePose
+from idmvton.prepare.backends.protocols import Pose
 
 NUM_PEOPLE = 6
 SIZE = (384, 288)

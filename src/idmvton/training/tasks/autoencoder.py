@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from idmvton.checkpoint_parts import load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import ConfigError
-from idmvton.framing import check_size
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, from_vae_tensor, to_pil
+from idmvton.images.framing import check_size
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_vae

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.data.sample import TryOnSample
 from idmvton.images import clip_pixel_values
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.training.batches import Batch
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_clip

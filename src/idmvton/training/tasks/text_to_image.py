@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.checkpoint_parts import load_part
 from idmvton.conditioning import guide, make_time_ids
 from idmvton.data.sample import TryOnSample
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, from_vae_tensor, to_pil
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import encode_prompts
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
 from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion

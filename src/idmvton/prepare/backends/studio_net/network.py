@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from idmvton.prepare.backends.protocols import NUM_PARTS
+from idmvton.prepare.backends.studio_net.inputs import PICTURE_CHANNELS, POSE_CHANNELS
 from idmvton.prepare.mask import ATR_LABELS
-from idmvton.prepare.parsing.inputs import PICTURE_CHANNELS, POSE_CHANNELS
-from idmvton.prepare.signals import NUM_PARTS
 
 NUM_LABELS: Final = len(ATR_LABELS) + 1
 NUM_PART_CLASSES: Final = NUM_PARTS + 1
-WEIGHTS: Final = Path(__file__).parents[1] / "assets" / "studio-net.safetensors"
+WEIGHTS: Final = Path(__file__).parents[2] / "assets" / "studio-net.safetensors"
 _WIDTHS: Final = (16, 40, 72, 112, 160)  # at strides 2, 4, 8, 16, 32
 _BLOCKS: Final = (0, 1, 2, 2, 1)  # residual blocks on the way down
 

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.pose.landmark_model import Reading
-from idmvton.prepare.pose.landmarks import HEAD, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark
-from idmvton.prepare.pose.regions import Region
+from idmvton.prepare.backends.blazepose.landmark_model import Reading
+from idmvton.prepare.backends.blazepose.landmarks import HEAD, HIPS, SHOULDERS, Landmark
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.protocols import MIN_VISIBILITY
 
 ReadRegion = Callable[[Region, bool], Reading]
 """Reads a region, or its mirror picture."""

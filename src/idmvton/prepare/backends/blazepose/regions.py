@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.signals import Photo
+from idmvton.prepare.backends.protocols import Photo
 
 
 @dataclass(frozen=True, slots=True)

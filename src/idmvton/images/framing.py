@@ -172,7 +172,7 @@ class Framing:
         Raises:
             InputError: the picture does not have the photo's size.
         """
-        _check_picture(image, self.photo, "photo")
+        check_picture(image, self.photo, "photo")
         if self.is_identity:
             return image.copy()
         rows, columns = _shrinking_slice(self.rows), _shrinking_slice(self.columns)
@@ -196,7 +196,7 @@ class Framing:
         Raises:
             InputError: the mask does not have the photo's size.
         """
-        _check_mask(mask, self.photo)
+        check_mask(mask, self.photo)
         return _any_along(_any_along(mask, 0, self.rows), 1, self.columns)
 
     def then(self, inner: Framing) -> Framing:
@@ -260,7 +260,7 @@ class Framing:
         Raises:
             InputError: the picture does not have the working size.
         """
-        _check_picture(image, self.size, "working")
+        check_picture(image, self.size, "working")
         if self.is_identity:
             return image.copy()
         rows, columns = _growing_slice(self.rows), _growing_slice(self.columns)
@@ -272,65 +272,12 @@ class Framing:
         return Image.fromarray(_pad(part, around, (0, 0, 0)))
 
 
-def paste_back(
-    result: Image.Image, photo: Image.Image, mask: NDArray[np.bool_], framing: Framing, feather: int
-) -> Image.Image:
-    """Puts the repainted region into the untouched photo, at the photo's own size.
-
-    The result counts fully inside the mask and falls as a raised cosine of the distance to the mask, reaching
-    exactly 0 at ``feather`` working pixels. From there on the photo's pixels are unchanged.
-
-    Args:
-        result: PIL RGB of the working size.
-        photo: PIL RGB, the photo.
-        mask: bool (H, W) of the photo's size, True = repaint.
-        framing: how the result lies on the photo.
-        feather: width of the soft edge outside the mask, working pixels; 0 gives a hard edge.
-
-    Returns:
-        PIL RGB of the photo's size.
+def check_picture(image: Image.Image, size: Size, which: str) -> None:
+    """Makes sure that a picture is RGB or L and has the size that ``which`` names.
 
     Raises:
-        InputError: sizes that do not belong to the framing, or a negative feather.
+        InputError: it is not.
     """
-    _check_picture(photo, framing.photo, "photo")
-    _check_mask(mask, framing.photo)
-    if feather < 0:
-        raise InputError("the feather is negative", got=feather, expected="0 or more working pixels")
-    restored = framing.invert(result)
-    reach = feather * framing.scale
-    region = _affected(mask, framing, math.ceil(reach))
-    pixels = np.array(photo)
-    alpha = _feathered(mask[region], reach)[..., None]
-    below = pixels[region].astype(np.float32)
-    above = np.asarray(restored)[region].astype(np.float32)
-    pixels[region] = np.rint(below + alpha * (above - below)).astype(np.uint8)
-    return Image.fromarray(pixels)
-
-
-def _affected(mask: NDArray[np.bool_], framing: Framing, margin: int) -> tuple[slice, slice]:
-    """The part of the photo that pasting can change: mask and margin, within the box."""
-    slices = []
-    for along, axis in ((1, framing.rows), (0, framing.columns)):
-        marked = np.flatnonzero(mask.any(axis=along))
-        low, high = axis.covered()
-        begin, end = (int(marked[0]), int(marked[-1]) + 1) if len(marked) else (0, 0)
-        begin, end = max(low, begin - margin), min(high, end + margin)
-        slices.append(slice(begin, max(begin, end)) if len(marked) else slice(0, 0))
-    return slices[0], slices[1]
-
-
-def _feathered(mask: NDArray[np.bool_], reach: float) -> NDArray[np.float32]:
-    """1 inside the mask, falling to 0 at ``reach`` pixels outside it; float32 (H, W)."""
-    if reach <= 0 or not mask.any():
-        return mask.astype(np.float32)
-    import cv2
-
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.where(distance < reach, 0.5 + 0.5 * np.cos(np.pi / reach * distance), 0).astype(np.float32)
-
-
-def _check_picture(image: Image.Image, size: Size, which: str) -> None:
     if (image.height, image.width) != size or image.mode not in ("RGB", "L"):
         raise InputError(
             f"the picture does not have the {which} size of this framing",
@@ -339,7 +286,12 @@ def _check_picture(image: Image.Image, size: Size, which: str) -> None:
         )
 
 
-def _check_mask(mask: NDArray[np.bool_], size: Size) -> None:
+def check_mask(mask: NDArray[np.bool_], size: Size) -> None:
+    """Makes sure that a mask is bool and has the photo's size.
+
+    Raises:
+        InputError: it is not.
+    """
     if mask.shape != tuple(size) or mask.dtype != np.bool_:
         raise InputError(
             "the mask does not have the photo's size",

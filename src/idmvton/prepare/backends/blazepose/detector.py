@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.pose.regions import Region
-from idmvton.prepare.pose.tflite import Network, sigmoid
-from idmvton.prepare.signals import Photo
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.blazepose.tflite import Network, sigmoid
+from idmvton.prepare.backends.protocols import Photo
 
 Floats = NDArray[np.floating]
 
