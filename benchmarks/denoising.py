@@ -21,10 +21,10 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from tests.plain_form import guided_prediction, plain_form
 from torch import Tensor
 
 from benchmarks.memory import peak_memory
-from benchmarks.plain_form import guided_prediction, plain_form
 from idmvton import TryOnPipeline, load_checkpoint
 from idmvton.conditioning import PersonConditions, make_time_ids, tryon_input
 from idmvton.denoising import Denoiser

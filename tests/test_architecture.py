@@ -18,6 +18,7 @@ LAYERS = [
     {"prepare", "models"},
     {"draft"},
     {"data", "conditioning", "inputs", "checkpoint_parts", "networks"},
+    {"studio"},
     {"checkpoint", "garment_encoding", "captioning"},
     {"garment_features", "outputs"},
     {"denoising"},

@@ -7,7 +7,6 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from benchmarks.plain_form import guided_prediction, plain_form
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
@@ -23,6 +22,7 @@ from idmvton.models.latents import decode_latents
 from idmvton.options import NEGATIVE_PROMPT, TryOnOptions, describe
 from idmvton.types import SchedulerName
 from idmvton.weights import stamp
+from plain_form import guided_prediction, plain_form
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 

@@ -5,7 +5,6 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from benchmarks.mini_quality import without_garment_net
 from PIL import Image
 
 from idmvton.draft.warp import Windows, garment_windows, lay_garments, person_planes, stand_out, windows_around
@@ -16,6 +15,7 @@ from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.densepose import colour_parts
 from idmvton.types import Size
+from scoring import without_garment_net
 
 SIZE = Size(32, 48)
 HERE = torch.zeros(())

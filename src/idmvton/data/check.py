@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.files import SampleFiles, same_aspect
+from idmvton.data.file_dataset import SampleFiles, same_aspect
 from idmvton.data.opening import list_files, splits_of
 from idmvton.data.parallel import in_threads
 from idmvton.errors import InputError

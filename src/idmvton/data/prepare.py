@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.atomic import whole_file
-from idmvton.data.files import PersonView, SampleFiles
+from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import IdmVtonError, InputError, PreparationError
