@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.sampling import StudioSample
 from idmvton.prepare.backends.edges import EdgeSegmenter
 from idmvton.prepare.backends.protocols import Photo, Pose
 from idmvton.prepare.backends.studio_net.network import NUM_LABELS, NUM_PART_CLASSES
@@ -26,6 +25,7 @@ from idmvton.prepare.backends.studio_net.parser import NAME, StudioNet
 from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.densepose import COARSE_PARTS
 from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
+from idmvton.studio.sampling import StudioSample
 from idmvton.types import Category, Size
 
 TIMED_SIZE: Final = (1024, 768)

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 
 from benchmarks.parsing import parsing_rows
-from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.prepare.backends.blazepose import BlazePose
 from idmvton.prepare.backends.blazepose.estimator import Model
 from idmvton.prepare.backends.edges import EdgeSegmenter
 from idmvton.prepare.backends.protocols import Photo, Pose
 from idmvton.prepare.frame import frame_person
 from idmvton.prepare.person_check import check_person
+from idmvton.studio.sampling import Split, StudioSample, sample
 from idmvton.types import Size
 
 SIZE = (512, 384)

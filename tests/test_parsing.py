@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import sample
 from idmvton.errors import InputError
 from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmarks, landmarks_of
 from idmvton.prepare.backends.protocols import Pose
@@ -12,6 +11,7 @@ from idmvton.prepare.backends.studio_net.parser import StudioBody, StudioLabels,
 from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.densepose import COARSE_PARTS, OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
+from idmvton.studio import sample
 
 # OpenPose's number -> BlazePose's
 LANDMARKS = {

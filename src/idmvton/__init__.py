@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from idmvton.checkpoint import load_checkpoint, load_training_parts, save_checkpoint
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
+    from idmvton.outputs import TryOnResult
     from idmvton.pipeline import TryOnPipeline
     from idmvton.prepare import Prepared, prepare, read_prepared
-    from idmvton.types import GarmentFeatures, TryOnResult
+    from idmvton.types import GarmentFeatures
 
 __version__ = "0.1.0"
 
@@ -35,7 +36,7 @@ _HOME = {
     "Prepared": "prepare",
     "TryOnOptions": "options",
     "TryOnPipeline": "pipeline",
-    "TryOnResult": "types",
+    "TryOnResult": "outputs",
     "load_checkpoint": "checkpoint",
     "load_training_parts": "checkpoint",
     "prepare": "prepare",

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +33,6 @@ from idmvton.images import clip_pixel_values
 from idmvton.types import Category
 from idmvton.weights import locate
 
-if TYPE_CHECKING:
-    from idmvton.pipeline import TryOnPipeline
-
 LOGIT_SCALE = 100.0
 """What cosines are multiplied by before the softmax, where an image encoder's config has no ``logit_scale``: the value
 that CLIP's training ends at."""
@@ -57,6 +54,14 @@ class Proposal:
     caption: str
     category: Category
     words: Mapping[str, tuple[str, float]]
+
+
+class HasEncoders(Protocol):
+    """A pipeline of SDXL's kind with an image encoder."""
+
+    image_encoder: Any
+    text_encoder_2: Any
+    tokenizer_2: Any
 
 
 class Captioner:
@@ -88,7 +93,7 @@ class Captioner:
         self._text_embeddings = functools.lru_cache(maxsize=1024)(self._embed_texts)
 
     @classmethod
-    def from_pipeline(cls, pipe: TryOnPipeline) -> Self:
+    def from_pipeline(cls, pipe: HasEncoders) -> Self:
         """Uses a checkpoint's own encoders. Those of the published checkpoints are of two different CLIPs."""
         return cls(pipe.image_encoder, pipe.text_encoder_2, pipe.tokenizer_2, logit_scale=_scale_of(pipe.image_encoder))
 

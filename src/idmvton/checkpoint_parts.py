@@ -12,9 +12,9 @@ import diffusers
 import torch
 import transformers
 
+from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import WeightsError
 from idmvton.models.latents import vae_dtype
-from idmvton.models.warp_net import WarpNet
 from idmvton.weights import check_file, find_weights
 
 UNET_STEM = "diffusion_pytorch_model"

@@ -8,9 +8,10 @@ Shape legend: B rows, C latent channels, H and W pixels, h and w latent pixels.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +20,7 @@ from torch import Tensor
 from idmvton.errors import ConfigError
 from idmvton.models.latents import encode_latents
 from idmvton.options import TryOnOptions
-from idmvton.types import Size
-
-TimeIds = Literal["height_width", "height_height"]
-"""``height_height``: for weights trained with the published training code, which repeats the height."""
-
-GarmentTimestep = int | Literal["each_step"]
-"""Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
+from idmvton.types import Size, TimeIds
 
 
 def check_policies(
@@ -67,8 +62,8 @@ class PersonConditions:
         mask: float (P, 1, h, w) in {0, 1}, 1 = repaint.
         masked_latents: float (P, C, h, w), latents of the person with the masked pixels at mid grey.
         densepose_latents: float (P, C, h, w).
-        draft_latents: float (P, C, h, w), latents of what :class:`idmvton.drafting.Draft` shows of the person; ``None``
-            for checkpoints without a WarpNet, such as the published.
+        draft_latents: float (P, C, h, w), latents of what :class:`idmvton.draft.drafter.Draft` shows of the person;
+            ``None`` for checkpoints without a WarpNet, such as the published.
     """
 
     mask: Tensor
@@ -81,6 +76,10 @@ class PersonConditions:
         """The channels after the noisy latents, in order: float (P, 2C + 1 or 3C + 1, h, w)."""
         draft = [] if self.draft_latents is None else [self.draft_latents]
         return torch.cat([self.mask, self.masked_latents, self.densepose_latents, *draft], dim=1)
+
+    def with_draft(self, latents: Tensor) -> PersonConditions:
+        """With what a draft shows of the people: float (P, C, h, w)."""
+        return dataclasses.replace(self, draft_latents=latents.to(self.mask.dtype))
 
     def rows(self, index: Sequence[int]) -> PersonConditions:
         """The people at ``index``, one row each."""

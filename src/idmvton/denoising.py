@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from idmvton.conditioning import PersonConditions, guide, make_time_ids, tryon_input
 from idmvton.errors import InputError, NumericsError
-from idmvton.garment_encoding import GarmentSteps, PromptConditions
+from idmvton.garment_encoding import PromptConditions
+from idmvton.garment_features import FeatureSource
 from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
+from idmvton.networks import Networks
 from idmvton.types import Size
 
-if TYPE_CHECKING:
-    from idmvton.pipeline import TryOnPipeline
-
 Generators = torch.Generator | Sequence[torch.Generator]
-Callback = Callable[["TryOnPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
+OnStep = Callable[[int, Tensor, Tensor], Tensor]
+"""Called with the step, its timestep and the latents after it; returns the latents to go on with."""
 
 
 def initial_latents(given: Tensor | None, shape: tuple[int, ...], generators: Any, device: torch.device) -> Tensor:
@@ -51,7 +51,7 @@ class Denoiser:
     """Denoises B pairs of one call.
 
     Args:
-        pipe: the pipeline; nothing in it is changed.
+        networks: of these, TryonNet is run.
         person: B rows.
         garment_rows: for each pair, its garment among G.
         prompts: of the G garments.
@@ -63,7 +63,7 @@ class Denoiser:
 
     def __init__(
         self,
-        pipe: TryOnPipeline,
+        networks: Networks,
         person: PersonConditions,
         garment_rows: Sequence[int],
         prompts: Sequence[PromptConditions],
@@ -73,11 +73,11 @@ class Denoiser:
         guidance_scale: float,
         image_prompt_scale: float,
     ) -> None:
-        self.pipe, self.person = pipe, person
+        self.unet, self.person = networks.tryon_net, person
         self.guidance_scale, self.image_prompt_scale = guidance_scale, image_prompt_scale
         self.guided = unconditional is not None
         self.num_pairs = len(garment_rows)
-        device, dtype = pipe._execution_device, pipe.unet.dtype
+        device, dtype = networks.device, self.unet.dtype
 
         is_identity = list(garment_rows) == list(range(len(prompts)))
         rows = torch.tensor(garment_rows, device=device)
@@ -86,7 +86,7 @@ class Denoiser:
         distinct = [*prompts] if unconditional is None else [unconditional, *prompts]
         batch_rows = rows if unconditional is None else torch.cat([torch.zeros_like(rows), rows + 1])
         self.text = torch.cat([each.text for each in distinct])[batch_rows]
-        time_ids = make_time_ids(size, pipe.config.time_ids).to(device, dtype)
+        time_ids = make_time_ids(size, networks.time_ids).to(device, dtype)
         self.added = {
             "text_embeds": torch.cat([each.pooled for each in distinct])[batch_rows],
             "time_ids": time_ids.expand(len(batch_rows), -1),
@@ -95,9 +95,8 @@ class Denoiser:
 
     def _project_prompts(self, distinct: Sequence[PromptConditions], batch_rows: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of all cross-attentions: computed for each distinct prompt, then one row a batch row."""
-        unet = self.pipe.unet
-        image_tokens = unet.image_tokens(torch.cat([each.clip_hidden_states for each in distinct]))
-        projected = unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
+        image_tokens = self.unet.image_tokens(torch.cat([each.clip_hidden_states for each in distinct]))
+        projected = self.unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
         return {name: each.rows(batch_rows) for name, each in projected.items()}
 
     def predict(self, noisy: Tensor, timestep: Tensor, features: Mapping[str, Tensor | KeysValues]) -> Tensor:
@@ -106,12 +105,11 @@ class Denoiser:
         Args:
             noisy: float32 (B, C, h, w), as the scheduler scales the model's input.
             timestep: scalar.
-            features: the garments', at this step (:meth:`GarmentSteps.at`).
+            features: the garments', at this step (:meth:`FeatureSource.at`).
 
         Returns:
             float32 (B, C, h, w).
         """
-        unet = self.pipe.unet
         noisy = torch.cat([noisy, noisy]) if self.guided else noisy
         context = AttentionContext(
             garment=features,
@@ -120,8 +118,8 @@ class Denoiser:
             cross=self.cross,
             image_prompt_scale=self.image_prompt_scale,
         )
-        prediction = unet(
-            tryon_input(noisy.to(unet.dtype), self.person),
+        prediction = self.unet(
+            tryon_input(noisy.to(self.unet.dtype), self.person),
             timestep,
             encoder_hidden_states=self.text,
             added_cond_kwargs=self.added,
@@ -135,9 +133,9 @@ class Denoiser:
         latents: Tensor,
         scheduler: Any,
         timesteps: Tensor,
-        features: GarmentSteps,
+        features: FeatureSource,
         generators: Generators,
-        callback: Callback | None = None,
+        on_step: OnStep | None = None,
     ) -> Tensor:
         """The loop.
 
@@ -147,7 +145,7 @@ class Denoiser:
             timesteps: (steps,), on the CPU.
             features: the garments'.
             generators: for schedulers that add noise at each step.
-            callback: see :meth:`idmvton.pipeline.TryOnPipeline.__call__`.
+            on_step: see :data:`OnStep`.
 
         Returns:
             The final latents.
@@ -157,20 +155,17 @@ class Denoiser:
         """
         extra = _accepted(scheduler.step, {"generator": generators, "eta": 0.0})
         latents = latents * scheduler.init_noise_sigma
-        with self.pipe.progress_bar(total=len(timesteps)) as bar:
-            for step, (timestep, on_device) in enumerate(zip(timesteps, timesteps.to(latents.device), strict=True)):
-                prediction = self.predict(
-                    scheduler.scale_model_input(latents, timestep), on_device, features.at(timestep.item())
-                )
-                latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
-                if callback is not None:
-                    changed = callback(self.pipe, step, timestep, {"latents": latents}) or {}
-                    latents = changed.get("latents", latents)
-                bar.update()
+        for step, (timestep, on_device) in enumerate(zip(timesteps, timesteps.to(latents.device), strict=True)):
+            prediction = self.predict(
+                scheduler.scale_model_input(latents, timestep), on_device, features.at(timestep.item())
+            )
+            latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
+            if on_step is not None:
+                latents = on_step(step, timestep, latents)
         if not torch.isfinite(latents).all():
             raise NumericsError(
                 "the networks produced NaN or infinite values",
-                got=f"after {len(timesteps)} steps in {self.pipe.unet.dtype} on {latents.device}",
+                got=f"after {len(timesteps)} steps in {self.unet.dtype} on {latents.device}",
                 fix="use a wider precision (bfloat16 or float32), or check the weights with `idmvton weights verify`",
             )
         return latents

@@ -1,30 +1,23 @@
-"""What is computed for garments: once for each distinct garment, kept from call to call."""
+"""What is encoded of garments: once for each distinct garment, kept from call to call."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
-from idmvton.conditioning import GarmentTimestep
 from idmvton.garment_cache import GarmentCache
 from idmvton.images import clip_pixel_values, to_vae_tensor
-from idmvton.inputs import Garment
-from idmvton.models.attention import CrossKeysValues, KeysValues
+from idmvton.inputs import Garment, Pairs
 from idmvton.models.latents import encode_latents
 from idmvton.models.text import PromptEmbeds, encode_prompts
-from idmvton.types import GarmentFeatures
+from idmvton.networks import Networks
 
-if TYPE_CHECKING:
-    from idmvton.pipeline import TryOnPipeline
-
-Tokens = Mapping[str, Tensor]
-"""Layer name -> float (1, M, C), the features of one garment at one timestep."""
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -48,193 +41,136 @@ class PromptConditions:
 
 
 @dataclass(frozen=True)
-class GarmentConditions:
-    """What does not depend on the step; G rows, one where a single garment is meant.
+class GarmentTexts:
+    """What captions and CLIP say of garments; G rows, one where a single garment is meant.
 
     Attributes:
-        key: equal for equal garments, within a call.
+        key: equal for equal garments.
         prompt: "model is wearing [V]" and the garment's picture, for TryonNet.
         garment_text: float (G, T, C), "a photo of [V]", for GarmentNet.
-        latents: float (G, C, h, w), of what GarmentNet sees: the product picture, or with a WarpNet, which needs the
-            person for it, the garment as it lies (:class:`idmvton.drafting.Draft`); ``None`` until that is known.
     """
 
     key: str
     prompt: PromptConditions
     garment_text: Tensor
-    latents: Tensor | None
 
-    def on(self, person: int, latents: Tensor) -> GarmentConditions:
-        """One garment as it lies on a person of the call: float (1, C, h, w)."""
-        return dataclasses.replace(self, key=f"{self.key} on {person}", latents=latents)
-
-    def row(self, index: int, key: str) -> GarmentConditions:
+    def row(self, index: int, key: str) -> GarmentTexts:
         """A copy of one row, under its own key."""
-        latents = None if self.latents is None else self.latents[index, None].clone()
-        return GarmentConditions(key, self.prompt.row(index), self.garment_text[index, None].clone(), latents)
+        return GarmentTexts(key, self.prompt.row(index), self.garment_text[index, None].clone())
+
+    def shown(self, latents: Tensor) -> GarmentConditions:
+        """With the product pictures that GarmentNet sees: float (G, C, h, w)."""
+        return GarmentConditions(self.key, self.prompt, self.garment_text, latents)
+
+    def drafted(self, latents: Tensor, person: int) -> GarmentConditions:
+        """As it lies on a person of the call, which GarmentNet sees instead: float (G, C, h, w)."""
+        return GarmentConditions(f"{self.key} on {person}", self.prompt, self.garment_text, latents, False)
+
+
+@dataclass(frozen=True)
+class GarmentConditions(GarmentTexts):
+    """What does not depend on the step.
+
+    Attributes:
+        latents: float (G, C, h, w), of what GarmentNet sees: the product picture, or of a draft the garment as it lies.
+        is_reusable: whether later calls can use what is computed of it.
+    """
+
+    latents: Tensor
+    is_reusable: bool = True
 
 
 class GarmentEncoder:
-    """Encodes garments with the networks and the cache of a pipeline."""
+    """Encodes garments.
 
-    def __init__(self, pipe: TryOnPipeline) -> None:
-        self.pipe = pipe
-        self.device = pipe._execution_device
+    Args:
+        networks: of these, the VAE and the encoders are used.
+        cache: where conditions are kept.
+    """
+
+    def __init__(self, networks: Networks, cache: GarmentCache) -> None:
+        self.networks, self.cache = networks, cache
 
     def encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
-        """Conditions of distinct garments, in one batch; those in the cache cost nothing."""
-        keys = [garment.key for garment in garments]
-        found = {key: self.pipe.garment_cache.get(key, "conditions") for key in keys}
-        missing = [garment for garment in garments if found[garment.key] is None]
-        for conditions in self._encode(missing) if missing else []:
-            found[conditions.key] = conditions
-            self.pipe.garment_cache.put(conditions.key, "conditions", conditions, in_use=keys, device=self.device)
-        return [conditions for conditions in found.values() if conditions is not None]
+        """Conditions of distinct garments whose product pictures GarmentNet sees."""
+        latents = self._kept("latents", garments, self._encode_pictures)
+        return [texts.shown(each) for texts, each in zip(self.encode_texts(garments), latents, strict=True)]
+
+    def encode_drafted(self, pairs: Pairs, pictures_BCHW: Tensor) -> list[GarmentConditions]:
+        """Conditions of garments as they lie on people, one a distinct pair.
+
+        Args:
+            pairs: the pairs of the call.
+            pictures_BCHW: float RGB in [-1, 1], one a distinct pair.
+        """
+        texts, latents = self.encode_texts(pairs.garments), self.encode_shown(pictures_BCHW).split(1)
+        lying = zip(pairs.distinct, latents, strict=True)
+        return [texts[garment].drafted(each, person) for (person, garment), each in lying]
+
+    def encode_texts(self, garments: Sequence[Garment]) -> list[GarmentTexts]:
+        """What captions and CLIP say of distinct garments, in one batch; those in the cache cost nothing."""
+        return self._kept("texts", garments, self._encode_texts)
 
     def encode_unconditional(self, negative_prompt: str) -> PromptConditions:
         """The other side of guidance: the negative prompt and the CLIP features of an all-zero input."""
         key = ("negative prompt", negative_prompt)
-        conditions: PromptConditions | None = self.pipe.garment_cache.get(key, "conditions")
+        conditions: PromptConditions | None = self.cache.get(key, "conditions")
         if conditions is None:
-            side = self.pipe.image_encoder.config.image_size
-            conditions = self._prompt_conditions(self._texts([negative_prompt]), torch.zeros(1, 3, side, side))
-            self.pipe.garment_cache.put(key, "conditions", conditions, in_use=[key], device=self.device)
+            side = self.networks.image_encoder.config.image_size
+            conditions = self._prompt_conditions(self._embed([negative_prompt]), torch.zeros(1, 3, side, side))
+            self.cache.put(key, "conditions", conditions, in_use=[key], device=self.networks.device)
         return conditions
 
-    def _encode(self, garments: Sequence[Garment]) -> list[GarmentConditions]:
-        pictures = [each.image for each in garments]
-        clip_input = clip_pixel_values(pictures, self.pipe.image_encoder.config.image_size)
-        shown = to_vae_tensor(pictures) if self.pipe.warp_net is None else None
-        encoded = self.encode_pixels([each.caption for each in garments], shown, clip_input)
-        return [encoded.row(row, each.key) for row, each in enumerate(garments)]
-
-    def encode_pixels(
-        self, captions: Sequence[str], pictures_BCHW: Tensor | None, clip_input: Tensor
-    ) -> GarmentConditions:
+    def encode_pixels(self, captions: Sequence[str], pictures_BCHW: Tensor, clip_input: Tensor) -> GarmentConditions:
         """Conditions of B garments together, without the cache.
 
         Args:
             captions: B phrases [V].
-            pictures_BCHW: what GarmentNet sees, float RGB in [-1, 1]; None where that is not known yet.
+            pictures_BCHW: what GarmentNet sees, float RGB in [-1, 1].
             clip_input: float (B, 3, side, side), see :func:`idmvton.images.clip_pixel_values`.
         """
-        count = len(captions)
-        texts = self._texts([*map(tryon_prompt, captions), *map(garment_prompt, captions)])
-        prompt = self._prompt_conditions(PromptEmbeds(texts.tokens[:count], texts.pooled[:count]), clip_input)
-        latents = None
-        if pictures_BCHW is not None:
-            latents = encode_latents(self.pipe.vae, pictures_BCHW.to(self.device)).to(self.pipe.unet_encoder.dtype)
-        return GarmentConditions("", prompt, texts.tokens[count:], latents)
+        return self._texts_of(captions, clip_input).shown(self.encode_shown(pictures_BCHW))
 
-    def _texts(self, prompts: Sequence[str]) -> PromptEmbeds:
-        dtype = self.pipe.unet.dtype
-        embeds = encode_prompts(prompts, self.pipe.tokenizers, self.pipe.text_encoders, self.device)
-        return PromptEmbeds(embeds.tokens.to(dtype), embeds.pooled.to(dtype))
+    def encode_shown(self, pictures_BCHW: Tensor) -> Tensor:
+        """Latents of what GarmentNet sees: float RGB in [-1, 1] -> float (B, C, h, w)."""
+        latents = encode_latents(self.networks.vae, pictures_BCHW.to(self.networks.device))
+        return latents.to(self.networks.garment_net.dtype)
+
+    def _kept(
+        self, name: str, garments: Sequence[Garment], encode: Callable[[Sequence[Garment]], list[Part]]
+    ) -> list[Part]:
+        """A part of each garment's conditions: from the cache, the missing ones encoded in one batch."""
+        keys = [garment.key for garment in garments]
+        found: dict[str, Part | None] = {key: self.cache.get(key, name) for key in keys}
+        missing = [garment for garment in garments if found[garment.key] is None]
+        for garment, part in zip(missing, encode(missing) if missing else [], strict=True):
+            found[garment.key] = part
+            self.cache.put(garment.key, name, part, in_use=keys, device=self.networks.device)
+        return [part for part in found.values() if part is not None]
+
+    def _encode_pictures(self, garments: Sequence[Garment]) -> list[Tensor]:
+        latents = self.encode_shown(to_vae_tensor([each.image for each in garments]))
+        return [latents[row, None].clone() for row in range(len(garments))]
+
+    def _encode_texts(self, garments: Sequence[Garment]) -> list[GarmentTexts]:
+        side = self.networks.image_encoder.config.image_size
+        clip_input = clip_pixel_values([each.image for each in garments], side)
+        texts = self._texts_of([each.caption for each in garments], clip_input)
+        return [texts.row(row, each.key) for row, each in enumerate(garments)]
+
+    def _texts_of(self, captions: Sequence[str], clip_input: Tensor) -> GarmentTexts:
+        count = len(captions)
+        texts = self._embed([*map(tryon_prompt, captions), *map(garment_prompt, captions)])
+        prompt = self._prompt_conditions(PromptEmbeds(texts.tokens[:count], texts.pooled[:count]), clip_input)
+        return GarmentTexts("", prompt, texts.tokens[count:])
+
+    def _embed(self, prompts: Sequence[str]) -> PromptEmbeds:
+        networks = self.networks
+        embeds = encode_prompts(prompts, networks.tokenizers, networks.text_encoders, networks.device)
+        return PromptEmbeds(*(each.to(networks.tryon_net.dtype) for each in (embeds.tokens, embeds.pooled)))
 
     def _prompt_conditions(self, texts: PromptEmbeds, clip_input: Tensor) -> PromptConditions:
-        encoder = self.pipe.image_encoder
-        clip_input = clip_input.to(self.device, encoder.dtype)
-        hidden = encoder(clip_input, output_hidden_states=True).hidden_states[-2].to(self.pipe.unet.dtype)
+        encoder = self.networks.image_encoder
+        clip_input = clip_input.to(self.networks.device, encoder.dtype)
+        hidden = encoder(clip_input, output_hidden_states=True).hidden_states[-2].to(self.networks.tryon_net.dtype)
         return PromptConditions(texts.tokens, texts.pooled, hidden)
-
-
-class GarmentSteps:
-    """The features of G distinct garments over the steps of one call.
-
-    Args:
-        pipe: the pipeline.
-        garments: G distinct garments.
-        policy: ``each_step``: GarmentNet runs at the current timestep. A number: it runs at that timestep, and
-            its features and their keys and values serve all steps.
-        keep_on: where features wait until they are asked for.
-    """
-
-    def __init__(
-        self,
-        pipe: TryOnPipeline,
-        garments: Sequence[GarmentConditions],
-        policy: GarmentTimestep,
-        keep_on: torch.device,
-    ) -> None:
-        self.pipe, self.garments, self.policy, self.keep_on = pipe, garments, policy, keep_on
-        self.cache = pipe.feature_cache if pipe.warp_net is None else GarmentCache(0)  # they lie so on one person
-        self.keys = [garment.key for garment in garments]
-        self._text_keys_values: dict[tuple[str, ...], Mapping[str, CrossKeysValues]] = {}
-        self._ahead: dict[float, list[Tokens]] = {}
-        self._keys_values: Mapping[str, KeysValues] | None = None
-
-    def compute_ahead(self, timesteps: Sequence[float]) -> None:
-        """Runs GarmentNet for all steps now, so that it and TryonNet are never needed at the same time."""
-        if self.policy == "each_step":
-            self._ahead = {timestep: self._tokens(timestep) for timestep in timesteps}
-            return
-        self._keys_values = self._cached_keys_values()
-        if self._keys_values is None:
-            self._ahead = {float(self.policy): self._tokens(float(self.policy))}
-
-    def at(self, timestep: float) -> Mapping[str, Tensor | KeysValues]:
-        """What :class:`~idmvton.models.attention.AttentionContext` takes as ``garment``, at one step."""
-        if self.policy == "each_step":
-            return self._stacked(timestep)
-        if self._keys_values is None:
-            self._keys_values = self._cached_keys_values() or self._project(float(self.policy))
-        return self._keys_values
-
-    def _cached_keys_values(self) -> Mapping[str, KeysValues] | None:
-        rows = [self.cache.get(garment.key, ("keys and values", self.policy)) for garment in self.garments]
-        found: list[Mapping[str, KeysValues]] = [row for row in rows if row is not None]
-        if len(found) < len(rows):
-            return None
-        if len(found) == 1:
-            return found[0]
-        return {name: KeysValues(*map(torch.cat, zip(*(row[name] for row in found), strict=True))) for name in found[0]}
-
-    def _project(self, timestep: float) -> dict[str, KeysValues]:
-        projected = self.pipe.unet.project_garment(GarmentFeatures(self._stacked(timestep)))
-        for row, garment in enumerate(self.garments):
-            keys_values = {name: each.row(row) for name, each in projected.items()}
-            self._keep(garment, ("keys and values", self.policy), keys_values, self.pipe._execution_device)
-        return projected
-
-    def _stacked(self, timestep: float) -> dict[str, Tensor]:
-        """Layer name -> (G, M, C), on the device of the computation."""
-        rows = self._ahead.get(timestep) or self._tokens(timestep)
-        device = self.pipe._execution_device
-        return {
-            name: (torch.cat([row[name] for row in rows]) if len(rows) > 1 else rows[0][name]).to(device)
-            for name in rows[0]
-        }
-
-    def _tokens(self, timestep: float) -> list[Tokens]:
-        """Features of each garment: from the cache, or computed in one batch."""
-        rows = {garment.key: self.cache.get(garment.key, ("features", timestep)) for garment in self.garments}
-        missing = [garment for garment in self.garments if rows[garment.key] is None]
-        features = self._run_garment_net(missing, timestep).tokens if missing else {}
-        for row, garment in enumerate(missing):
-            tokens = {
-                name: (each[row : row + 1].clone() if len(missing) > 1 else each).to(self.keep_on)
-                for name, each in features.items()
-            }
-            rows[garment.key] = tokens
-            if self.policy == "each_step":  # otherwise their keys and values are kept
-                self._keep(garment, ("features", timestep), tokens, self.keep_on)
-        return [tokens for tokens in rows.values() if tokens is not None]
-
-    def _keep(
-        self,
-        garment: GarmentConditions,
-        part: tuple[str, GarmentTimestep | float],
-        entry: Mapping[str, Tensor | KeysValues],
-        device: torch.device,
-    ) -> None:
-        self.cache.put(garment.key, part, entry, in_use=self.keys, device=device)
-
-    def _run_garment_net(self, garments: Sequence[GarmentConditions], timestep: float) -> GarmentFeatures:
-        net = self.pipe.unet_encoder
-        text = torch.cat([garment.garment_text for garment in garments])
-        keys = tuple(garment.key for garment in garments)
-        if keys not in self._text_keys_values:
-            self._text_keys_values[keys] = net.project_text(text)
-        assert all(garment.latents is not None for garment in garments)
-        latents = torch.cat([garment.latents for garment in garments if garment.latents is not None])
-        return net(latents, torch.tensor(timestep, device=latents.device), text, self._text_keys_values[keys])

@@ -4,23 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.errors import InputError
-from idmvton.images import load_image, load_mask
+from idmvton.images import ImageInput, load_image, load_mask
 from idmvton.images.framing import Framing
 from idmvton.options import TryOnOptions, describe
 from idmvton.prepare.record import Prepared
 from idmvton.types import Size
 
+Pictures: TypeAlias = "ImageInput | Sequence[ImageInput]"
+People: TypeAlias = "ImageInput | Prepared | Sequence[ImageInput | Prepared]"
+Seeds: TypeAlias = "int | Sequence[int] | NDArray[np.integer[Any]]"
+Generators: TypeAlias = "torch.Generator | Sequence[torch.Generator]"
+
 _SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What a caller of the pipeline hands in: one or a list of each; one goes with all of the others.
+
+    Attributes:
+        person: photos, or prepared people, who bring their own maps.
+        garment: pictures.
+        mask, densepose: for each person, or one for all.
+        caption: the phrase [V] for each garment, or one for all.
+        seed: for each pair, or one for all; None draws one.
+        generator: instead of seeds: one for each pair, or one from which all draw in turn.
+        latents: float (pairs, C, h, w), the initial noise; None draws it.
+    """
+
+    person: People
+    garment: Pictures
+    mask: Pictures | None = None
+    densepose: Pictures | None = None
+    caption: str | Sequence[str] | None = None
+    seed: Seeds | None = None
+    generator: Generators | None = None
+    latents: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -36,10 +66,10 @@ class Person:
     """
 
     photo: Image.Image
-    photo_mask: np.ndarray
+    photo_mask: NDArray[np.bool_]
     framing: Framing
     image: Image.Image
-    mask: np.ndarray
+    mask: NDArray[np.bool_]
     densepose: Image.Image
 
 
@@ -68,6 +98,11 @@ class Pairs:
     seeds: list[int]
 
     @property
+    def persons(self) -> list[Person]:
+        """The person of each pair."""
+        return [self.people[row] for row in self.person_rows]
+
+    @property
     def distinct(self) -> list[tuple[int, int]]:
         """Person and garment of each pair that is not only another seed of one before."""
         return list(dict.fromkeys(zip(self.person_rows, self.garment_rows, strict=True)))
@@ -79,70 +114,67 @@ class Pairs:
         return [distinct.index(pair) for pair in zip(self.person_rows, self.garment_rows, strict=True)]
 
 
-def gather_pairs(
-    person: Any,
-    garment: Any,
-    mask: Any,
-    densepose: Any,
-    caption: Any,
-    seed: Any,
-    size: Size,
-    options: TryOnOptions,
-) -> Pairs:
+def gather_pairs(request: Request, size: Size, mask_threshold: int | None = None) -> Pairs:
     """Checks and frames what a caller handed in; one of a kind is broadcast to all of the other.
 
     Args:
-        person, mask, densepose: one or a list of each; a mask and a body map for each person, or one for all. A
-            prepared person brings its own.
-        garment, caption: one or a list of each; a caption for each garment, or one for all.
-        seed: one for all pairs, or a list; None draws one.
+        request: what the caller handed in.
         size: the working size.
-        options: of these, ``mask_threshold`` is used.
+        mask_threshold: 1 to 255: values of grey masks from this on are repainted; None refuses grey masks.
 
     Raises:
         InputError: counts that do not match, or a picture that cannot be used.
         ConfigError: a seed out of range.
     """
-    is_prepared = all(isinstance(each, Prepared) for each in _as_list(person))
-    needed = ("person",) if is_prepared else ("person", "mask", "densepose")
-    persons = _columns({"person": person, "mask": mask, "densepose": densepose}, required=needed)
-    garments = _columns({"garment": garment, "caption": caption or DEFAULT_CAPTION}, required=("garment",))
+    people = _gather_people(request, size, mask_threshold)
+    garments = _gather_garments(request, size)
     drawn = random.SystemRandom().getrandbits(32)
-    seeds = [_SEED.checked(each) for each in _as_list(drawn if seed is None else seed)]
-    num_pairs = max(len(persons), len(garments), len(seeds))
-    for name, values in (("person", persons), ("garment", garments), ("seed", seeds)):
-        if len(values) not in (1, num_pairs):
+    seeds = [_SEED.checked(each) for each in _as_list(drawn if request.seed is None else request.seed)]
+    num_pairs = max(len(people), len(garments), len(seeds))
+    for name, count in (("person", len(people)), ("garment", len(garments)), ("seed", len(seeds))):
+        if count not in (1, num_pairs):
             raise InputError(
-                f"{len(values)} times {name} cannot be paired",
-                got=f"{len(persons)} people, {len(garments)} garments, {len(seeds)} seeds",
+                f"{count} times {name} cannot be paired",
+                got=f"{len(people)} people, {len(garments)} garments, {len(seeds)} seeds",
                 expected="equal numbers, or one for all",
             )
-    people = [
-        _frame_prepared(photo, photo_mask, body_map, size, options.mask_threshold)
-        if isinstance(photo, Prepared)
-        else _frame_person(
-            photo, photo_mask, body_map, size, options.mask_threshold, _numbered("", index, len(persons))
-        )
-        for index, (photo, photo_mask, body_map) in enumerate(persons)
-    ]
-    dressed = [
-        _frame_garment(picture, phrase, size, _numbered("garment", index, len(garments)))
-        for index, (picture, phrase) in enumerate(garments)
-    ]
-    distinct = {each.key: each for each in dressed}
+    distinct = {each.key: each for each in garments}
     position = {key: index for index, key in enumerate(distinct)}
     pairs = range(num_pairs)
     return Pairs(
         people=people,
         garments=list(distinct.values()),
         person_rows=[pair if len(people) > 1 else 0 for pair in pairs],
-        garment_rows=[position[dressed[pair if len(dressed) > 1 else 0].key] for pair in pairs],
+        garment_rows=[position[garments[pair if len(garments) > 1 else 0].key] for pair in pairs],
         seeds=[seeds[pair if len(seeds) > 1 else 0] for pair in pairs],
     )
 
 
+def _gather_people(request: Request, size: Size, mask_threshold: int | None) -> list[Person]:
+    is_prepared = all(isinstance(each, Prepared) for each in _as_list(request.person))
+    rows = _columns(
+        {"person": request.person, "mask": request.mask, "densepose": request.densepose},
+        required=("person",) if is_prepared else ("person", "mask", "densepose"),
+    )
+    return [
+        _frame_prepared(photo, mask, body_map, size, mask_threshold)
+        if isinstance(photo, Prepared)
+        else _frame_person(photo, mask, body_map, size, mask_threshold, _numbered("", index, len(rows)))
+        for index, (photo, mask, body_map) in enumerate(rows)
+    ]
+
+
+def _gather_garments(request: Request, size: Size) -> list[Garment]:
+    columns = {"garment": request.garment, "caption": request.caption or DEFAULT_CAPTION}
+    rows = _columns(columns, required=("garment",))
+    return [
+        _frame_garment(picture, caption, size, _numbered("garment", index, len(rows)))
+        for index, (picture, caption) in enumerate(rows)
+    ]
+
+
 def _frame_person(
-    person: Any, mask: Any, densepose: Any, size: Size, mask_threshold: int | None, number: str
+    person: ImageInput, mask: ImageInput, densepose: ImageInput, size: Size, mask_threshold: int | None, number: str
 ) -> Person:
     photo = load_image(person, what=f"person{number}")
     photo_size = Size(photo.height, photo.width)
@@ -166,7 +198,9 @@ def _frame_person(
     )
 
 
-def _frame_prepared(prepared: Prepared, mask: Any, densepose: Any, size: Size, mask_threshold: int | None) -> Person:
+def _frame_prepared(
+    prepared: Prepared, mask: ImageInput | None, densepose: ImageInput | None, size: Size, mask_threshold: int | None
+) -> Person:
     """A prepared person; a mask or body map given beside it, of the framed picture's size, goes before its own."""
     own = prepared.mask
     if mask is not None:
@@ -183,7 +217,7 @@ def _frame_prepared(prepared: Prepared, mask: Any, densepose: Any, size: Size, m
     )
 
 
-def _frame_garment(garment: Any, caption: str, size: Size, what: str) -> Garment:
+def _frame_garment(garment: ImageInput, caption: str, size: Size, what: str) -> Garment:
     if not isinstance(caption, str):
         raise InputError("a caption must be a text", got=type(caption).__name__, expected="str")
     photo = load_image(garment, what=what)
@@ -194,7 +228,7 @@ def _frame_garment(garment: Any, caption: str, size: Size, what: str) -> Garment
     return Garment(image, caption, content.hexdigest())
 
 
-def _columns(columns: dict[str, Any], required: Sequence[str]) -> list[tuple[Any, ...]]:
+def _columns(columns: Mapping[str, object], required: Sequence[str]) -> list[tuple[Any, ...]]:
     """Lists side by side -> rows; a column of one is broadcast."""
     lists = {name: _as_list(values) for name, values in columns.items()}
     for name in required:
@@ -208,7 +242,7 @@ def _columns(columns: dict[str, Any], required: Sequence[str]) -> list[tuple[Any
     return [tuple(values[index if len(values) > 1 else 0] for values in lists.values()) for index in range(length)]
 
 
-def _as_list(value: Any) -> list[Any]:
+def _as_list(value: object) -> list[Any]:
     """One or many -> a list; of arrays, a row of numbers and a batch (four dimensions) count as many."""
     if isinstance(value, list | tuple | range):
         return list(value)
@@ -221,22 +255,21 @@ def _numbered(what: str, index: int, count: int) -> str:
     return f"{what} {index}".rstrip() if count > 1 else what
 
 
-def match_generators(generator: Any, seed: Any, pairs: Pairs) -> torch.Generator | list[torch.Generator]:
+def match_generators(request: Request, pairs: Pairs) -> torch.Generator | list[torch.Generator]:
     """A generator for each pair, or one from which all draw in turn.
 
     Args:
-        generator: what the caller gave: None, one, or one for each pair.
-        seed: what the caller gave beside it.
-        pairs: with their seeds.
+        request: what the caller handed in: seeds or generators.
+        pairs: made of it.
 
     Raises:
         InputError: both a generator and a seed, or another number of generators.
     """
-    if generator is None:
+    if request.generator is None:
         return [torch.Generator("cpu").manual_seed(each) for each in pairs.seeds]
-    if seed is not None:
+    if request.seed is not None:
         raise InputError("a seed and a generator were given", expected="one of them")
-    generators = _as_list(generator)
+    generators = _as_list(request.generator)
     are_generators = all(isinstance(each, torch.Generator) for each in generators)
     if len(generators) not in (1, len(pairs.seeds)) or not are_generators:
         raise InputError(

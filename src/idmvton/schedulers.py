@@ -8,7 +8,7 @@ import diffusers
 from torch import Tensor
 
 from idmvton.errors import ConfigError
-from idmvton.options import SchedulerName
+from idmvton.types import SchedulerName
 
 _CLASSES: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "ddpm": (diffusers.DDPMScheduler, {}),
@@ -25,7 +25,7 @@ def make_scheduler(current: Any, name: str | None = None) -> Any:
 
     Args:
         current: the pipeline's scheduler; it is not changed.
-        name: one of :data:`idmvton.options.SchedulerName`; None keeps the class of ``current``. ``lcm`` wants
+        name: one of :data:`idmvton.types.SchedulerName`; None keeps the class of ``current``. ``lcm`` wants
             weights that were distilled for it.
 
     Raises:

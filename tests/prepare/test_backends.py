@@ -14,7 +14,7 @@ from idmvton.prepare.backends.registry import EntryPoints, Registry
 
 runner = CliRunner(env={"COLUMNS": "300"})
 REGISTRIES = ("POSE_BACKENDS", "OUTLINE_BACKENDS", "LABELS_BACKENDS", "BODY_BACKENDS")
-TOY = '''
+TOY = """
 import numpy as np
 
 from idmvton.prepare.backends import registry
@@ -56,7 +56,7 @@ def register():
     registry.OUTLINE_BACKENDS.register("toy", everywhere(1, np.float32), "a block")
     registry.LABELS_BACKENDS.register("toy", everywhere(4, np.uint8), "a shirt")
     registry.BODY_BACKENDS.register("toy", everywhere(2, np.uint8), "a trunk")
-'''
+"""
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_package_that_fails_keeps_nobody_away_and_is_told(install, photo, tmp_
     install("broken_backends", "import a_module_that_is_not_there\n")
     install("toy_backends", TOY)
     assert call("prepare", photo, "-o", tmp_path / "anna", "--body", "nothing").exit_code == 1
-    with pytest.raises(ConfigError, match="'broken_backends' could not be loaded .*a_module_that_is_not_there"):
+    with pytest.raises(ConfigError, match=r"'broken_backends' could not be loaded .*a_module_that_is_not_there"):
         registry.BODY_BACKENDS.check("nothing")
     assert "toy" in registry.BODY_BACKENDS.entries
 

@@ -27,6 +27,7 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
         torch_dtype=resolve_dtype(model.dtype, device),
         device="cpu" if model.cpu_offload else model.device,
     )
+    pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:
         if device.type == "cpu":
             raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")

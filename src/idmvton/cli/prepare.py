@@ -18,15 +18,15 @@ from idmvton.cli.shared import (
     pick,
     print_json,
     reports_errors,
+    stage_bar,
     told_what_stays,
     with_options,
 )
 from idmvton.errors import ConfigError
-from idmvton.options import CategoryChoice, PrepareOptions
+from idmvton.options import PrepareOptions
 
 if TYPE_CHECKING:
-    from idmvton.prepare import Given, Prepared
-    from idmvton.prepare.garment import GarmentPicture
+    from idmvton.prepare import Prepared
     from idmvton.resume import Outcomes
 
 MaskFile = Annotated[
@@ -85,31 +85,13 @@ def prepare(
         return
     check_target(output)
     start = time.perf_counter()
-    prepared = run_preparation(person, garment, given, options, quiet=as_json)
+    with stage_bar(quiet=as_json) as stage:
+        stage("preparing")
+        from idmvton.prepare.preparer import preparer_for
+
+        prepared = preparer_for(options)(person, garment, given=given, options=options)
     prepared.save(output)
     _tell(prepared, output, time.perf_counter() - start, as_json)
-
-
-def run_preparation(
-    person: Path, garment: Path | None, given: Given, options: PrepareOptions, *, quiet: bool
-) -> Prepared:
-    """Prepares one photo under a line that says so, on standard error."""
-    from rich.console import Console
-
-    with Console(stderr=True, quiet=quiet).status("preparing"):
-        from idmvton.prepare.preparer import preparer_for
-
-        return preparer_for(options)(person, garment, given=given, options=options)
-
-
-def run_garment(garment: Path, category: CategoryChoice, options: PrepareOptions, *, quiet: bool) -> GarmentPicture:
-    """Prepares the photo of a garment; of a worn one, the clothes of ``category``."""
-    from rich.console import Console
-
-    with Console(stderr=True, quiet=quiet).status("preparing"):
-        from idmvton.prepare.preparer import preparer_for
-
-        return preparer_for(options).read_garment(garment, category=category)
 
 
 def _tell(prepared: Prepared, output: Path, seconds: float, as_json: bool) -> None:

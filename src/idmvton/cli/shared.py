@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from typer.models import OptionInfo
 
-from idmvton.errors import ConfigError, IdmVtonError
+from idmvton.errors import IdmVtonError
 from idmvton.options import Option, Options, describe
 
 EXIT_FAILED = 1
@@ -94,26 +94,6 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
 def pick(declaration: type[Options], values: dict[str, Any]) -> dict[str, Any]:
     """The values that belong to a declaration."""
     return {option.name: values[option.name] for option in describe(declaration)}
-
-
-def refuse_options(options: Options, why: str, names: tuple[str, ...] | None = None) -> None:
-    """Makes sure that options which would do nothing are at their defaults.
-
-    Args:
-        options: as the user set them.
-        why: what makes them useless.
-        names: only these are looked at.
-
-    Raises:
-        ConfigError: an option is set.
-    """
-    changed = [
-        f"--{each.flag}"
-        for each in describe(type(options))
-        if getattr(options, each.name) != each.default and (names is None or each.name in names)
-    ]
-    if changed:
-        raise ConfigError("options are set that would do nothing", got=", ".join(changed), fix=f"leave them out: {why}")
 
 
 def reports_errors(command: Command) -> Command:

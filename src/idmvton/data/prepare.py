@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.atomic import whole_file
-from idmvton.data.files import PersonView, SampleFiles
-from idmvton.data.listing import Order
+from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import IdmVtonError, InputError, PreparationError
@@ -31,7 +30,7 @@ from idmvton.prepare.person_maps import PersonMaps
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
 from idmvton.prepare.record_files import openpose_json
-from idmvton.types import Size
+from idmvton.types import Order, Size
 
 Progress = Callable[[int, int], None]
 

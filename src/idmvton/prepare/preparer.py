@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from idmvton.errors import PreparationError
 from idmvton.images import ImageInput, load_image
-from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
+from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.protocols import (
     BodyParser,
     LabelParser,
@@ -29,7 +29,7 @@ from idmvton.prepare.maps import Given, PathOrArray
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import Category
+from idmvton.types import Category, CategoryChoice, MaskShape
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side

@@ -296,7 +296,7 @@ def find_entry(name: str) -> WeightsEntry:
             PIPELINE_FILES,
             "not known to this library",
             f"https://huggingface.co/{name}",
-            "A checkpoint on the hub that is not in the catalogue.",
+            "A checkpoint on the hub that is not in the catalogue: its main branch, not pinned to a commit.",
             None,
             "checkpoint",
         )
