@@ -157,6 +157,23 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
     return located(status(model, cache_dir=cache_dir))
 
 
+def locate_file(name: str, *, cache_dir: str | Path | None = None) -> Path:
+    """Finds the file of a catalogue entry that is one file; never uses the network.
+
+    Args:
+        name: such an entry, for example ``"densepose-r50"``.
+        cache_dir: the cache; by default that of huggingface_hub.
+
+    Raises:
+        WeightsError: it is not on this machine (the message holds the command line that fetches it); an unknown
+            name, or an entry of several files.
+    """
+    entry = find_entry(name)
+    if len(entry.files) != 1 or "*" in entry.files[0]:
+        raise WeightsError(f"the weights {name!r} are not one file", got=", ".join(entry.files[:5]))
+    return located(status(name, cache_dir=cache_dir)) / entry.files[0]
+
+
 def locate_base(model: str | Path, *, cache_dir: str | Path | None = None) -> Path | None:
     """The folder that has the parts which a catalogue entry's own repository may not hold, if it is here.
 
