@@ -62,7 +62,7 @@ class WeightsEntry:
     Attributes:
         name: what users call it.
         repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
-        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest. Of a
+        revision: the commit there, or a branch, which moves: what was really fetched is in the manifest. Of a
             package, its version.
         files: shell patterns of the files that are fetched; the rest of the repository is not.
         licence: its name.
