@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.types import Category, Size
 
+Demo = Literal["no", "whole", "cropped"]
+"""Whether a photo is prepared as the demo does, and which part of it is used."""
 DEMO_SIZE: Final = Size(1024, 768)
 """What the try-on reads, pixels."""
 NETWORK_SIZE: Final = Size(512, 384)
