@@ -8,7 +8,7 @@ from idmvton.draft.drafter import draft_results
 from idmvton.draft.warp import garment_outlines
 from idmvton.draft.warp_net import Warp, places
 from idmvton.images import to_vae_tensor
-from idmvton.prepare.densepose import colour_parts
+from idmvton.images.densepose import colour_parts
 
 RED, GREEN, BLUE = ((1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0))
 HERE = places((64, 64), torch.zeros(()))

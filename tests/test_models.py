@@ -8,7 +8,6 @@ from diffusers import UNet2DConditionModel
 from torch._dynamo.testing import CompileCounter
 
 from golden_data import GOLDEN, forget
-from idmvton.conditioning import PersonConditions, tryon_input
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.attention import AttentionContext
 from idmvton.models.garment_net import GarmentNet
@@ -16,6 +15,7 @@ from idmvton.models.image_prompt import build_resampler, from_published, to_publ
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.training.initialise import garment_net_from, new_resampler, new_unet, tryon_net_from
 from idmvton.training.sections import ImagePromptOptions, UnetOptions
+from idmvton.tryon.conditioning import PersonConditions, tryon_input
 from plain_form import plain_form, record
 
 SDXL = {

@@ -12,14 +12,14 @@ from PIL import Image
 
 from golden_data import CHECKPOINT, forget
 from idmvton import TryOnPipeline, load_checkpoint
-from idmvton.conditioning import make_time_ids, tryon_input
-from idmvton.denoising import Denoiser
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, NumericsError
-from idmvton.garment_features import GarmentRuns, feature_source
 from idmvton.images import from_vae_tensor, to_pil
-from idmvton.inputs import Request, gather_pairs
 from idmvton.models.latents import decode_latents
 from idmvton.options import NEGATIVE_PROMPT, TryOnOptions, describe
+from idmvton.tryon.conditioning import make_time_ids, tryon_input
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.inputs import Request, gather_pairs
 from idmvton.types import SchedulerName
 from idmvton.weights import stamp
 from plain_form import guided_prediction, plain_form

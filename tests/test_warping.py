@@ -11,9 +11,9 @@ from idmvton.draft.warp import Windows, garment_windows, lay_garments, person_pl
 from idmvton.draft.warp_net import PERSON_CHANNELS, WarpNet, places, sample_at
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import to_vae_tensor
+from idmvton.images.densepose import colour_parts
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.pipeline import TryOnPipeline
-from idmvton.prepare.densepose import colour_parts
+from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
 from scoring import without_garment_net
 

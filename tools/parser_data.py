@@ -17,10 +17,10 @@ import torch
 from parser_textures import repaint
 from torch.utils.data import Dataset, IterableDataset
 
+from idmvton.images.densepose import OTHER_SIDE
 from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, landmarks_of
 from idmvton.prepare.backends.protocols import PoseEstimator
 from idmvton.prepare.backends.studio_net import inputs
-from idmvton.prepare.densepose import OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
 
 HELD_OUT = 40  # every so many samples one is for validation

@@ -20,12 +20,12 @@ importlib.import_module("idmvton.prepare")
 del globals()["prepare"]
 
 if TYPE_CHECKING:
-    from idmvton.checkpoint import load_checkpoint, load_training_parts, save_checkpoint
+    from idmvton.checkpoint.published import load_checkpoint, load_training_parts, save_checkpoint
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
-    from idmvton.outputs import TryOnResult
-    from idmvton.pipeline import TryOnPipeline
     from idmvton.prepare import Prepared, prepare, read_prepared
+    from idmvton.tryon.outputs import TryOnResult
+    from idmvton.tryon.pipeline import TryOnPipeline
     from idmvton.types import GarmentFeatures
 
 __version__ = "0.1.0"
@@ -35,13 +35,13 @@ _HOME = {
     "IdmVtonError": "errors",
     "Prepared": "prepare",
     "TryOnOptions": "options",
-    "TryOnPipeline": "pipeline",
-    "TryOnResult": "outputs",
-    "load_checkpoint": "checkpoint",
-    "load_training_parts": "checkpoint",
+    "TryOnPipeline": "tryon.pipeline",
+    "TryOnResult": "tryon.outputs",
+    "load_checkpoint": "checkpoint.published",
+    "load_training_parts": "checkpoint.published",
     "prepare": "prepare",
     "read_prepared": "prepare",
-    "save_checkpoint": "checkpoint",
+    "save_checkpoint": "checkpoint.published",
 }
 
 __all__ = [

@@ -11,8 +11,8 @@ from PIL import Image
 from idmvton.data import DressCode, VitonHD, open_dataset, prepare_dataset
 from idmvton.data.prepare import Prepared
 from idmvton.errors import InputError
+from idmvton.images.densepose import parts_of
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels
 from truth_backends import Truth

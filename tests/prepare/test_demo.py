@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from golden_data import GOLDEN
+from idmvton.images.densepose import part_colours
 from idmvton.prepare import demo
-from idmvton.prepare.densepose import part_colours
 
 PICTURES = json.loads((GOLDEN / "openpose" / "picture_inputs.json").read_text())
 MASKS = json.loads((GOLDEN / "dev" / "masks" / "cases.json").read_text())["cases"]

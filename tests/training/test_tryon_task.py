@@ -8,14 +8,10 @@ import torch
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
-from idmvton.checkpoint import load_tryon_net
-from idmvton.conditioning import guide
+from idmvton.checkpoint.published import load_tryon_net
 from idmvton.data.sample import TryOnSample
-from idmvton.denoising import Denoiser
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
-from idmvton.garment_features import GarmentRuns, feature_source
-from idmvton.inputs import Request, gather_pairs
 from idmvton.models.text import encode_prompts
 from idmvton.options import TryOnOptions
 from idmvton.training.batches import Ticket, collate
@@ -25,6 +21,10 @@ from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.task import build_task
 from idmvton.training.trainer import Trainer, without_numbers
 from idmvton.training.tryon_task import TryOnTask
+from idmvton.tryon.conditioning import guide
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.inputs import Request, gather_pairs
 from idmvton.types import Size
 
 SIZE = Size(64, 64)

@@ -37,7 +37,7 @@ def caption(
         raise InputError("captions are written as JSON or text", got=output, expected="a name in .json or .txt")
     pictures = _pictures(garments)
     with err.status("loading the encoders"):
-        from idmvton.captioning import Captioner
+        from idmvton.captions.captioner import Captioner
 
         captioner = Captioner.from_pretrained(model)
     proposals = {path: captioner(load_image(path, what="garment"), category) for path in pictures}

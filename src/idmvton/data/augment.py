@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import InputError
+from idmvton.images.densepose import OFF_PALETTE, OTHER_SIDE, part_colours, parts_of
 from idmvton.images.framing import Framing
-from idmvton.prepare.densepose import OFF_PALETTE, OTHER_SIDE, part_colours, parts_of
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 

@@ -21,9 +21,9 @@ from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import IdmVtonError, InputError, PreparationError
+from idmvton.images.densepose import colour_parts
 from idmvton.images.framing import Framing
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.person_maps import PersonMaps

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idmvton.atomic import whole_file
-from idmvton.engine.captions import Described
+from idmvton.engine.describer import Described
 from idmvton.engine.job import Progress, Settings, TryOn
 from idmvton.engine.ready import Ready
 from idmvton.errors import InputError, PreparationError

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.images import ImageInput, load_as_stored
+from idmvton.images.densepose import colour_parts
 from idmvton.images.framing import Framing
-from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.types import Category, Size
 

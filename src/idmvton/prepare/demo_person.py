@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from idmvton.errors import ConfigError, NoPersonError
 from idmvton.images import ImageInput
+from idmvton.images.densepose import parts_of
 from idmvton.prepare import demo
 from idmvton.prepare.backends.densepose.backend import DensePoseBody
 from idmvton.prepare.backends.openpose.decoding import published_points
 from idmvton.prepare.backends.openpose.estimator import OpenPose
 from idmvton.prepare.backends.protocols import Pose
 from idmvton.prepare.backends.schp.backends import SchpLabels
-from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.person_maps import Backends, PersonMaps, timed
 from idmvton.types import Category

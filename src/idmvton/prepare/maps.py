@@ -14,9 +14,9 @@ from PIL import Image
 
 from idmvton.errors import InputError
 from idmvton.images import ImageInput, load_image, load_mask
+from idmvton.images.densepose import checked_parts
 from idmvton.images.framing import BLACK, Framing
 from idmvton.prepare.backends.protocols import Pose
-from idmvton.prepare.densepose import checked_parts
 from idmvton.prepare.mask import NECK
 from idmvton.prepare.reading import read_keypoints, read_labels
 from idmvton.types import Size

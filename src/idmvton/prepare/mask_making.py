@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import HANDS
 from idmvton.prepare.mask import ALWAYS_KEPT, ATR_LABELS, REFERENCE_HEIGHT, RULES, agnostic_mask
 from idmvton.types import Category, MaskShape
 

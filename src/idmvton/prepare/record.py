@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
+from idmvton.images.densepose import colour_parts, parts_of
 from idmvton.images.framing import BLACK, Framing
 from idmvton.options import PrepareOptions
 from idmvton.prepare.category import CATEGORY_NAMES
-from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.mask_making import feather
 from idmvton.prepare.overlay import coloured_labels, draw_overlay
 from idmvton.prepare.reading import read_classes, read_keypoints, read_labels

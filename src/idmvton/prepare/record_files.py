@@ -15,8 +15,8 @@ from PIL import Image
 from idmvton.atomic import whole_folder
 from idmvton.errors import InputError
 from idmvton.images import load_image, load_mask
+from idmvton.images.densepose import checked_parts
 from idmvton.images.framing import BLACK, WHITE
-from idmvton.prepare.densepose import checked_parts
 from idmvton.prepare.reading import naming, read_json
 from idmvton.types import Size
 

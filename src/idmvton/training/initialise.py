@@ -208,7 +208,7 @@ def new_components(
     captions: Iterable[str],
     height: int,
 ) -> dict[str, Any]:
-    """A complete new checkpoint, as :func:`idmvton.checkpoint.load_checkpoint` returns one.
+    """A complete new checkpoint, as :func:`idmvton.checkpoint.published.load_checkpoint` returns one.
 
     Args:
         vae, clip, unet, image_prompt, noise: the sizes of its parts.

@@ -8,8 +8,8 @@ from typing import Any
 
 import diffusers
 
-from idmvton.checkpoint import load_checkpoint, load_garment_net, load_training_parts
-from idmvton.checkpoint_parts import WARP_NET, load_part
+from idmvton.checkpoint.parts import WARP_NET, load_part
+from idmvton.checkpoint.published import load_checkpoint, load_garment_net, load_training_parts
 from idmvton.errors import ConfigError
 from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.initialise import garment_net_from, new_components, new_resampler, tryon_net_from

@@ -17,15 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from idmvton.checkpoint import POLICIES, save_checkpoint
-from idmvton.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
+from idmvton.checkpoint.published import POLICIES, save_checkpoint
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import ConfigError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, clip_pixel_values, mask_to_tensor
 from idmvton.models.attention import CONTEXT, AttentionContext
 from idmvton.models.latents import encode_latents
 from idmvton.models.tryon_net import TryonNet
-from idmvton.pipeline import TryOnPipeline
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.lora import add_adapters, without_adapters
@@ -43,6 +41,8 @@ from idmvton.training.sections import (
 from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.start import start_components
 from idmvton.training.task import Loss
+from idmvton.tryon.conditioning import PersonConditions, encode_person, make_time_ids, tryon_input
+from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
 
 _PICTURES = ("person", "target", "garment", "densepose")
@@ -73,7 +73,7 @@ class TryOnStep(nn.Module):
         """The prediction.
 
         Args:
-            channels: float (B, 3C + 1, h, w), from :func:`idmvton.conditioning.tryon_input`.
+            channels: float (B, 3C + 1, h, w), from :func:`idmvton.tryon.conditioning.tryon_input`.
             timesteps: int64 (B,).
             text: float (B, T, C), prompt embeddings.
             added: ``text_embeds`` and ``time_ids``.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from idmvton import TryOnPipeline
-from idmvton.checkpoint_parts import load_part
+from idmvton.checkpoint.parts import load_part
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor

@@ -29,7 +29,6 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, pixels."""
 
 NUM_JOINTS: Final = 18
-NUM_PARTS: Final = 24
 MIN_VISIBILITY: Final = 0.5
 """Below this a point counts as hidden or missing."""
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from idmvton.checkpoint_parts import load_part
+from idmvton.checkpoint.parts import load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import ConfigError
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, from_vae_tensor, to_pil

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from idmvton.checkpoint_parts import WARP_NET, load_part
+from idmvton.checkpoint.parts import WARP_NET, load_part
 from idmvton.errors import ConfigError
 from idmvton.models.tryon_net import num_input_channels, widen_input
 from idmvton.training.mini.fine_attention import with_fine_attention

@@ -17,13 +17,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
-from idmvton.checkpoint_parts import load_part
-from idmvton.conditioning import guide, make_time_ids
+from idmvton.checkpoint.parts import load_part
 from idmvton.data.sample import TryOnSample
 from idmvton.images import bytes_tensor, bytes_to_vae_tensor, from_vae_tensor, to_pil
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import encode_prompts
-from idmvton.schedulers import make_scheduler, set_timesteps
 from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.export import save_parts, whole_folder
@@ -41,6 +39,8 @@ from idmvton.training.sections import (
 )
 from idmvton.training.sources import Captioned, picture_to_learn
 from idmvton.training.task import Loss
+from idmvton.tryon.conditioning import guide, make_time_ids
+from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.types import Size
 
 _TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from idmvton.checkpoint_parts import WARP_NET, load_part
+from idmvton.checkpoint.parts import WARP_NET, load_part
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp import garment_windows, person_planes, stand_out, windows_around

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from idmvton.errors import InputError
+from idmvton.images.densepose import OTHER_SIDE
 from idmvton.prepare.backends.blazepose.landmarks import landmarks_of
 from idmvton.prepare.backends.protocols import Labels, Parts, Photo, Pose
 from idmvton.prepare.backends.studio_net import inputs, outfit, refine
 from idmvton.prepare.backends.studio_net.network import WEIGHTS, load_network
-from idmvton.prepare.densepose import OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, NECK, OTHER_LABEL
 
 NAME: Final = "studio-net"

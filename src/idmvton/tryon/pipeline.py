@@ -16,21 +16,31 @@ import torch
 from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
-from idmvton.clock import Clock
-from idmvton.conditioning import PersonConditions, encode_person
-from idmvton.denoising import Denoiser, initial_latents
 from idmvton.draft.colours import match_colours
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning
-from idmvton.garment_encoding import GarmentConditions, PromptConditions
-from idmvton.garment_features import FeatureSource, GarmentRuns, feature_source
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
-from idmvton.inputs import Generators, Pairs, People, Person, Pictures, Request, Seeds, gather_pairs, match_generators
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
-from idmvton.outputs import TryOnResult, finish
-from idmvton.schedulers import make_scheduler, set_timesteps
-from idmvton.system import TryOnSystem
+from idmvton.tryon.clock import Clock
+from idmvton.tryon.conditioning import PersonConditions, encode_person
+from idmvton.tryon.denoising import Denoiser, initial_latents
+from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
+from idmvton.tryon.garments import GarmentConditions, PromptConditions
+from idmvton.tryon.inputs import (
+    Generators,
+    Pairs,
+    People,
+    Person,
+    Pictures,
+    Request,
+    Seeds,
+    gather_pairs,
+    match_generators,
+)
+from idmvton.tryon.outputs import TryOnResult, finish
+from idmvton.tryon.schedulers import make_scheduler, set_timesteps
+from idmvton.tryon.system import TryOnSystem
 from idmvton.types import GarmentTimestep, OutputType, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
@@ -59,7 +69,7 @@ class TryOnPipeline(TryOnSystem):
     """Virtual try-on with IDM-VTON.
 
     :meth:`from_pretrained` loads one; calling it dresses people. The parts and policies of a checkpoint, which the
-    constructor takes, are described in :class:`idmvton.system.TryOnSystem`.
+    constructor takes, are described in :class:`idmvton.tryon.system.TryOnSystem`.
     """
 
     @torch.no_grad()

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from idmvton.images import to_numpy, to_pil
 from idmvton.images.paste import paste_back
-from idmvton.inputs import Pairs
 from idmvton.options import TryOnOptions
+from idmvton.tryon.inputs import Pairs
 from idmvton.types import OutputType
 
 

@@ -27,7 +27,7 @@ from idmvton.captions.templates import (
     compose_caption,
     garment_prompt,
 )
-from idmvton.checkpoint_parts import load_part, quiet_transformers
+from idmvton.checkpoint.parts import load_part, quiet_transformers
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import clip_pixel_values
 from idmvton.types import Category

@@ -33,7 +33,7 @@ def check_policies(
         time_ids: a :data:`TimeIds`.
         num_inference_steps, guidance_scale: of a call that does not say, in the ranges of
             :class:`idmvton.options.TryOnOptions`.
-        match_colours: bool, see :func:`idmvton.outputs.match_colours`.
+        match_colours: bool, see :func:`idmvton.tryon.outputs.match_colours`.
 
     Raises:
         ConfigError: an unknown one.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
-from idmvton.garment_cache import GarmentCache
 from idmvton.images import clip_pixel_values, to_vae_tensor
-from idmvton.inputs import Garment, Pairs
 from idmvton.models.latents import encode_latents
 from idmvton.models.text import PromptEmbeds, encode_prompts
-from idmvton.networks import Networks
+from idmvton.tryon.garment_cache import GarmentCache
+from idmvton.tryon.inputs import Garment, Pairs
+from idmvton.tryon.networks import Networks
 
 Part = TypeVar("Part")
 

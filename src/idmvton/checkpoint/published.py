@@ -20,7 +20,7 @@ import diffusers
 import torch
 from torch import Tensor, nn
 
-from idmvton.checkpoint_parts import (
+from idmvton.checkpoint.parts import (
     LIBRARY_CLASSES,
     UNET_STEM,
     WARP_NET,
@@ -59,7 +59,7 @@ def load_checkpoint(
         base: a checkpoint that has the parts that ``folder`` lacks.
 
     Returns:
-        The arguments of :class:`idmvton.pipeline.TryOnPipeline`: components and policies.
+        The arguments of :class:`idmvton.tryon.pipeline.TryOnPipeline`: components and policies.
 
     Raises:
         WeightsError: something is missing, damaged or does not fit.
@@ -98,7 +98,7 @@ def load_training_parts(
         variant: as in :func:`load_checkpoint`.
 
     Returns:
-        The arguments of :class:`idmvton.pipeline.TryOnPipeline`.
+        The arguments of :class:`idmvton.tryon.pipeline.TryOnPipeline`.
 
     Raises:
         WeightsError: something is missing, damaged or does not fit.

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from idmvton.garment_cache import GarmentCache
-from idmvton.garment_encoding import GarmentConditions
 from idmvton.models.attention import CrossKeysValues, KeysValues
-from idmvton.networks import Networks
+from idmvton.tryon.garment_cache import GarmentCache
+from idmvton.tryon.garments import GarmentConditions
+from idmvton.tryon.networks import Networks
 from idmvton.types import GarmentFeatures, GarmentTimestep
 
 Tokens = Mapping[str, Tensor]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.prepare.backends.protocols import NUM_PARTS
 
+NUM_PARTS: Final = 24
+"""Body parts of DensePose; 0 is background."""
 OTHER_SIDE: Final = np.array(
     [0, 1, 2, *(part + 1 if part % 2 else part - 1 for part in range(3, NUM_PARTS + 1))], np.uint8
 )

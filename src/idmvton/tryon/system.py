@@ -13,18 +13,18 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 import idmvton
-from idmvton.checkpoint import POLICIES, load_checkpoint, save_checkpoint
-from idmvton.conditioning import check_policies
+from idmvton.checkpoint.published import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp_net import WarpNet
-from idmvton.garment_cache import GarmentCache, fingerprint
-from idmvton.garment_encoding import GarmentEncoder
 from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
-from idmvton.networks import Networks
+from idmvton.tryon.conditioning import check_policies
+from idmvton.tryon.garment_cache import GarmentCache, fingerprint
+from idmvton.tryon.garments import GarmentEncoder
+from idmvton.tryon.networks import Networks
 from idmvton.types import GarmentTimestep, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
@@ -33,7 +33,7 @@ CONDITIONS_MAX_BYTES = 64 * 2**20
 
 
 class TryOnSystem(DiffusionPipeline):
-    """What :class:`idmvton.pipeline.TryOnPipeline` is made of.
+    """What :class:`idmvton.tryon.pipeline.TryOnPipeline` is made of.
 
     Args:
         vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2, image_encoder, unet, unet_encoder, scheduler:
@@ -132,7 +132,7 @@ class TryOnSystem(DiffusionPipeline):
         return pipe.to(where)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.save_checkpoint`."""
+        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.published.save_checkpoint`."""
         save_checkpoint(self.components | {name: self.config[name] for name in POLICIES}, save_directory)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:

@@ -8,10 +8,10 @@ from typing import Any
 
 from PIL import Image
 
-from idmvton.captioning import Captioner
+from idmvton.captions.captioner import Captioner
 from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.errors import ConfigError
-from idmvton.pipeline import TryOnPipeline
+from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Category
 from idmvton.weights import status
 

@@ -10,12 +10,12 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from idmvton.conditioning import PersonConditions, guide, make_time_ids, tryon_input
 from idmvton.errors import InputError, NumericsError
-from idmvton.garment_encoding import PromptConditions
-from idmvton.garment_features import FeatureSource
 from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
-from idmvton.networks import Networks
+from idmvton.tryon.conditioning import PersonConditions, guide, make_time_ids, tryon_input
+from idmvton.tryon.garment_features import FeatureSource
+from idmvton.tryon.garments import PromptConditions
+from idmvton.tryon.networks import Networks
 from idmvton.types import Size
 
 Generators = torch.Generator | Sequence[torch.Generator]
