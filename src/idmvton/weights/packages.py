@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import Package, WeightsEntry
+from idmvton.weights.entry import Package, WeightsEntry
 from idmvton.weights.local import package_folder
 from idmvton.weights.manifest import FileRecord, Manifest, Progress, compare, write_manifest
 

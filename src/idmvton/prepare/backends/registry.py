@@ -177,6 +177,12 @@ def _studio_body() -> BodyParser:
     return StudioBody()
 
 
+def _densepose() -> BodyParser:
+    from idmvton.prepare.backends.densepose.backend import DensePoseBody
+
+    return DensePoseBody()
+
+
 _OTHERS: Final = EntryPoints()
 POSE_BACKENDS: Final[Registry[PoseEstimator]] = Registry("pose backend", _OTHERS)
 OUTLINE_BACKENDS: Final[Registry[PersonOutliner]] = Registry("outline backend", _OTHERS)
@@ -190,3 +196,4 @@ OUTLINE_BACKENDS.register(
 _STUDIO_NET: Final = "a small network, trained on rendered people"
 LABELS_BACKENDS.register("studio-net", _studio_labels, _STUDIO_NET, aliases=(EMBEDDED,))
 BODY_BACKENDS.register("studio-net", _studio_body, _STUDIO_NET, aliases=(EMBEDDED,))
+BODY_BACKENDS.register("densepose", _densepose, "DensePose R50-FPN, as the published weights were trained with")
