@@ -201,6 +201,12 @@ def _studio_body() -> BodyParser:
     return StudioBody()
 
 
+def _densepose() -> BodyParser:
+    from idmvton.prepare.backends.densepose.backend import DensePoseBody
+
+    return DensePoseBody()
+
+
 _OTHERS: Final = EntryPoints()
 POSE_BACKENDS: Final[Registry[PoseEstimator]] = Registry("pose backend", _OTHERS)
 OUTLINE_BACKENDS: Final[Registry[PersonOutliner]] = Registry("outline backend", _OTHERS)
@@ -225,3 +231,4 @@ LABELS_BACKENDS.register(
 LABELS_BACKENDS.register(
     "fashn-human-parser", lambda: _known_parser("fashn-human-parser"), "FASHN's SegFormer B4, fetched by you"
 )
+BODY_BACKENDS.register("densepose", _densepose, "DensePose R50-FPN, as the published weights were trained with")
