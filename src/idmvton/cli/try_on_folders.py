@@ -45,7 +45,7 @@ def try_on_folders(
         if is_prepared(people):
             raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")
         pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments)
-        job = TryOn(load_pipeline(model), preparer_for(options[2]))
+        job = TryOn(load_pipeline(model), preparer_for(options[2], model.model))
         report = FolderTryOn(job, Settings(*options))(pairs, output, stage)
     if as_json:
         print_json({"output": str(output), **report.to_dict()})
