@@ -9,13 +9,11 @@ import typer
 from rich.table import Table
 
 from idmvton.cli.shared import EXIT_FAILED, bar, err, out, print_json, reports_errors, told_what_stays
-from idmvton.types import Captions, MissingCaption, Order
+from idmvton.types import Captions, MapsOfPeople, MissingCaption, Order, Orders
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
 
-Orders = Literal["paired", "unpaired", "both"]
-Maps = Literal["given", "prepared", "both"]
 
 app = typer.Typer(help="Data sets of people and garments: check, pack, prepare.", no_args_is_help=True)
 Folder = Annotated[
@@ -112,7 +110,7 @@ def pack(
     split: Annotated[str, typer.Option(help="train, test or wild.")] = "train",
     order: Annotated[Orders, typer.Option("--order", help="Which list of pairs, or both.")] = "paired",
     maps: Annotated[
-        Maps,
+        MapsOfPeople,
         typer.Option(help="Masks and body maps of the data set, those of `prepare --beside`, or each with either."),
     ] = "given",
     captions: Annotated[Captions, typer.Option(help="detailed and naive are in studio folders.")] = "tags",

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
 
-from idmvton.errors import PreparationError
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.errors import ConfigError, PreparationError
 from idmvton.images import ImageInput, load_image
 from idmvton.options import PrepareOptions
+from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
     BodyParser,
     LabelParser,
@@ -24,17 +29,21 @@ from idmvton.prepare.backends.protocols import (
 )
 from idmvton.prepare.backends.registry import (
     BODY_BACKENDS,
+    EMBEDDED,
     LABELS_BACKENDS,
     OUTLINE_BACKENDS,
     POSE_BACKENDS,
 )
-from idmvton.prepare.category import choose_category, expected_category, word_of
+from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
+from idmvton.prepare.category import CATEGORY_NAMES, choose_category, expected_category, word_of
+from idmvton.prepare.choice import resolve
+from idmvton.prepare.demo import Demo
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import Category, CategoryChoice, MaskShape
+from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
@@ -45,6 +54,8 @@ class Preparer:
 
     Args:
         pose, outline, labels, body: names of registered backends, or backends.
+        demo: prepare as the published demo does; see :mod:`idmvton.prepare.demo`. ``"cropped"`` uses the largest 3:4
+            part in the photo's middle.
 
     Raises:
         ConfigError: an unknown name.
@@ -52,16 +63,19 @@ class Preparer:
 
     def __init__(
         self,
-        pose: str | PoseEstimator = DEFAULTS.pose_backend,
-        outline: str | PersonOutliner = DEFAULTS.outline_backend,
-        labels: str | LabelParser = DEFAULTS.labels_backend,
-        body: str | BodyParser = DEFAULTS.body_backend,
+        pose: str | PoseEstimator = EMBEDDED,
+        outline: str | PersonOutliner = EMBEDDED,
+        labels: str | LabelParser = EMBEDDED,
+        body: str | BodyParser = EMBEDDED,
+        *,
+        demo: Demo = "no",
     ) -> None:
         POSE_BACKENDS.check(pose)
         OUTLINE_BACKENDS.check(outline)
         LABELS_BACKENDS.check(labels)
         BODY_BACKENDS.check(body)
         self._pose, self._outline, self._labels, self._body = pose, outline, labels, body
+        self._demo: Demo = demo
 
     @classmethod
     def unshared(cls, options: PrepareOptions = DEFAULTS) -> Self:
@@ -71,11 +85,13 @@ class Preparer:
             ConfigError: an unknown name.
             WeightsError: a backend's weights are not on the disk.
         """
+        chosen = resolve(options)
         return cls(
-            POSE_BACKENDS.make(options.pose_backend),
-            OUTLINE_BACKENDS.make(options.outline_backend),
-            LABELS_BACKENDS.make(options.labels_backend),
-            BODY_BACKENDS.make(options.body_backend),
+            POSE_BACKENDS.make(chosen.pose_backend),
+            OUTLINE_BACKENDS.make(chosen.outline_backend),
+            segmenter_of(chosen) or LABELS_BACKENDS.make(chosen.labels_backend),
+            BODY_BACKENDS.make(chosen.body_backend),
+            demo=_demo_of(chosen),
         )
 
     @property
@@ -160,8 +176,7 @@ class Preparer:
         with timed(timings, "mask"):
             mask = maps.mask
             if mask is None:
-                mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
-                sources["mask"] = "rules of idmvton.prepare.mask"
+                mask, sources["mask"] = self._mask(maps, category, options)
         if not mask.any():
             raise _nothing_to_repaint(category)
         return Prepared(
@@ -174,13 +189,21 @@ class Preparer:
             keypoints=maps.keypoints,
             silhouette=maps.silhouette,
             category=category,
-            options=options,
+            options=resolve(options),
             garment=picture.image if picture else None,
             garment_mask=picture.mask if picture else None,
             warnings=tuple(notes),
             sources=sources | ({"garment": picture.source} if picture else {}),
             timings=timings,
+            body_map=maps.body_map,
         )
+
+    def _mask(self, maps: PersonMaps, category: Category, options: PrepareOptions) -> tuple[NDArray[np.bool_], str]:
+        """The mask, and which rules made it."""
+        if self._demo == "no":
+            mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
+            return mask, "rules of idmvton.prepare.mask"
+        return demo_person.make_mask(maps, category, options.arm_width), "rules of idmvton.prepare.mask, as published"
 
     def read_person(
         self,
@@ -203,7 +226,13 @@ class Preparer:
             PreparationError: nobody, or nobody usable, in the photo.
             WeightsError: a backend's weights are not on the disk.
         """
-        return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+        if self._demo == "no":
+            return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+        if given not in (None, Given()):
+            raise ConfigError(
+                "maps are given, and the published demo makes its own", fix="leave them out, or --as-published"
+            )
+        return demo_person.read_person(self, person, crop=self._demo == "cropped")
 
     def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
         """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
@@ -216,6 +245,8 @@ class Preparer:
             InputError: a picture that cannot be used.
             PreparationError: no garment in it.
         """
+        if self._demo != "no":
+            return demo_person.read_garment(garment, CATEGORY_NAMES.get(category, "upper_body"))
         photo = shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
         return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
 
@@ -224,8 +255,21 @@ class Preparer:
 
 
 @functools.lru_cache(maxsize=4)
-def _shared(pose: str, outline: str, labels: str, body: str) -> Preparer:
-    return Preparer(pose, outline, labels, body)
+def _shared(pose: str, outline: str, labels: str, body: str, segmenter: str | None, demo: Demo) -> Preparer:
+    return Preparer(pose, outline, SegmenterLabels(Path(segmenter)) if segmenter else labels, body, demo=demo)
+
+
+def segmenter_of(options: PrepareOptions) -> LabelParser | None:
+    """The backend of the network that ``--segmenter`` names; ``None`` where it names none.
+
+    Raises:
+        WeightsError: files that are missing or damaged, or classes that are not known.
+    """
+    return None if options.segmenter is None else SegmenterLabels(Path(options.segmenter))
+
+
+def _demo_of(options: PrepareOptions) -> Demo:
+    return "no" if not options.as_published else "cropped" if options.demo_crop else "whole"
 
 
 def prepare(
@@ -244,10 +288,14 @@ def prepare(
     keep_hands: bool = DEFAULTS.keep_hands,
     cover_old_garment: bool = DEFAULTS.cover_old_garment,
     arm_width: int | None = DEFAULTS.arm_width,
+    backend: BackendSet = DEFAULTS.backend,
     pose_backend: str = DEFAULTS.pose_backend,
     outline_backend: str = DEFAULTS.outline_backend,
     labels_backend: str = DEFAULTS.labels_backend,
     body_backend: str = DEFAULTS.body_backend,
+    segmenter: str | None = DEFAULTS.segmenter,
+    as_published: bool = DEFAULTS.as_published,
+    demo_crop: bool = DEFAULTS.demo_crop,
 ) -> Prepared:
     """Prepares a person photo, and a garment photo if there is one, for a try-on.
 
@@ -279,7 +327,9 @@ def preparer_for(options: PrepareOptions) -> Preparer:
     Raises:
         ConfigError: an unknown name.
     """
-    return _shared(options.pose_backend, options.outline_backend, options.labels_backend, options.body_backend)
+    chosen = resolve(options)
+    backends = (chosen.pose_backend, chosen.outline_backend, chosen.labels_backend, chosen.body_backend)
+    return _shared(*backends, chosen.segmenter, _demo_of(chosen))
 
 
 def _nothing_to_repaint(category: Category) -> PreparationError:

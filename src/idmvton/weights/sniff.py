@@ -35,13 +35,14 @@ def size_text(num_bytes: int) -> str:
     return f"{num_bytes} bytes"
 
 
-def check_file(path: str | Path) -> FileLayout:
+def check_file(path: str | Path, suffixes: tuple[str, ...] = ACCEPTED_SUFFIXES) -> FileLayout:
     """Checks that a weight file is whole and is what its name says, reading only its edges.
 
     Cheap for any size: the first bytes, the header of a safetensors file, the directory at the end of a zip.
 
     Args:
-        path: a ``.safetensors`` or ``.bin`` file.
+        path: a weight file.
+        suffixes: those it may have. All but ``.safetensors`` are taken for files of ``torch.save``.
 
     Returns:
         How the file is laid out inside.
@@ -52,7 +53,7 @@ def check_file(path: str | Path) -> FileLayout:
     """
     path = Path(path)
     _check_is_file(path)
-    _check_suffix(path)
+    _check_suffix(path, suffixes)
     start, size = _start_and_size(path)
     _refuse_stand_ins(path, start, size)
     if path.suffix == ".safetensors":
@@ -103,8 +104,8 @@ def _start_and_size(path: Path) -> tuple[bytes, int]:
         ) from error
 
 
-def _check_suffix(path: Path) -> None:
-    if path.suffix in ACCEPTED_SUFFIXES:
+def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    if path.suffix in suffixes:
         return
     if path.suffix in (".incomplete", ".part", ".crdownload", ".tmp"):
         raise WeightsError(
