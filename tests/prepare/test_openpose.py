@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from benchmarks.parity_openpose import check_openpose, formula_weights
 from safetensors.numpy import load_file
 
 from golden_data import GOLDEN
@@ -12,6 +11,7 @@ from idmvton.prepare.backends.openpose.decoding import decode, published_points
 from idmvton.prepare.backends.openpose.estimator import OpenPose
 from idmvton.prepare.backends.openpose.network import BodyNet, load_body_net
 from idmvton.prepare.backends.openpose.picture import maps_of_picture, network_input, working_picture
+from idmvton.prepare.self_test.openpose import check_openpose, formula_weights
 
 FOLDER = GOLDEN / "openpose"
 

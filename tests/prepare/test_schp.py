@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-from benchmarks.parity_schp import check_schp
 from PIL import Image
 
 from golden_data import GOLDEN
@@ -15,6 +14,7 @@ from idmvton.prepare.backends.onnx import OnnxNetwork, ProviderWarning
 from idmvton.prepare.backends.schp.parser import ATR_FILE, LIP_FILE, Schp
 from idmvton.prepare.backends.schp.rules import close_holes, merge_labels
 from idmvton.prepare.backends.schp.square import Square
+from idmvton.prepare.self_test.schp import check_schp
 
 FOLDER = GOLDEN / "schp"
 UPPER, FACE, LEFT_ARM, BAG, NECK = 4, 11, 14, 16, 18

@@ -21,6 +21,9 @@ class DensePoseBody:
         file: ``model_final_162be9.pkl``; by default the catalogue's, from the cache.
         device: where the network runs; ``"auto"`` takes a GPU where there is one.
 
+    Attributes:
+        reader: what it reads photos with.
+
     Raises:
         WeightsError: the file is not on this machine (the message holds the command that fetches it), or is another.
     """
@@ -28,7 +31,7 @@ class DensePoseBody:
     name = "densepose"
 
     def __init__(self, file: Path | None = None, device: str = "auto") -> None:
-        self._reader = DensePoseReader(file, device)
+        self.reader = DensePoseReader(file, device)
 
     def __call__(self, photo: Photo, pose: Pose, outline: Outline) -> Parts:
         """The body map of one person, of the photo's size.
@@ -45,7 +48,7 @@ class DensePoseBody:
             NoPersonError: DensePose sees nobody, or nobody where the skeleton is.
         """
         box = pose.visible_box(Size(*photo.shape[:2]))
-        return self._reader.read(photo, lambda people: _person_at(people, box))
+        return self.reader.read(photo, lambda people: _person_at(people, box))
 
     def demo_parts(self, picture: Photo) -> Parts | None:
         """The parts that the published demo draws: of the least sure of its people, whoever that is.
@@ -57,7 +60,7 @@ class DensePoseBody:
             The body map, empty where that person's box is not a pixel wide or high; ``None`` where nobody is found.
         """
         try:
-            found = self._reader.read(picture, lambda people: len(people) - 1)
+            found = self.reader.read(picture, lambda people: len(people) - 1)
         except NoPersonError:
             return None
         left, top, right, bottom = found.box

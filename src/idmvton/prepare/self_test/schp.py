@@ -15,9 +15,7 @@ from safetensors.numpy import load_file
 from idmvton.prepare.backends.schp.parser import ATR_FILE, ATR_SIDE, FUSION, LIP_FILE, LIP_SIDE, Schp
 from idmvton.prepare.backends.schp.rules import merge_labels
 from idmvton.prepare.backends.schp.square import Square
-
-Check = tuple[str, float, float]
-"""What is compared, the largest difference, and the one that is allowed."""
+from idmvton.prepare.self_test.comparison import Check
 
 _AFFINE: Final = 1e-6
 _INPUT: Final = 0.04

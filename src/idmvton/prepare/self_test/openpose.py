@@ -17,15 +17,12 @@ from safetensors.numpy import load_file
 from idmvton.prepare.backends.openpose.decoding import decode, published_points
 from idmvton.prepare.backends.openpose.network import BodyNet
 from idmvton.prepare.backends.openpose.picture import maps_of_picture, network_input, working_picture
-
-Check = tuple[str, float, float]
-"""What is compared, the largest difference, and the one that is allowed."""
+from idmvton.prepare.self_test.comparison import OTHER, Check
 
 _NETWORK: Final = 1e-4
 _LEVEL: Final = 1.0  # of 256
 _PIXEL: Final = 1.0
 _SCORE: Final = 1e-4
-_OTHER: Final = float("inf")  # another number of peaks or people than expected
 
 
 def check_openpose(folder: Path, salt: str) -> Iterator[Check]:
@@ -105,9 +102,9 @@ def check_decoding(folder: Path) -> Iterator[Check]:
         found = decode(*maps)
         peaks, people = golden[f"{name}.out.candidate"][:, :3], golden[f"{name}.out.subset"]
         same = found.candidates.shape == peaks.shape and found.people.shape == people.shape
-        yield f"decoding {name}, peaks", _difference(found.candidates[:, :2], peaks[:, :2]) if same else _OTHER, _PIXEL
+        yield f"decoding {name}, peaks", _difference(found.candidates[:, :2], peaks[:, :2]) if same else OTHER, _PIXEL
         scores = (
-            max(_difference(found.candidates[:, 2], peaks[:, 2]), _difference(found.people, people)) if same else _OTHER
+            max(_difference(found.candidates[:, 2], peaks[:, 2]), _difference(found.people, people)) if same else OTHER
         )
         yield f"decoding {name}, scores", scores, _SCORE
         if f"{name}.out.first_person" in golden and same:
