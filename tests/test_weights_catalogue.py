@@ -14,7 +14,7 @@ from fake_hub import FIRST_COMMIT, REPO, SECOND_COMMIT, UNET, Hub, git_sha1, sha
 from idmvton import weights
 from idmvton.cli import app
 from idmvton.errors import WeightsError
-from idmvton.weights.entry import KnownFile
+from idmvton.weights.entries import KnownFile
 
 
 def get(hub: Hub, name: str = REPO, **options: object) -> Path:
@@ -46,13 +46,15 @@ NETWORKS = ("densepose-r50", "schp-atr", "schp-lip", "openpose-body")
 
 def test_every_entry_says_what_it_is():
     published = ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus", "clip-vit-large-patch14"]
-    assert list(weights.CATALOGUE) == ["mini", *published, "pose", "pose-heavy", *NETWORKS, "preparation-published"]
+    evaluation = [name for name, entry in weights.CATALOGUE.items() if entry.kind == "evaluation"]
+    assert list(weights.CATALOGUE) == ["mini", *published, "pose", "pose-heavy", *NETWORKS, "preparation-published", *evaluation]
+    assert evaluation
     for name, entry in weights.CATALOGUE.items():
         assert entry.name == name
         assert entry.licence_url.startswith("https://")
         assert entry.licence
         if not entry.embedded:
-            assert entry.approximate_bytes > (10**9 if entry.package is None and not entry.known else 10**7)
+            assert entry.approximate_bytes > (10**9 if entry.kind in ("checkpoint", "part") else 10**6)
         assert entry.get_command == f"idmvton weights get {name}"
 
 
