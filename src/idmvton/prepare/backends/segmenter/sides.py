@@ -33,7 +33,7 @@ def is_left(region: NDArray[np.bool_], pair: str, points: NDArray[np.floating]) 
         bool (N,), for the pixels of the region in the order of :func:`numpy.nonzero`.
     """
     rows, columns = np.nonzero(region)
-    places = np.stack([columns, rows], axis=1) + 0.5
+    places: NDArray[np.float64] = np.stack([columns, rows], axis=1) + np.float64(0.5)
     for sides in (_JOINTS[pair], _BODY):
         left, right = _seen(points, sides[0]), _seen(points, sides[1])
         if len(left) and len(right):
