@@ -238,7 +238,24 @@ class TryOnOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class PrepareOptions(Options):
+class BackendOptions(Options):
+    """Which networks read a photo."""
+
+    backend: BackendSet = option(
+        "auto",
+        "embedded: networks that come with the library; published: OpenPose, SCHP and DensePose; auto: published for "
+        "published weights where the files are here, else embedded.",
+    )
+    pose_backend: str = option("auto", "The backend that finds people and their joints.", flag="pose")
+    outline_backend: str = option("auto", "The backend that outlines the person.", flag="outline")
+    labels_backend: str = option("auto", "The backend that tells clothes and skin.", flag="labels")
+    body_backend: str = option("auto", "The backend that tells the parts of the body.", flag="body")
+    segmenter: str | None = option(
+        None, "A segmentation network for the labels: an .onnx file, or a folder of transformers; see the docs."
+    )
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions(BackendOptions):
     """How a photo is prepared for a try-on."""
 
     category: CategoryChoice = option(
@@ -270,18 +287,6 @@ class PrepareOptions(Options):
         minimum=1,
         maximum=256,
         unit="pixels of a picture 512 high",
-    )
-    backend: BackendSet = option(
-        "auto",
-        "embedded: networks that come with the library; published: OpenPose, SCHP and DensePose; auto: published for "
-        "published weights where the files are here, else embedded.",
-    )
-    pose_backend: str = option("auto", "The backend that finds people and their joints.", flag="pose")
-    outline_backend: str = option("auto", "The backend that outlines the person.", flag="outline")
-    labels_backend: str = option("auto", "The backend that tells clothes and skin.", flag="labels")
-    body_backend: str = option("auto", "The backend that tells the parts of the body.", flag="body")
-    segmenter: str | None = option(
-        None, "A segmentation network for the labels: an .onnx file, or a folder of transformers; see the docs."
     )
     as_published: bool = option(
         False, "Make mask and body map exactly as the published demo does, its faults included, at 1024x768."

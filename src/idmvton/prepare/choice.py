@@ -6,11 +6,11 @@ import dataclasses
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from idmvton import weights
 from idmvton.errors import ConfigError, WeightsError
-from idmvton.options import PrepareOptions, describe
+from idmvton.options import BackendOptions, PrepareOptions, describe
 from idmvton.weights.catalogue import CATALOGUE
 
 AUTO: Final = "auto"
@@ -37,21 +37,26 @@ _ALL_FILES: Final = "preparation-published"
 _ONNX: Final = "onnxruntime"
 
 
-def resolve(options: PrepareOptions) -> PrepareOptions:
+Choices = TypeVar("Choices", bound=BackendOptions)
+
+
+def resolve(options: Choices) -> Choices:
     """The options with every backend named.
 
     Raises:
         ConfigError: choices that contradict each other.
     """
+    is_demo = isinstance(options, PrepareOptions) and options.as_published
     chosen = options.backend
     if chosen == AUTO:
-        chosen = "published" if options.as_published else "embedded"
+        chosen = "published" if is_demo else "embedded"
     names = {name: value for name, value in SETS[chosen].items() if getattr(options, name) == AUTO}
     if options.segmenter is not None and "labels_backend" in names:
         names["labels_backend"] = SEGMENTER
     resolved = dataclasses.replace(options, backend=chosen, **names)
     _check_segmenter(resolved)
-    _check_demo(resolved)
+    if isinstance(resolved, PrepareOptions):
+        _check_demo(resolved)
     return resolved
 
 
@@ -98,7 +103,7 @@ def _why_not() -> str | None:
     return None
 
 
-def _check_segmenter(options: PrepareOptions) -> None:
+def _check_segmenter(options: BackendOptions) -> None:
     is_chosen, is_given = options.labels_backend == SEGMENTER, options.segmenter is not None
     if is_chosen != is_given:
         raise ConfigError(

@@ -19,8 +19,7 @@ from idmvton.images.framing import BLACK, WHITE, Framing
 from idmvton.prepare.backends.protocols import SHOULDERS, Joint, Labels, Photo, Pose
 from idmvton.prepare.category import CATEGORY_NAMES, category_of_labels, category_of_outline, clothes_of
 from idmvton.prepare.cutout import cut_out, onto_white
-from idmvton.prepare.mask import ATR_LABELS
-from idmvton.prepare.mask_making import where
+from idmvton.prepare.mask import ATR_LABELS, where
 from idmvton.types import Category, Size
 
 Kind = Literal["plain background", "busy background", "worn"]

@@ -122,8 +122,8 @@ def agnostic_mask(
     points = np.asarray(keypoints, dtype=np.float64)
     height = labels.shape[0]
     scale = height / REFERENCE_HEIGHT
-    kept = _where(labels, (*ALWAYS_KEPT, *rule.keep))
-    region = _grow(_where(labels, rule.repaint), round(_GARMENT_BAND * scale)) & ~kept
+    kept = where(labels, (*ALWAYS_KEPT, *rule.keep))
+    region = _grow(where(labels, rule.repaint), round(_GARMENT_BAND * scale)) & ~kept
     if rule.arms:
         hands, arms = _hands_and_arms(labels, points, int(arm_width * scale), as_published)
         spared = kept & (labels != _HAIR) if as_published else kept
@@ -143,7 +143,7 @@ def _hands_and_arms(
     """Skin of the arms beyond their strokes, and the strokes; an arm without a wrist is its skin."""
     hands, arms = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
     for joints, skin in _ARMS:
-        arm_skin = _where(labels, (skin,))
+        arm_skin = where(labels, (skin,))
         path = _arm_path(points[list(joints)])
         stroke = arm_skin
         if path is not None:
@@ -180,10 +180,19 @@ def _check(labels: NDArray[np.uint8], keypoints: NDArray[np.floating], category:
     return RULES[category]
 
 
-def _where(labels: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
+def where(labels: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
+    """Where a label map holds one of the named classes: bool (H, W)."""
     table = np.zeros(256, bool)
     table[[ATR_LABELS.index(name) for name in names]] = True
     return table[labels]
+
+
+def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of what is True in a mask (H, W), pixels; ``None`` where nothing is."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _grow(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

@@ -5,18 +5,20 @@ read -> find people -> choose one -> frame -> outline -> tell clothes and body p
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import ConfigError, PreparationError
 from idmvton.images import ImageInput, load_image
-from idmvton.options import PrepareOptions
+from idmvton.options import BackendOptions, PrepareOptions, describe
 from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
     BodyParser,
@@ -36,7 +38,7 @@ from idmvton.prepare.backends.registry import (
 )
 from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
 from idmvton.prepare.category import CATEGORY_NAMES, choose_category, expected_category, word_of
-from idmvton.prepare.choice import resolve
+from idmvton.prepare.choice import for_model, resolve
 from idmvton.prepare.demo import Demo
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
@@ -76,9 +78,11 @@ class Preparer:
         BODY_BACKENDS.check(body)
         self._pose, self._outline, self._labels, self._body = pose, outline, labels, body
         self._demo: Demo = demo
+        self._named: Mapping[str, Any] = {}
+        self._notes: tuple[str, ...] = ()
 
     @classmethod
-    def unshared(cls, options: PrepareOptions = DEFAULTS) -> Self:
+    def unshared(cls, options: BackendOptions = DEFAULTS) -> Self:
         """A preparer whose backends are its own: for a thread beside others, because backends are not thread-safe.
 
         Raises:
@@ -86,13 +90,26 @@ class Preparer:
             WeightsError: a backend's weights are not on the disk.
         """
         chosen = resolve(options)
+        own = SegmenterLabels(Path(chosen.segmenter)) if chosen.segmenter else None
         return cls(
             POSE_BACKENDS.make(chosen.pose_backend),
             OUTLINE_BACKENDS.make(chosen.outline_backend),
-            segmenter_of(chosen) or LABELS_BACKENDS.make(chosen.labels_backend),
+            own or LABELS_BACKENDS.make(chosen.labels_backend),
             BODY_BACKENDS.make(chosen.body_backend),
-            demo=_demo_of(chosen),
         )
+
+    def named(self, options: PrepareOptions, notes: tuple[str, ...] = ()) -> Self:
+        """The same preparer, which tells with what it makes how its backends were chosen.
+
+        Args:
+            options: with every backend named.
+            notes: what the user should know about the choice.
+        """
+        twin = copy.copy(self)
+        names = [each.name for each in describe(BackendOptions)]
+        twin._named = {name: getattr(options, name) for name in (*names, "as_published", "demo_crop")}
+        twin._notes = notes
+        return twin
 
     @property
     def pose(self) -> PoseEstimator:
@@ -167,7 +184,7 @@ class Preparer:
             PreparationError: nothing to repaint.
         """
         timings = {**maps.timings, **more_timings}
-        notes = [*maps.warnings, *(picture.warnings if picture else ())]
+        notes = [*self._notes, *maps.warnings, *(picture.warnings if picture else ())]
         category, about = choose_category(
             options.category, picture.category if picture else None, maps.labels, maps.keypoints
         )
@@ -189,7 +206,7 @@ class Preparer:
             keypoints=maps.keypoints,
             silhouette=maps.silhouette,
             category=category,
-            options=resolve(options),
+            options=dataclasses.replace(options, **self._named),
             garment=picture.image if picture else None,
             garment_mask=picture.mask if picture else None,
             warnings=tuple(notes),
@@ -228,9 +245,11 @@ class Preparer:
         """
         if self._demo == "no":
             return read_person(self, load_image(person, what="person"), given or Given(), number, category)
-        if given not in (None, Given()):
+        if given is not None and given.names():
             raise ConfigError(
-                "maps are given, and the published demo makes its own", fix="leave them out, or --as-published"
+                "maps are given, and the published demo makes its own",
+                got=", ".join(given.names()),
+                fix="leave them out, or --as-published",
             )
         return demo_person.read_person(self, person, crop=self._demo == "cropped")
 
@@ -257,19 +276,6 @@ class Preparer:
 @functools.lru_cache(maxsize=4)
 def _shared(pose: str, outline: str, labels: str, body: str, segmenter: str | None, demo: Demo) -> Preparer:
     return Preparer(pose, outline, SegmenterLabels(Path(segmenter)) if segmenter else labels, body, demo=demo)
-
-
-def segmenter_of(options: PrepareOptions) -> LabelParser | None:
-    """The backend of the network that ``--segmenter`` names; ``None`` where it names none.
-
-    Raises:
-        WeightsError: files that are missing or damaged, or classes that are not known.
-    """
-    return None if options.segmenter is None else SegmenterLabels(Path(options.segmenter))
-
-
-def _demo_of(options: PrepareOptions) -> Demo:
-    return "no" if not options.as_published else "cropped" if options.demo_crop else "whole"
 
 
 def prepare(
@@ -321,15 +327,21 @@ def prepare(
     return preparer_for(options)(person, garment, given=given, options=options)
 
 
-def preparer_for(options: PrepareOptions) -> Preparer:
-    """The preparer with the backends that the options name; the same one for the same names.
+def preparer_for(options: PrepareOptions, model: str | None = None) -> Preparer:
+    """The preparer with the backends that the options name; they are loaded once for the same names.
+
+    Args:
+        options: where they leave the set of backends to the model, published weights get the published ones.
+        model: the model that the photos are prepared for, where there is one.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or choices that contradict each other.
     """
+    options, notes = (options, ()) if model is None else for_model(options, model)
     chosen = resolve(options)
-    backends = (chosen.pose_backend, chosen.outline_backend, chosen.labels_backend, chosen.body_backend)
-    return _shared(*backends, chosen.segmenter, _demo_of(chosen))
+    demo: Demo = "no" if not chosen.as_published else "cropped" if chosen.demo_crop else "whole"
+    names = (chosen.pose_backend, chosen.outline_backend, chosen.labels_backend, chosen.body_backend)
+    return _shared(*names, chosen.segmenter, demo).named(chosen, notes)
 
 
 def _nothing_to_repaint(category: Category) -> PreparationError:

@@ -122,7 +122,7 @@ class Prepared:
             about: plain values that are stored under ``"about"`` in ``prepared.json``.
 
         Raises:
-            InputError: the folder holds something else, or cannot be written.
+            OutputError: the folder holds something else, or cannot be written.
         """
         write_folder(Path(folder), self._pictures(), self.keypoints, self._summary() | {"about": dict(about or {})})
 

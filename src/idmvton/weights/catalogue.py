@@ -7,7 +7,8 @@ import re
 from typing import Final
 
 from idmvton.errors import WeightsError
-from idmvton.weights.entry import KnownFile, Package, PackagedFile, WeightsEntry
+from idmvton.weights.catalogue_evaluation import EVALUATION_ENTRIES
+from idmvton.weights.entries import APACHE, KnownFile, Package, PackagedFile, WeightsEntry
 
 DETECTOR_FILE = "pose_detection.tflite"
 FULL_LANDMARK_FILE = "pose_landmark_full.tflite"
@@ -33,7 +34,6 @@ _OPEN_RAIL = (
     "CreativeML Open RAIL++-M",
     "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
 )
-_APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
 def _packaged(
@@ -44,7 +44,7 @@ def _packaged(
         repo,
         version,
         tuple(package.files),
-        *_APACHE,
+        *APACHE,
         description,
         approximate_bytes,
         "preparation",
@@ -99,7 +99,7 @@ _ENTRIES = (
         "idmvton",
         "1",
         (*PIPELINE_FILES, "warp_net/*"),
-        *_APACHE,
+        *APACHE,
         "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
         None,
         "checkpoint",
@@ -168,7 +168,7 @@ _ENTRIES = (
             "models/image_encoder/config.json",
             "models/image_encoder/model.safetensors",
         ),
-        *_APACHE,
+        *APACHE,
         "IP-Adapter Plus for SDXL and its CLIP ViT-H image encoder: the image prompt starts from it.",
         3_380_000_000,
         "part",
@@ -266,7 +266,7 @@ _ENTRIES = (
     ),
 )
 
-CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in (*_ENTRIES, *EVALUATION_ENTRIES)}
 """The published weights that this library knows, by name."""
 
 

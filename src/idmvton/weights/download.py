@@ -7,7 +7,7 @@ from pathlib import Path
 
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import find_entry
-from idmvton.weights.entry import KnownFile, WeightsEntry
+from idmvton.weights.entries import KnownFile, WeightsEntry
 from idmvton.weights.hub import hub_errors, progress_bars
 from idmvton.weights.local import located, status
 from idmvton.weights.manifest import FileRecord, Manifest, Progress, write_manifest

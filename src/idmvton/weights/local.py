@@ -12,7 +12,7 @@ from typing import Literal
 
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import find_entry, is_hub_id
-from idmvton.weights.entry import WeightsEntry
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.manifest import Manifest, read_manifest
 
 _BLOCK, _NUM_BLOCKS = 2**17, 256

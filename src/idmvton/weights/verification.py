@@ -9,7 +9,7 @@ from typing import Literal
 
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import CATALOGUE, is_hub_id
-from idmvton.weights.entry import WeightsEntry
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.files import read_shard_index
 from idmvton.weights.local import locate, located, status
 from idmvton.weights.manifest import (

@@ -11,6 +11,7 @@ Another package adds backends with an entry point: a function without arguments 
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
 import threading
@@ -165,6 +166,7 @@ def _edges() -> PersonOutliner:
     return EdgeSegmenter()
 
 
+@functools.cache  # it holds nothing of a photo: threads may share it
 def _openpose() -> PoseEstimator:
     from idmvton.prepare.backends.openpose.estimator import OpenPose
 
@@ -201,6 +203,7 @@ def _studio_body() -> BodyParser:
     return StudioBody()
 
 
+@functools.cache  # likewise
 def _densepose() -> BodyParser:
     from idmvton.prepare.backends.densepose.backend import DensePoseBody
 
