@@ -20,6 +20,7 @@ from idmvton.prepare.backends.densepose.network import DensePoseNet
 from idmvton.prepare.backends.densepose.roi_align import pooled, roi_align
 from idmvton.prepare.backends.protocols import Pose
 from idmvton.prepare.backends.registry import BODY_BACKENDS
+from idmvton.prepare.self_test import densepose as golden_check
 from idmvton.prepare.self_test.densepose import check_densepose, check_features, formula_weights
 
 FOLDER = GOLDEN / "densepose"
@@ -54,7 +55,7 @@ def test_names_and_shapes_are_those_of_the_published_file():
 
 
 def test_every_number_agrees_with_the_published_code(network, monkeypatch):
-    monkeypatch.setattr("idmvton.prepare.self_test.densepose._network", lambda *_: network)
+    monkeypatch.setattr(golden_check, "_network", lambda *_: network)
     checks = list(check_densepose(FOLDER, "dev"))
     assert len(checks) >= 34
     assert [each for each in checks if not each[1] <= each[2]] == []

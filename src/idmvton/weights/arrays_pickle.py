@@ -22,6 +22,7 @@ from idmvton.errors import WeightsError
 from idmvton.weights.sniff import check_not_a_stand_in
 
 _KINDS: Final = "biufc?"  # bool, integers, floats, complex; no objects, records, text or dates
+_NOT_NUMBERS: Final = "an array whose contents are not plain numbers"
 _REFUSED_FIX: Final = "use the published file; a file that needs other programs' objects cannot be trusted"
 
 
@@ -82,17 +83,17 @@ class _Array:
                 raw = data if isinstance(data, bytes) else data.encode("latin1")
                 self.values = _array(raw, kind, shape, "F" if is_fortran else "C")
             case _:
-                raise _RefusedError("an array whose contents are not plain numbers")
+                raise _RefusedError(_NOT_NUMBERS)
 
 
 def _array(raw: object, kind: object, shape: object, order: object) -> NDArray[Any]:
-    is_shape = isinstance(shape, tuple) and all(isinstance(side, int) and side >= 0 for side in shape)
-    if not (isinstance(raw, bytes | bytearray) and isinstance(kind, _Type) and is_shape and order in ("C", "F")):
-        raise _RefusedError("an array whose contents are not plain numbers")
-    if math.prod(shape) * kind.dtype.itemsize != len(raw):  # type: ignore[arg-type]
+    if not (isinstance(raw, bytes | bytearray) and isinstance(kind, _Type) and isinstance(shape, tuple)):
+        raise _RefusedError(_NOT_NUMBERS)
+    if order not in ("C", "F") or not all(isinstance(side, int) and side >= 0 for side in shape):
+        raise _RefusedError(_NOT_NUMBERS)
+    if math.prod(shape) * kind.dtype.itemsize != len(raw):
         raise ValueError(f"an array of shape {shape} with {len(raw)} bytes")
-    flat = np.frombuffer(raw, kind.dtype)
-    return flat.reshape(shape, order="F" if order == "F" else "C")  # type: ignore[arg-type]
+    return np.frombuffer(raw, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _from_buffer(raw: object, kind: object, shape: object, order: object) -> _Array:

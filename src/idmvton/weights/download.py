@@ -103,9 +103,9 @@ def _announced(entry: WeightsEntry, revision: str, endpoint: str | None) -> Mani
     """What the hub says it has of the entry's files."""
     from huggingface_hub import HfApi
 
-    info = HfApi(endpoint=endpoint).repo_info(
-        entry.repo, repo_type=entry.repo_type, revision=revision, files_metadata=True
-    )
+    hub = HfApi(endpoint=endpoint)
+    ask = hub.space_info if entry.repo_type == "space" else hub.model_info
+    info = ask(entry.repo, revision=revision, files_metadata=True)
     files = {
         sibling.rfilename: FileRecord(
             sibling.size if sibling.lfs is None else sibling.lfs.size,

@@ -145,7 +145,7 @@ def check_people(network: DensePoseNet, levels: dict[str, Tensor], picture: Tens
     Each golden box is compared with the nearest one of ours: people of nearly the same score may change places. Golden
     boxes that end at a higher score than ours are compared as far as they go.
     """
-    found = network.detect(levels, *picture.shape[1:], _MIN_SCORE)
+    found = network.detect(levels, picture.shape[1], picture.shape[2], _MIN_SCORE)
     boxes, scores = golden["detected_boxes"], golden["detected_scores"]
     if len(found.boxes) < len(boxes):
         yield f"{len(found.boxes)} detected boxes instead of {len(boxes)}", OTHER, _PIXELS

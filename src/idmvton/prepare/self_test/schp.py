@@ -34,7 +34,7 @@ def check_schp(folder: Path) -> Iterator[Check]:
     for name, about in json.loads((folder / "parsing_io.json").read_text()).items():
         picture = _picture(folder, name)
         for key, side in (("atr", ATR_SIDE), ("lip", LIP_SIDE)):
-            square = Square(*picture.shape[:2], side)
+            square = Square(picture.shape[0], picture.shape[1], side)
             yield from _check_network(parser, square, picture, f"{name}.{key}", about[key], golden)
         labels = parser(picture, as_published=True)
         expected = _map(folder, f"{name}.labels")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,7 +69,7 @@ def suppress_doubles(boxes: Tensor, scores: Tensor, max_overlap: float) -> Tenso
     order = torch.argsort(scores, descending=True, stable=True)
     sorted_boxes = boxes[order]
     overlaps = (intersection_over_union(sorted_boxes, sorted_boxes) > max_overlap).cpu().numpy()
-    dropped = overlaps.any(1) & False
+    dropped = np.zeros(len(overlaps), bool)
     kept = []
     for index in range(len(dropped)):
         if not dropped[index]:

@@ -7,7 +7,7 @@ one needs no more memory than its result.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,6 +32,19 @@ class Surface:
     v: Tensor
 
 
+class Places(NamedTuple):
+    """For each pixel of a line, the two cells between which its centre lies.
+
+    Attributes:
+        first, second: their numbers.
+        share: how much of the second is read, from 0 to 1.
+    """
+
+    first: Tensor
+    second: Tensor
+    share: Tensor
+
+
 def decode_box(maps: BodyMaps, height: int, width: int) -> Surface:
     """The surface that one box shows.
 
@@ -47,7 +60,7 @@ def decode_box(maps: BodyMaps, height: int, width: int) -> Surface:
     step = max(1, STRIP_PIXELS // width)
     for start in range(0, height, step):
         strip = slice(start, start + step)
-        some = tuple(each[strip] for each in rows)
+        some = Places(*(each[strip] for each in rows))
         body = _enlarged(coarse, some, columns).argmax(0) > 0
         label = torch.where(body, _enlarged(fine, some, columns).argmax(0), 0)
         parts[strip] = label.to(torch.uint8)
@@ -80,14 +93,13 @@ def whole_pixels(box: Tensor) -> tuple[int, int, int, int]:
     return int(left), int(top), max(int(right - left), 1), max(int(bottom - top), 1)
 
 
-def _places(length: int, num_cells: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For each pixel of a line: the two cells between which its centre lies, and the share of the second."""
+def _places(length: int, num_cells: int) -> Places:
     at = ((torch.arange(length, dtype=torch.float32) + 0.5) * (num_cells / length) - 0.5).clamp(min=0)
     low = at.long().clamp(max=num_cells - 1)
-    return low, (low + 1).clamp(max=num_cells - 1), at - low
+    return Places(low, (low + 1).clamp(max=num_cells - 1), at - low)
 
 
-def _enlarged(cells: Tensor, rows: tuple[Tensor, Tensor, Tensor], columns: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+def _enlarged(cells: Tensor, rows: Places, columns: Places) -> Tensor:
     """Cells (C, h, w) read bilinearly: (C, number of rows, number of columns)."""
     top, bottom, down = rows
     left, right, across = columns
@@ -95,9 +107,7 @@ def _enlarged(cells: Tensor, rows: tuple[Tensor, Tensor, Tensor], columns: tuple
     return torch.lerp(lines[:, :, left], lines[:, :, right], across)
 
 
-def _enlarged_of(
-    cells: Tensor, channel: Tensor, rows: tuple[Tensor, Tensor, Tensor], columns: tuple[Tensor, Tensor, Tensor]
-) -> Tensor:
+def _enlarged_of(cells: Tensor, channel: Tensor, rows: Places, columns: Places) -> Tensor:
     """Cells (C, h, w) read bilinearly, of each pixel the channel that it names; 0 where that is 0."""
     top, bottom, down = rows
     left, right, across = columns
