@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from idmvton.prepare.backends.blazepose.consensus import AGREEMENT, MIN_AGREEING, difference, plausible
+from idmvton.prepare.backends.blazepose.consensus import AGREEMENT, MIN_AGREEING, agree, difference, plausible
 from idmvton.prepare.backends.blazepose.detector import anchors, squares, suppress
 from idmvton.prepare.backends.blazepose.landmark_model import Reading, refine
 from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmark, Landmarks, landmarks_of
