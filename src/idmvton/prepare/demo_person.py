@@ -72,7 +72,7 @@ def read_person(backends: Backends, person: ImageInput, crop: bool) -> PersonMap
         silhouette=np.where(found > 0, np.uint8(255), np.uint8(0)),
         keypoints=keypoints,
         mask=None,
-        pose=Pose(keypoints, keypoints.any(1).astype(np.float32), pose.name),
+        pose=Pose(keypoints, np.any(keypoints != 0, axis=1).astype(np.float32), pose.name),
         warnings=tuple(notes),
         sources={
             "keypoints": f"{pose.name}, as published",

@@ -82,7 +82,8 @@ class SchpOutline:
 
 @functools.cache
 def _networks() -> Schp:
-    return Schp(*(locate_file(entry) for entry in ENTRIES))
+    atr, lip = (locate_file(entry) for entry in ENTRIES)
+    return Schp(atr, lip)
 
 
 @functools.cache

@@ -82,5 +82,6 @@ def _load(path: Path, side: int, num_labels: int, what: str, num_threads: int | 
 
 
 def _labels(network: OnnxNetwork, picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    square = Square(*picture.shape[:2], network.input_shape[-1])
+    height, width = picture.shape[:2]
+    square = Square(height, width, network.input_shape[-1])
     return square.labels_in_picture(network(square.encode(picture))[FUSION][0], size)

@@ -70,7 +70,9 @@ class Segmenter:
         """
         settings = self.settings
         small = Image.fromarray(photo).resize(settings.size[::-1], settings.resample)
-        values = (np.asarray(small, np.float32) / 255 - np.float32(settings.mean)) / np.float32(settings.std)
+        values = (np.asarray(small, np.float32) / 255 - np.array(settings.mean, np.float32)) / np.array(
+            settings.std, np.float32
+        )
         scores = self._run(np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)[None])
         if scores.ndim != 4 or scores.shape[1] != len(self._table):
             raise WeightsError(

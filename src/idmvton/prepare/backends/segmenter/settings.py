@@ -52,12 +52,13 @@ def read_settings(folder: Path, size: tuple[int, int] | None = None) -> Settings
     """
     about = _json(folder / "preprocessor_config.json") or {}
     classes, source = _classes(folder)
+    resample = about.get("resample")
     normalise = about.get("do_normalize", True)
     return Settings(
         size=size or _size(about.get("size", _SIDE)),
         mean=tuple(about.get("image_mean", _MEAN)) if normalise else (0.0,) * 3,
         std=tuple(about.get("image_std", _STD)) if normalise else (1.0,) * 3,
-        resample=Image.Resampling(about.get("resample", Image.Resampling.BILINEAR)),
+        resample=Image.Resampling.BILINEAR if resample is None else Image.Resampling(resample),
         classes=classes,
         classes_from=source,
         licence=_licence(folder),
@@ -89,8 +90,9 @@ def _classes(folder: Path) -> tuple[tuple[str, ...], str]:
 def _size(value: Any) -> tuple[int, int]:
     """As transformers writes it: one number, height and width, or the shortest edge."""
     if isinstance(value, dict):
-        side = value.get("shortest_edge", _SIDE)
-        return int(value.get("height", side)), int(value.get("width", side))
+        sides: dict[str, int] = {"shortest_edge": _SIDE} | value
+        height, width = (sides.get(name, sides["shortest_edge"]) for name in ("height", "width"))
+        return int(height), int(width)
     return int(value), int(value)
 
 

@@ -33,9 +33,9 @@ def is_left(region: NDArray[np.bool_], pair: str, points: NDArray[np.floating]) 
         bool (N,), for the pixels of the region in the order of :func:`numpy.nonzero`.
     """
     rows, columns = np.nonzero(region)
-    places = np.stack([columns, rows], axis=1) + 0.5
+    places: NDArray[np.float64] = np.stack([columns, rows], axis=1) + np.float64(0.5)
     for sides in (_JOINTS[pair], _BODY):
-        left, right = (_seen(points, joints) for joints in sides)
+        left, right = _seen(points, sides[0]), _seen(points, sides[1])
         if len(left) and len(right):
             return _distance(places, left) < _distance(places, right)
     middle = places[:, 0].mean() if len(places) else 0.0
@@ -43,7 +43,7 @@ def is_left(region: NDArray[np.bool_], pair: str, points: NDArray[np.floating]) 
 
 
 def _seen(points: NDArray[np.floating], joints: tuple[int, ...]) -> NDArray[np.float64]:
-    path = np.asarray(points, np.float64)[list(joints)]
+    path: NDArray[np.float64] = points[list(joints)].astype(np.float64)
     return path[(path != 0).any(1)]
 
 
