@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 def golden_folder() -> Path:
     """Where the golden numbers of this library lie, in the package or the checkout."""
-    packaged = Path(__file__).parent / "golden"
+    packaged = Path(__file__).parent / "golden_numbers"
     return packaged if packaged.is_dir() else Path(__file__).parents[4] / "tests" / "golden"
 
 
