@@ -4,7 +4,7 @@ python -m benchmarks.field_masks [--people 200] [--seed 11] [--splits test wild]
 
 Everything is as in use: the photo goes through :class:`idmvton.prepare.Preparer` with the embedded backends, with the
 product picture of another garment and the category that was asked of the studio. The photos differ in size, so that
-heads are 30 to 300 pixels high. Shares are of true pixels: "repainted" of the face, hands, bag, hair, glasses and shoes,
+heads are 30 to 300 pixels high. Shares are of true pixels: "repainted" of face, hands, bag, hair, glasses and shoes,
 "left" of the old garment. A refusal is an error of the preparation; its reason is listed.
 """
 
@@ -31,7 +31,7 @@ from idmvton.prepare.overlay import draw_maps
 
 Mask = NDArray[np.bool_]
 
-SIZES: Final = ((1024, 768), (512, 384), (768, 576), (384, 288))
+SIZES: Final = ((1536, 1152), (512, 384), (768, 576), (384, 288))
 STAYS: Final = {
     "face": ("head",),
     "hair": ("hair",),
