@@ -1,0 +1,105 @@
+"""Which way is up: people who lie on their side in a photo, garments that are turned."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.errors import UnusablePersonError
+from idmvton.prepare.category import has_legs
+from idmvton.prepare.pose.landmarks import HEAD, HIPS, SHOULDERS
+from idmvton.prepare.signals import Pose
+
+Mask = NDArray[np.bool_]
+
+LEANING: Final = 50.0
+"""Degrees by which a trunk may lean before the photo counts as turned."""
+_SYMMETRIC: Final = 0.86  # overlap of an outline with its mirror image
+_CLEARLY: Final = 0.12  # by which one mirror axis must beat the other
+_NOTCH: Final = 0.035  # depth of a neckline, share of the garment's height
+_NOTCH_WIDTH: Final = (0.12, 0.6)  # of the garment's width
+_BROAD_END: Final = 1.15  # the end with the sleeves is broader than the other one by this
+
+
+def check_upright(pose: Pose) -> None:
+    """Makes sure that a person stands or sits upright in the photo.
+
+    Raises:
+        UnusablePersonError: the photo is turned; the message says by how much to turn it back.
+    """
+    angle = trunk_angle(pose)
+    if abs(angle) < LEANING:
+        return
+    quarter = round(angle / 90) % 4
+    how = {1: "90 degrees to the left", 2: "180 degrees", 3: "90 degrees to the right"}.get(quarter, "until it stands")
+    raise UnusablePersonError(
+        "the person is not upright in the photo",
+        got=f"the head points {abs(angle):.0f} degrees away from up, to the {'right' if angle > 0 else 'left'}",
+        expected="a head above the hips",
+        fix=f"turn the photo by {how}",
+    )
+
+
+def trunk_angle(pose: Pose) -> float:
+    """The direction from the hips to shoulders and head: degrees from up, clockwise, -180 to 180."""
+    hips = pose.landmarks[list(HIPS)].mean(0)
+    ahead = pose.landmarks[list(SHOULDERS)].mean(0) + 0.5 * (
+        pose.landmarks[list(HEAD)].mean(0) - pose.landmarks[list(SHOULDERS)].mean(0)
+    )
+    across, down = (ahead - hips).tolist()
+    return float(np.degrees(np.arctan2(across, -down)))
+
+
+def turns_of_garment(mask: Mask) -> int:
+    """By how many quarters, counter-clockwise, a garment's photo must be turned to stand upright; mostly 0.
+
+    Trousers are told by their legs. Other garments are symmetric from left to right; where they are symmetric from
+    top to bottom instead, they lie on their side. A neckline at the lower end, without one at the upper end, is upside
+    down.
+
+    Args:
+        mask: bool (H, W), one garment.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return 0
+    outline = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if has_legs(outline):
+        return 0
+    for turns in (2, 1, 3):
+        if has_legs(np.rot90(outline, turns)):
+            return turns
+    level, upright = _overlap(outline, outline[::-1]), _overlap(outline, outline[:, ::-1])
+    if level > _SYMMETRIC and level > upright + _CLEARLY:
+        return 3 if is_upside_down(np.rot90(outline)) else 1
+    return 2 if is_upside_down(outline) else 0
+
+
+def is_upside_down(outline: Mask) -> bool:
+    """Whether the lower end has a neckline and the sleeves, and the upper end has neither."""
+    height = outline.shape[0]
+    third = max(height // 3, 1)
+    upper, lower = outline[:third].any(0).sum(), outline[-third:].any(0).sum()
+    return bool(
+        _notch(outline[::-1]) and not _notch(outline) and lower > _BROAD_END * max(int(upper), 1)
+    )
+
+
+def _notch(outline: Mask) -> bool:
+    """Whether the upper edge dips in the middle between two higher shoulders."""
+    height, width = outline.shape
+    top = np.where(outline.any(0), outline.argmax(0), height)
+    middle = float(np.median(top[int(0.46 * width) : int(0.54 * width) + 1]))
+    left, right = top[: width // 2].min(), top[width // 2 :].min()
+    depth = middle - max(int(left), int(right))
+    if depth < _NOTCH * height:
+        return False
+    dips = np.flatnonzero(top[int(0.1 * width) : int(0.9 * width)] > max(int(left), int(right)) + depth / 2)
+    low, high = _NOTCH_WIDTH
+    return bool(len(dips) and low * width < np.ptp(dips) + 1 < high * width)
+
+
+def _overlap(first: Mask, second: Mask) -> float:
+    return float((first & second).sum() / max(int((first | second).sum()), 1))
