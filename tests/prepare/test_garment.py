@@ -8,8 +8,9 @@ from idmvton.data.synthetic import sample
 from idmvton.errors import PreparationError
 from idmvton.prepare.backends.protocols import Parsing
 from idmvton.prepare.cutout import cut_out, onto_white
-from idmvton.prepare.garment import find_wearer, prepare_garment
+from idmvton.prepare.garment import prepare_garment
 from idmvton.prepare.maps import pose_of_keypoints
+from idmvton.prepare.wearer import find_wearer
 from truth_backends import of_sample
 
 SHIRT = [(60, 60), (120, 40), (180, 40), (240, 60), (280, 150), (235, 170), (225, 120), (225, 340), (75, 340),

@@ -105,7 +105,7 @@ def run_garment(garment: Path, category: CategoryChoice, options: PrepareOptions
     with Console(stderr=True, quiet=quiet).status("preparing"):
         from idmvton.prepare.preparer import preparer_for
 
-        return preparer_for(options).read_garment(garment, category=category)
+        return preparer_for(options).read_garment(garment, category=category, number=options.garment_number)
 
 
 def _tell(prepared: Prepared, output: Path, seconds: float, as_json: bool) -> None:

@@ -270,7 +270,11 @@ def _from_folder(
             expected="the folder alone",
             fix=f"change mask.png in {folder}",
         )
-    useless = tuple(each.name for each in describe(PrepareOptions) if not each.name.endswith("backend"))
+    useless = tuple(
+        each.name
+        for each in describe(PrepareOptions)
+        if not each.name.endswith("backend") and each.name != "garment_number"
+    )
     refuse_options(options, f"{folder} is prepared already", names=useless)
     prepared = read_prepared(folder)
     if garment is None:

@@ -172,7 +172,7 @@ class FolderTryOn:
             return None
 
     def _read_garment(self, path: Path) -> tuple[GarmentPicture, Described]:
-        picture = self.preparer.read_garment(path, category=self.prepare.category)
+        picture = self.preparer.read_garment(path, category=self.prepare.category, number=self.prepare.garment_number)
         return picture, self.describe(picture.image, picture.category, self.caption)
 
     def _read_person(self, path: Path, category: Category | None) -> PersonMaps:

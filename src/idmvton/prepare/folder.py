@@ -114,7 +114,7 @@ def prepare_folder(
         else:
             check_target(place)
             if garment is not None and picture is None:
-                picture = preparer.read_garment(garment, category=options.category)
+                picture = preparer.read_garment(garment, category=options.category, number=options.garment_number)
             result = _try(preparer, photo, picture, options)
             if isinstance(result, Failure):
                 failed.append(result)

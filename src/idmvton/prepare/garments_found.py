@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import PreparationError
-from idmvton.prepare.category import category_of_outline, word_of
-from idmvton.types import Category
+from idmvton.prepare.category import CATEGORY_NAMES, category_of_outline
 
 Mask = NDArray[np.bool_]
 
@@ -29,6 +28,14 @@ _BESIDE: Final = 0.03  # of the garment's longer side: pieces nearer to it than 
 _HOOK_WIDTH: Final = 0.035  # of the garment's width: a hanger's hook is thinner
 _HOOK_OFF: Final = 0.12  # of the garment's width: and this near to the middle
 _HOOK_ROWS: Final = 0.5  # share of the rows above the garment that show one thin line
+_HALF, _WHOLE = 0.7, 0.8  # symmetry of half a garment at most, and of both halves together at least
+_ONE_PIECE: Final = 0.85  # share of a guess that is one piece
+_SYMMETRY_BUSY: Final = 0.75  # garments have 0.8 to 0.98, the prints of close-ups mostly less than 0.65
+_SYMMETRY_PLAIN: Final = 0.6
+_SYMMETRY_ROUGH: Final = 0.79
+_FEW: Final = 2
+_SMOOTH: Final = 1.2  # colour distance: cloth that fills a photo is rougher, studio backgrounds mostly are not
+_CUT_WHOLLY: Final = 0.85  # of one border
 _CUT_SHARE: Final = 0.4  # of a border of the photo: a garment that covers more goes on beyond it
 
 
@@ -50,6 +57,7 @@ def garment_pieces(mask: Mask) -> list[Mask]:
     owners = [number for number in cloth if stats[number, cv2.CC_STAT_AREA] >= least]
     hulls = [_hull(numbers == number) for number in owners]
     owners, hulls = _outermost(owners, hulls, numbers)
+    owners, hulls = _joined_halves(owners, hulls, numbers)
     pieces = [numbers == number for number in owners]
     for number in parts:
         if number in owners:
@@ -85,7 +93,7 @@ def choose_garment(pieces: Sequence[Mask], choice: str, number: int | None) -> t
         return ordered[0], ()
     fitting = ordered
     if choice != "auto":
-        fitting = [each for each in ordered if word_of(category_of_outline(each)) == choice[:5]] or ordered
+        fitting = [each for each in ordered if category_of_outline(each) == CATEGORY_NAMES.get(choice)] or ordered
     largest = max(each.sum() for each in fitting)
     taken = ordered[number - 1] if number else next(each for each in fitting if each.sum() >= _ALIKE * largest)
     row = next(row for row, each in enumerate(ordered, 1) if each is taken)
@@ -116,10 +124,37 @@ def without_hook(mask: Mask) -> Mask:
     return mask & ~hook
 
 
+def looks_like_a_garment(mask: Mask, background_spread: float | None, num_pieces: int = 1) -> bool:
+    """Whether an outline is believable: one piece that is fairly symmetric, as prints and guesses are not.
+
+    Args:
+        mask: bool (H, W), everything that was cut out.
+        background_spread: how rough the plain background is, as a colour distance; ``None``: it is busy.
+        num_pieces: how many garments seem to be in the photo: on cloth the letters of a print are many.
+    """
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return False
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    if background_spread is None:
+        return bool(areas.max() > _ONE_PIECE * areas.sum()) and symmetry(mask) > _SYMMETRY_BUSY
+    if background_spread < _SMOOTH:
+        return symmetry(mask) > _SYMMETRY_PLAIN
+    return num_pieces <= _FEW and symmetry(mask) > _SYMMETRY_ROUGH
+
+
+def symmetry(mask: Mask) -> float:
+    """Overlap (IoU) of an outline with its mirror image, from left to right or from top to bottom."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    outline = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return max(_mirrored(outline), _mirrored(outline.T))
+
+
 def is_cut_off(mask: Mask) -> bool:
-    """Whether the garment goes on beyond the photo on two sides or more: its outline tells nothing of its kind."""
+    """Whether the garment goes on beyond the photo, on one whole side or two: its outline tells nothing of its kind."""
     borders = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    return sum(float(border.mean()) > _CUT_SHARE for border in borders) >= 2
+    shares = [float(border.mean()) for border in borders]
+    return max(shares) > _CUT_WHOLLY or sum(share > _CUT_SHARE for share in shares) >= 2
 
 
 def _is_frame(stats: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
@@ -152,6 +187,25 @@ def _outermost(owners: list[int], hulls: list[Mask], numbers: NDArray[np.int32])
     return [owners[row] for row in kept], [hulls[row] for row in kept]
 
 
+def _joined_halves(owners: list[int], hulls: list[Mask], numbers: NDArray[np.int32]) -> tuple[list[int], list[Mask]]:
+    """The two halves of an open jacket as one: neither is symmetric, both together are."""
+    if len(owners) != 2:
+        return owners, hulls
+    first, second = (numbers == number for number in owners)
+    alone = max(_mirrored(first), _mirrored(second))
+    if alone > _HALF or _mirrored(first | second) < _WHOLE:
+        return owners, hulls
+    numbers[second] = owners[0]
+    return owners[:1], [_hull(first | second)]
+
+
+def _mirrored(mask: Mask) -> float:
+    """Overlap (IoU) of an outline with its mirror image from left to right."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    outline = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return float((outline & outline[:, ::-1]).sum() / (outline | outline[:, ::-1]).sum())
+
+
 def _reading_order(pieces: Sequence[Mask]) -> list[int]:
     """From the left to the right; of pieces above each other the upper one first."""
     centres = [np.argwhere(piece).mean(0) for piece in pieces]
@@ -163,4 +217,4 @@ def _reading_order(pieces: Sequence[Mask]) -> list[int]:
 def _is_one_line(row: Mask, near: Mask, widest: int) -> bool:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (row & near).astype(np.int8), [0]])))
     runs = edges[1::2] - edges[::2]
-    return 1 <= len(runs) <= 2 and int(runs.sum()) <= widest and len(edges) // 2 == len(runs) and len(runs) == 1
+    return len(runs) == 1 and int(runs.sum()) <= widest

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.errors import UnusablePersonError
+from idmvton.errors import PreparationError, UnusablePersonError
+from idmvton.prepare.backends.blazepose.landmarks import HEAD, HIPS, SHOULDERS
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.prepare.category import has_legs
-from idmvton.prepare.pose.landmarks import HEAD, HIPS, SHOULDERS
-from idmvton.prepare.signals import Pose
 
 Mask = NDArray[np.bool_]
 
@@ -19,7 +19,10 @@ LEANING: Final = 50.0
 _SYMMETRIC: Final = 0.86  # overlap of an outline with its mirror image
 _CLEARLY: Final = 0.12  # by which one mirror axis must beat the other
 _NOTCH: Final = 0.035  # depth of a neckline, share of the garment's height
-_NOTCH_WIDTH: Final = (0.12, 0.6)  # of the garment's width
+_NOTCH_WIDTH: Final = (0.12, 0.4)  # of the garment's width
+_SLOPING: Final = 0.7  # of the width at the sleeves: how broad shoulders and neck are at their very end
+_STRAIGHT: Final = 0.025  # of the garment's height: how far a hem is off a line
+_FULL_WIDTH: Final = 0.8  # of the width of the upper third: a hem begins so broad, shoulders slope
 _BROAD_END: Final = 1.15  # the end with the sleeves is broader than the other one by this
 
 
@@ -61,6 +64,9 @@ def turns_of_garment(mask: Mask) -> int:
 
     Args:
         mask: bool (H, W), one garment.
+
+    Raises:
+        PreparationError: it lies on its side, and its outline does not tell which end is the upper one.
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -73,18 +79,42 @@ def turns_of_garment(mask: Mask) -> int:
             return turns
     level, upright = _overlap(outline, outline[::-1]), _overlap(outline, outline[:, ::-1])
     if level > _SYMMETRIC and level > upright + _CLEARLY:
-        return 3 if is_upside_down(np.rot90(outline)) else 1
+        wrong = [is_upside_down(np.rot90(outline, turns)) for turns in (1, 3)]
+        if wrong[0] == wrong[1]:
+            raise PreparationError(
+                "the garment lies on its side in its photo",
+                expected="a garment that stands upright, or a photo that says how it was held (EXIF)",
+                fix="turn the photo by 90 degrees",
+            )
+        return 3 if wrong[0] else 1
     return 2 if is_upside_down(outline) else 0
 
 
 def is_upside_down(outline: Mask) -> bool:
-    """Whether the lower end has a neckline and the sleeves, and the upper end has neither."""
-    height = outline.shape[0]
-    third = max(height // 3, 1)
-    upper, lower = outline[:third].any(0).sum(), outline[-third:].any(0).sum()
-    return bool(
-        _notch(outline[::-1]) and not _notch(outline) and lower > _BROAD_END * max(int(upper), 1)
-    )
+    """Whether the lower end has the sleeves and shoulders or a neckline, and the upper end is a hem.
+
+    Args:
+        outline: bool (H, W), one garment that fills its box.
+    """
+    third = max(len(outline) // 3, 1)
+    upper, lower = int(outline[:third].any(0).sum()), int(outline[-third:].any(0).sum())
+    if lower < _BROAD_END * max(upper, 1):
+        return False
+    shoulders_slope = outline[-max(len(outline) // 50, 1) :].any(0).sum() < _SLOPING * lower
+    return bool((shoulders_slope and _is_hem(outline)) or (_notch(outline[::-1]) and not _notch(outline)))
+
+
+def _is_hem(outline: Mask) -> bool:
+    """Whether the upper edge is straight, and there at its full width."""
+    third, start = max(len(outline) // 3, 1), max(round(_STRAIGHT * len(outline)), 1)
+    if outline[:start].any(0).sum() < _FULL_WIDTH * outline[:third].any(0).sum():
+        return False
+    top = np.where(outline.any(0), outline.argmax(0), len(outline))
+    columns = np.flatnonzero(outline[: max(len(outline) // 3, 1)].any(0))
+    low, high = np.percentile(columns, [12, 88]).astype(int)
+    edge = top[low : high + 1].astype(float)
+    slope = np.polyfit(np.arange(len(edge)), edge, 1) if len(edge) > 2 else np.zeros(2)
+    return bool(np.abs(edge - np.polyval(slope, np.arange(len(edge)))).max() < _STRAIGHT * len(outline))
 
 
 def _notch(outline: Mask) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import PreparationError
-from idmvton.images import ImageInput, load_image
+from idmvton.images import ImageInput, load_image, load_layers
 from idmvton.images.framing import Framing
 from idmvton.options import CategoryChoice, MaskShape, PrepareOptions
 from idmvton.prepare.backends.blazepose.landmarks import openpose_from_landmarks
@@ -146,7 +146,7 @@ class Preparer:
             picture = garment
         elif garment is not None:
             with _timed(timings, "garment"):
-                picture = self.read_garment(garment, category=options.category)
+                picture = self.read_garment(garment, category=options.category, number=options.garment_number)
         expected = expected_category(options.category, picture.category if picture else None)
         maps = self.read_person(person, given=given, number=options.person_number, category=expected)
         return self.join(maps, picture, options, timings)
@@ -263,19 +263,28 @@ class Preparer:
             timings=timings,
         )
 
-    def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
+    def read_garment(
+        self, garment: ImageInput, *, category: CategoryChoice = "auto", number: int | None = None
+    ) -> GarmentPicture:
         """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
 
         Args:
             garment: a product picture, or a photo of somebody who wears the garment.
             category: of a worn garment, which one is meant.
+            number: which garment, where the photo shows several; see
+                :func:`idmvton.prepare.garments_found.choose_garment`.
 
         Raises:
             InputError: a picture that cannot be used.
             PreparationError: no garment in it.
         """
-        photo = _shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
-        return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
+        photo, alpha = load_layers(garment, what="garment", least_side=GARMENT_SIDE)
+        photo = _shrunk(photo, GARMENT_SIDE)
+        if alpha is not None:
+            alpha = np.asarray(_shrunk(Image.fromarray(alpha), GARMENT_SIDE))
+        return prepare_garment(
+            photo, category, lambda pixels: self.pose(pixels), self._parse, alpha=alpha, number=number
+        )
 
     def _find(
         self, photo: Image.Image, maps: GivenMaps, number: int, category: Category | None
@@ -341,6 +350,7 @@ def prepare(
     labels: PathOrArray | None = None,
     keypoints: PathOrArray | None = None,
     person_number: int = DEFAULTS.person_number,
+    garment_number: int | None = DEFAULTS.garment_number,
     mask_grow: int = DEFAULTS.mask_grow,
     mask_feather: int = DEFAULTS.mask_feather,
     mask_shape: MaskShape = DEFAULTS.mask_shape,
