@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 _KNEES_AND_ANKLES: Final = (9, 10, 12, 13)
 _ARM_WIDTH_HALF, _ARM_WIDTH_FULL = 60, 45  # the published values for half-body and full-body photos
 _REACH: Final = 24  # pixels of a picture 512 high: how far from labelled clothes the outline's rest is still theirs
+_RIM: Final = 2.5  # pixels of a picture 512 high
 _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
 _CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
@@ -59,7 +60,15 @@ def make_mask(
     mask = grow(mask, options.mask_grow)
     kept = ALWAYS_KEPT if options.mask_grow > 0 else (*ALWAYS_KEPT, *RULES[category].keep)
     mask = mask & ~where(labels, kept)
-    return mask & ~hands if options.keep_hands else mask
+    if options.keep_hands:
+        mask &= ~hands
+    return mask & ~_rim_of_kept(labels, hands if options.keep_hands else np.zeros_like(hands))
+
+
+def _rim_of_kept(labels: NDArray[np.uint8], hands: Mask) -> Mask:
+    """A narrow band of background around what is kept: the outline of fingers, hair and shoes is never exact."""
+    kept = hands | where(labels, ALWAYS_KEPT)
+    return (grow(kept, round(_RIM * labels.shape[0] / REFERENCE_HEIGHT)) & (labels == 0)) | kept
 
 
 def auto_arm_width(keypoints: NDArray[np.floating]) -> int:

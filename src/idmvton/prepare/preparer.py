@@ -32,6 +32,7 @@ from idmvton.prepare.maps import Given, GivenMaps, PathOrArray, corrected_pose, 
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_check import check_person
 from idmvton.prepare.record import Prepared
+from idmvton.prepare.repair_labels import repair_parsing
 from idmvton.types import Category, Size
 
 DEFAULTS: Final = PrepareOptions()
@@ -245,7 +246,7 @@ class Preparer:
         parsing = Parsing()
         if needs_parser:
             with _timed(timings, "parsing"):
-                parsing = self.parser(pixels, pose, silhouette)
+                parsing = repair_parsing(pixels, self.parser(pixels, pose, silhouette), pose)
         labels, parts = self._complete(maps, parsing, sources)
         return PersonMaps(
             photo=photo,
@@ -332,7 +333,7 @@ class Preparer:
         return labels, parts
 
     def _parse(self, pixels: Photo, pose: Pose) -> Parsing:
-        return self.parser(pixels, pose, self.outline(pixels, pose))
+        return repair_parsing(pixels, self.parser(pixels, pose, self.outline(pixels, pose)), pose)
 
 
 @functools.lru_cache(maxsize=4)
