@@ -21,18 +21,19 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from tests.plain_form import guided_prediction, plain_form
 from torch import Tensor
 
 from benchmarks.memory import peak_memory
-from benchmarks.plain_form import guided_prediction, plain_form
 from idmvton import TryOnPipeline, load_checkpoint
-from idmvton.conditioning import PersonConditions, make_time_ids, tryon_input
-from idmvton.denoising import Denoiser
 from idmvton.devices import resolve_dtype, synchronize
-from idmvton.garment_encoding import GarmentConditions, GarmentSteps, PromptConditions
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.tryon_net import TryonNet
-from idmvton.schedulers import make_scheduler
+from idmvton.tryon.conditioning import PersonConditions, make_time_ids, tryon_input
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.garments import GarmentConditions, PromptConditions
+from idmvton.tryon.schedulers import make_scheduler
 from idmvton.types import Size
 
 TINY = Path(__file__).parents[1] / "tests" / "golden" / "dev" / "pipeline"
@@ -98,7 +99,7 @@ class Case:
             self.pipe.feature_cache.clear()
         scheduler = self._scheduler()
         denoiser = Denoiser(
-            self.pipe,
+            self.pipe.networks,
             self.person,
             [0],
             [self.garment.prompt],
@@ -107,9 +108,10 @@ class Case:
             guidance_scale=2.0,
             image_prompt_scale=1.0,
         )
-        steps = GarmentSteps(self.pipe, [self.garment], policy, self.pipe.device)
+        pipe = self.pipe
+        runs = GarmentRuns(pipe.networks, [self.garment], pipe.feature_cache, pipe.device)
         generator = [torch.Generator().manual_seed(0)]
-        return denoiser.run(self.noise, scheduler, scheduler.timesteps, steps, generator)
+        return denoiser.run(self.noise, scheduler, scheduler.timesteps, feature_source(runs, policy), generator)
 
     @torch.no_grad()
     def plain(self) -> Tensor:
@@ -121,7 +123,6 @@ class Case:
         image_tokens = pipe.unet.image_tokens(torch.cat([each.clip_hidden_states for each in both]))
         text = torch.cat([each.text for each in both])
         generator, latents = [torch.Generator().manual_seed(0)], self.noise
-        assert self.garment.latents is not None
         for timestep in scheduler.timesteps:
             channels = tryon_input(latents.to(pipe.unet.dtype), self.person)
             prediction = guided_prediction(

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.errors import IdmVtonError
+from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
-from idmvton.prepare import Preparer
-from idmvton.prepare.densepose import HANDS
 from idmvton.prepare.mask import ATR_LABELS, Category
 from idmvton.prepare.overlay import draw_maps
+from idmvton.prepare.preparer import Preparer
+from idmvton.studio.sampling import Split, StudioSample, sample
 
 Mask = NDArray[np.bool_]
 

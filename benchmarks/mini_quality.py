@@ -14,48 +14,31 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torchmetrics.functional.image import structural_similarity_index_measure
+from tests.scoring import colour_fill, scores, without_garment_net
 
-from benchmarks.baselines import colour_fill, thin_plate_warp
+from benchmarks.baselines import thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
-from idmvton.drafting import make_drafts
+from idmvton.draft.drafter import Drafter
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
-from idmvton.types import GarmentFeatures
 
 Bytes = NDArray[np.uint8]
 Method = Callable[[Sequence[TryOnSample]], list[Bytes]]
 SCORES = ("SSIM", "PSNR", "colour")
 BATCH = 4
-
-
-def scores(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
-    """Figures inside the mask: mean SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
-    pictures = [torch.tensor(each).permute(2, 0, 1)[None] / 255 for each in (result, truth)]
-    similarity: Any = structural_similarity_index_measure(
-        pictures[0], pictures[1], data_range=1.0, return_full_image=True
-    )[1]
-    error = ((result[mask].astype(float) - truth[mask]) / 255) ** 2
-    lab = [cv2.cvtColor(each.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[mask].mean(0) for each in (result, truth)]
-    return {
-        "SSIM": float(similarity[0].mean(0).numpy()[mask].mean()),
-        "PSNR": float(-10 * np.log10(max(error.mean(), 1e-10))),
-        "colour": float(np.linalg.norm(lab[0] - lab[1])),
-    }
 
 
 @dataclass
@@ -89,20 +72,6 @@ def _person(sample: TryOnSample) -> str:
     return sample.name.split("__")[0]
 
 
-@contextlib.contextmanager
-def without_garment_net(pipe: TryOnPipeline) -> Iterator[None]:
-    """GarmentNet's features are zero: what the unconditional half of guidance sees."""
-
-    def no_features(_module: Any, _inputs: Any, features: GarmentFeatures) -> GarmentFeatures:
-        return GarmentFeatures({name: torch.zeros_like(tokens) for name, tokens in features.tokens.items()})
-
-    handle = pipe.unet_encoder.register_forward_hook(no_features)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str, Method]:
     """Everything that is compared, by name; ``steps`` is how many the model takes unless it says otherwise."""
 
@@ -134,7 +103,7 @@ def _drafts(pipe: TryOnPipeline, samples: Sequence[TryOnSample]) -> list[Bytes]:
         to_vae_tensor([getattr(each, kind) for each in samples]) for kind in ("person", "densepose", "garment")
     )
     mask = mask_to_tensor([each.mask for each in samples])
-    drafts = make_drafts(pipe.warp_net, person, mask, densepose, garment).whole
+    drafts = Drafter(pipe.warp_net)(person, mask, densepose, garment).whole
     return [np.asarray(picture) for picture in to_pil(from_vae_tensor(drafts))]
 
 

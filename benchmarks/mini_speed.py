@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from idmvton import TryOnPipeline
-from idmvton.engine.captions import Describer
+from idmvton.engine.describer import Describer
 from idmvton.options import PrepareOptions
 from idmvton.prepare.preparer import preparer_for
 

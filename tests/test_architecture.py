@@ -10,16 +10,23 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
-    {"errors", "options", "types", "atomic", "resume"},
-    {"images", "weights", "devices", "schedulers", "captions"},
-    {"clock", "garment_cache"},
-    {"prepare", "models"},
-    {"data", "conditioning", "inputs", "warping", "checkpoint_parts"},
-    {"checkpoint", "garment_encoding", "drafting"},
-    {"denoising", "outputs"},
-    {"pipeline", "captioning"},
-    {"training", "evaluate"},
+    {"errors"},
+    {"types"},
+    {"options", "devices", "atomic"},
+    {"resume"},
+    {"images"},
+    {"weights"},
+    {"models"},
+    {"draft"},
+    {"checkpoint"},
+    {"captions"},
+    {"prepare"},
+    {"tryon"},
+    {"data"},
+    {"studio"},
+    {"training"},
     {"customize"},
+    {"evaluate"},
     {"engine"},
     {"cli", "server", "web"},
 ]
@@ -33,20 +40,45 @@ def modules():
 
 
 def imports_of(path):
-    """Every import of the package that runs, also inside functions; those for type checkers only do not count."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
+    """Every name of the package that a file imports, inside functions and for type checkers too."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = [node.module] if node.module != "idmvton" else [f"idmvton.{alias.name}" for alias in node.names]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from (name.split(".")[1] for name in names if name.startswith("idmvton."))
+        yield from (name.removeprefix("idmvton.") for name in names if name.startswith("idmvton."))
+
+
+def files():
+    """Module -> path, below the package; a folder's ``__init__`` goes by the folder's name."""
+    paths = [path for _, path in modules() if path.parent != SOURCE or path.stem not in ENTRY_POINTS]
+    return {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def arrows(paths):
+    """Module -> the modules that it imports; a name in a module stands for the module."""
+
+    def module_of(name):
+        return name if name in paths else name.rpartition(".")[0]
+
+    return {
+        module: {module_of(name) for name in imports_of(path)} & paths.keys() - {module}
+        for module, path in paths.items()
+    }
+
+
+def circle_in(arrows):
+    """A list of modules that import one another in turn; empty where there is none."""
+    left = dict(arrows)
+    while free := {module for module, imported in left.items() if not imported & left.keys()}:
+        left = {module: imported for module, imported in left.items() if module not in free}
+    path = list(left)[:1]
+    while path and path[-1] not in path[:-1]:
+        path.append(next(iter(sorted(left[path[-1]] & left.keys()))))
+    return path[path.index(path[-1]) :] if path else []
 
 
 def test_every_module_has_its_layer():
@@ -58,14 +90,35 @@ def test_imports_point_one_way(module):
     for name, path in modules():
         if name != module:
             continue
-        for imported in set(imports_of(path)) - {module, "__version__"}:
-            allowed = LAYER[imported] < LAYER[module] or (LAYER[imported] == LAYER[module] == 0)
-            assert allowed, f"{path.relative_to(SOURCE)} imports {imported}"
+        for imported in {name.split(".")[0] for name in imports_of(path)} - {module, "__version__"}:
+            assert LAYER[imported] < LAYER[module], f"{path.relative_to(SOURCE)} imports {imported}"
 
 
-def test_the_check_sees_imports_inside_functions(tmp_path):
-    (tmp_path / "module.py").write_text("def f():\n    from idmvton.pipeline import TryOnPipeline\n")
-    assert list(imports_of(tmp_path / "module.py")) == ["pipeline"]
+def test_no_file_imports_itself_by_way_of_others():
+    assert not circle_in(arrows(files()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    from idmvton.tryon.pipeline import TryOnPipeline\n",
+        "if TYPE_CHECKING:\n    from idmvton.tryon.pipeline import TryOnPipeline\n",
+    ],
+)
+def test_the_check_sees_imports_inside_functions_and_for_type_checkers(tmp_path, text):
+    (tmp_path / "module.py").write_text(text)
+    assert list(imports_of(tmp_path / "module.py")) == ["tryon.pipeline.TryOnPipeline"]
+
+
+def test_the_check_sees_circles_inside_a_folder(tmp_path):
+    (tmp_path / "one.py").write_text("from idmvton.prepare.two import b\n")
+    (tmp_path / "two.py").write_text("def f():\n    from idmvton.prepare import three\n")
+    (tmp_path / "three.py").write_text("from idmvton.prepare.one import a\n")
+    (tmp_path / "four.py").write_text("from idmvton.prepare import one\n")
+    paths = {f"prepare.{path.stem}": path for path in tmp_path.iterdir()}
+    assert set(circle_in(arrows(paths))) == {"prepare.one", "prepare.two", "prepare.three"}
+    del paths["prepare.two"]
+    assert not circle_in(arrows(paths))
 
 
 def test_no_private_or_heavy_imports():

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT, golden_pictures
 from idmvton.cli import app
-from idmvton.cli.try_on import _note_of_equals, try_on
+from idmvton.cli.try_on import try_on
+from idmvton.engine.job import note_of_equals
 from idmvton.images import read_provenance
-from idmvton.options import ModelOptions, TryOnOptions, describe
+from idmvton.options import JobOptions, ModelOptions, TryOnOptions, describe
 
 runner = CliRunner(env={"COLUMNS": "200", "HF_HUB_OFFLINE": "1"})
 
@@ -97,7 +98,7 @@ def test_cpu_offload_without_a_gpu_is_refused_in_words(tmp_path):
 
 def test_every_declared_option_is_a_flag():
     parameters = inspect.signature(try_on).parameters
-    for declaration in (TryOnOptions, ModelOptions):
+    for declaration in (JobOptions, TryOnOptions, ModelOptions):
         for option in describe(declaration):
             declared = parameters[option.name].default
             assert declared.default == option.default
@@ -179,5 +180,5 @@ def test_pictures_that_are_alike_are_noted(difference, notes):
     first = np.full((40, 40, 3), 100, np.uint8)
     other = first.copy()
     other[:4, :4] += np.uint8(difference)
-    assert len(_note_of_equals([Image.fromarray(each) for each in (first, other)])) == notes
-    assert not _note_of_equals([Image.fromarray(first)])
+    assert len(note_of_equals([Image.fromarray(each) for each in (first, other)])) == notes
+    assert not note_of_equals([Image.fromarray(first)])

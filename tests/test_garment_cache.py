@@ -2,8 +2,8 @@
 
 import torch
 
-from idmvton.garment_cache import GarmentCache, fingerprint, num_bytes
 from idmvton.models.attention import KeysValues
+from idmvton.tryon.garment_cache import GarmentCache, fingerprint, num_bytes
 
 CPU = torch.device("cpu")
 
@@ -59,7 +59,7 @@ def test_garments_of_one_call_do_not_push_each_other_out():
 
 
 def test_unless_told_it_takes_a_share_of_the_free_memory(monkeypatch):
-    monkeypatch.setattr("idmvton.garment_cache.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("idmvton.tryon.garment_cache.free_bytes", lambda device: 1000)
     cache = GarmentCache()
     for part in range(5):
         put(cache, "shirt", part)

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from benchmarks.plain_form import plain_form, predict, record
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
-from idmvton.conditioning import PersonConditions, make_time_ids, tryon_input
 from idmvton.models.attention import AttentionContext
 from idmvton.models.text import encode_prompts
+from idmvton.tryon.conditioning import PersonConditions, make_time_ids, tryon_input
 from idmvton.types import Size
+from plain_form import plain_form, predict, record
 
 UNET_TOLERANCE = 1e-4
 LATENTS_TOLERANCE = 1e-3

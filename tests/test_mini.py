@@ -4,16 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.baselines import colour_fill
-from benchmarks.mini_quality import scores, without_garment_net
 from PIL import Image
 from typer.testing import CliRunner
 
 from idmvton import TryOnPipeline
 from idmvton.cli import app
-from idmvton.data.synthetic import sample
 from idmvton.images import read_provenance
+from idmvton.studio import sample
 from idmvton.weights import locate, stamp, status, verify
+from scoring import colour_fill, scores, without_garment_net
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})

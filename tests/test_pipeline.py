@@ -7,21 +7,22 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from benchmarks.plain_form import guided_prediction, plain_form
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
 from golden_data import CHECKPOINT, forget
 from idmvton import TryOnPipeline, load_checkpoint
-from idmvton.conditioning import make_time_ids, tryon_input
-from idmvton.denoising import Denoiser
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, NumericsError
-from idmvton.garment_encoding import GarmentEncoder, GarmentSteps
 from idmvton.images import from_vae_tensor, to_pil
-from idmvton.inputs import gather_pairs
 from idmvton.models.latents import decode_latents
-from idmvton.options import NEGATIVE_PROMPT, SchedulerName, TryOnOptions, describe
+from idmvton.options import NEGATIVE_PROMPT, TryOnOptions, describe
+from idmvton.tryon.conditioning import make_time_ids, tryon_input
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.inputs import Request, gather_pairs
+from idmvton.types import SchedulerName
 from idmvton.weights import stamp
+from plain_form import guided_prediction, plain_form
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 
@@ -120,12 +121,12 @@ INPUTS = ("person", "garment", "mask", "densepose", "caption")
 def denoiser_of(pipe, inputs):
     """The stages of a call up to the loop."""
     size = pipe.working_size()
-    pairs = gather_pairs(**inputs, seed=1, size=size, options=TryOnOptions())
-    encoder = GarmentEncoder(pipe)
+    pairs = gather_pairs(Request(**inputs, seed=1), size)
+    encoder = pipe.garment_encoder
     garments, unconditional = encoder.encode(pairs.garments), encoder.encode_unconditional(NEGATIVE_PROMPT)
-    steps = GarmentSteps(pipe, garments, "each_step", torch.device("cpu"))
+    runs = GarmentRuns(pipe.networks, garments, pipe.feature_cache, torch.device("cpu"))
     denoiser = Denoiser(
-        pipe,
+        pipe.networks,
         pipe.encode_people(pairs.people).rows(pairs.person_rows),
         pairs.garment_rows,
         [garment.prompt for garment in garments],
@@ -134,19 +135,20 @@ def denoiser_of(pipe, inputs):
         guidance_scale=2.0,
         image_prompt_scale=1.0,
     )
-    return denoiser, steps
+    return denoiser, garments, feature_source(runs, "each_step")
 
 
 @torch.no_grad()
 def test_guided_steps_equal_the_plain_form(pipe, golden_call):
     """Deduplicated prompts, cached keys, implicit zero tokens: against the published computation, row by row."""
-    denoiser, steps = denoiser_of(pipe, {name: [golden_call[name][index] for index in (1, 0, 1)] for name in INPUTS})
+    inputs = {name: [golden_call[name][index] for index in (1, 0, 1)] for name in INPUTS}
+    denoiser, garments, steps = denoiser_of(pipe, inputs)
     people, size = denoiser.person, pipe.working_size()
-    unconditional = GarmentEncoder(pipe).encode_unconditional(NEGATIVE_PROMPT)
+    unconditional = pipe.garment_encoder.encode_unconditional(NEGATIVE_PROMPT)
     noise, timestep = torch.randn(3, 4, 16, 12), torch.tensor(501)
     ours = denoiser.predict(noise, timestep, steps.at(501))
 
-    worn = [steps.garments[row] for row in (0, 1, 0)]
+    worn = [garments[row] for row in (0, 1, 0)]
 
     def rows(part):
         conditional = [getattr(garment.prompt, part) for garment in worn]
@@ -181,7 +183,7 @@ def test_every_named_scheduler_equals_a_loop_on_the_stock_one(pipe, one_call, na
     scheduler_class, settings = SCHEDULERS[name]
     scheduler = scheduler_class.from_config(pipe.scheduler.config, **settings)
     scheduler.set_timesteps(4)
-    denoiser, steps = denoiser_of(pipe, {kind: one_call[kind] for kind in INPUTS})
+    denoiser, _, steps = denoiser_of(pipe, {kind: one_call[kind] for kind in INPUTS})
     generator = torch.Generator().manual_seed(one_call["seed"])
     latents = torch.randn(1, 4, 16, 12, generator=generator) * scheduler.init_noise_sigma
     draws = {"generator": generator} if name in ("ddpm", "lcm") else {}
@@ -358,7 +360,7 @@ def test_the_result_says_how_it_was_made(pipe, one_call):
     result = pipe(**one_call, guidance_scale=1.5)
     assert result.seed == (3,)
     assert result.options.guidance_scale == 1.5
-    stages = ["inputs", "garments", "people", "noise", "denoising", "decoding", "pasting back"]
+    stages = ["inputs", "people", "garments", "noise", "denoising", "decoding", "pasting back"]
     assert list(result.timings) == stages
     assert all(seconds >= 0 for seconds in result.timings.values())
     told = json.loads(json.dumps(result.provenance()))

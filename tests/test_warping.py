@@ -5,17 +5,17 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from benchmarks.mini_quality import without_garment_net
 from PIL import Image
 
+from idmvton.draft.warp import Windows, garment_windows, lay_garments, person_planes, stand_out, windows_around
+from idmvton.draft.warp_net import PERSON_CHANNELS, WarpNet, places, sample_at
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.images import to_vae_tensor
+from idmvton.images.densepose import colour_parts
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.models.warp_net import PERSON_CHANNELS, WarpNet, places, sample_at
-from idmvton.pipeline import TryOnPipeline
-from idmvton.prepare.densepose import colour_parts
+from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
-from idmvton.warping import Windows, garment_windows, lay_garments, person_planes, stand_out, windows_around
+from scoring import without_garment_net
 
 SIZE = Size(32, 48)
 HERE = torch.zeros(())

@@ -350,3 +350,10 @@ def test_a_folder_without_weights_or_with_a_damaged_manifest(tmp_path):
         (tmp_path / weights.MANIFEST_NAME).write_text(text)
         with pytest.raises(WeightsError, match="is damaged"):
             weights.verify(tmp_path)
+
+
+def test_entries_of_the_hub_are_pinned_or_say_that_they_are_not():
+    on_the_hub = [entry for entry in weights.CATALOGUE.values() if not entry.package and not entry.embedded]
+    assert on_the_hub
+    for entry in [*on_the_hub, weights.find_entry("somebody/any-checkpoint")]:
+        assert re.fullmatch("[0-9a-f]{40}", entry.revision) or "not pinned" in entry.description, entry.name

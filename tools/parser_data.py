@@ -17,9 +17,10 @@ import torch
 from parser_textures import repaint
 from torch.utils.data import Dataset, IterableDataset
 
+from idmvton.images.densepose import OTHER_SIDE
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, landmarks_of
 from idmvton.prepare.backends.protocols import PoseEstimator
 from idmvton.prepare.backends.studio_net import inputs
-from idmvton.prepare.densepose import OTHER_SIDE
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
 
 HELD_OUT = 40  # every so many samples one is for validation
@@ -94,9 +95,10 @@ def make_signals(data: Path, signals: Path, estimator: PoseEstimator) -> int:
         image = cv2.imread(str(data / "image" / f"{name}.jpg"), cv2.IMREAD_COLOR)[..., ::-1]
         people = estimator(np.ascontiguousarray(image))
         found = {}
-        if people and people[0].segmentation is not None:
-            outline = np.round(people[0].segmentation * 255).astype(np.uint8)
-            found = {"landmarks": people[0].landmarks, "visibility": people[0].visibility, "segmentation": outline}
+        if people and people[0].outline is not None:
+            outline = np.round(people[0].outline * 255).astype(np.uint8)
+            landmarks = landmarks_of(people[0])
+            found = {"landmarks": landmarks.points, "visibility": landmarks.visibility, "segmentation": outline}
         temporary = signals / f".{name}.npz"
         np.savez(temporary, **found)
         temporary.replace(signals / f"{name}.npz")
@@ -179,7 +181,7 @@ def distort(found: Example, scenery: np.ndarray, size: tuple[int, int], rng: np.
     points, visibility = unreliable_pose(points, found.visibility, size, rng)
     if flip:
         labels, parts = OTHER_LABEL[labels], OTHER_SIDE[parts]
-        points, visibility = points[inputs.MIRRORED], visibility[inputs.MIRRORED]
+        points, visibility = points[MIRRORED], visibility[MIRRORED]
     encoded = inputs.encode_picture(picture, cut(outline, cv2.INTER_LINEAR))
     return _tensors(encoded, inputs.encode_pose(points.astype(np.float32), visibility, size), labels, parts)
 

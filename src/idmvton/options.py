@@ -16,12 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-
-SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
-DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
-OutputType = Literal["pil", "np", "pt", "latent"]
-CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
-MaskShape = Literal["outline", "box"]
+from idmvton.types import CategoryChoice, DTypeName, MaskShape, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -226,6 +221,11 @@ class TryOnOptions(Options):
         maximum=999,
     )
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether classifier-free guidance is on."""
+        return (self.guidance_scale or 1.0) > 1.0
+
     def at(self, height: int, width: int, num_inference_steps: int, guidance_scale: float) -> Self:
         """With the working size, in pixels, what follows from it, and the checkpoint's steps and guidance filled in."""
         defaults = {
@@ -278,9 +278,20 @@ class PrepareOptions(Options):
         maximum=256,
         unit="pixels of a picture 512 high",
     )
-    pose_backend: str = option("blazepose", "Which backend finds people and their joints.")
-    outline_backend: str = option("blazepose+edges", "Which backend outlines the person.")
-    parser_backend: str = option("studio-net", "Which backend tells clothes, skin and body parts.")
+    pose_backend: str = option("blazepose", "The backend that finds people and their joints.", flag="pose")
+    outline_backend: str = option("edges", "The backend that outlines the person.", flag="outline")
+    labels_backend: str = option("studio-net", "The backend that tells clothes and skin.", flag="labels")
+    body_backend: str = option("studio-net", "The backend that tells the parts of the body.", flag="body")
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions(Options):
+    """What is asked for of one person and one garment."""
+
+    caption: str | None = option(
+        None, 'What the garment is, such as "short sleeve round neck t-shirts"; proposed when not given.'
+    )
+    num_images: int = option(1, "Pictures of the pair, with seeds that count up.", minimum=1, maximum=64)
 
 
 @dataclass(frozen=True, slots=True)

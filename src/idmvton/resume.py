@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -18,6 +17,7 @@ ONE_ITEM: Final[tuple[type[IdmVtonError], ...]] = (InputError, PreparationError)
 """Errors that speak of one item: the others are worked on all the same."""
 
 Item = TypeVar("Item", bound=Hashable)
+Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 
 
@@ -67,26 +67,25 @@ class Outcomes(Generic[Item]):
     failed: list[Failure[Item]] = field(default_factory=list)
     warnings: dict[Item, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
-    def num_done(self) -> int:
-        """How many items were looked at."""
-        return len(self.made) + len(self.skipped) + len(self.failed)
-
-    def attempt(self, item: Item, work: Callable[[], Iterable[str]]) -> bool:
+    def attempt(
+        self, item: Item, make: Callable[[Item], Result], keep: Callable[[Item, Result], Iterable[str]]
+    ) -> bool:
         """Works on an item and keeps what became of it.
 
         Args:
             item: which one.
-            work: does it, and returns what should be known about it.
+            make: makes its result; an error of :data:`ONE_ITEM` is kept as a failure.
+            keep: writes the result, and returns what should be known about it; its errors stop everything.
 
         Returns:
-            Whether it was made; an error of :data:`ONE_ITEM` is kept as a failure, others are raised.
+            Whether it was made.
         """
         try:
-            notes = tuple(work())
+            result = make(item)
         except ONE_ITEM as error:
             self.failed.append(Failure.of(item, error))
             return False
+        notes = tuple(keep(item, result))
         self.made.append(item)
         if notes:
             self.warnings[item] = notes
@@ -110,7 +109,8 @@ class Outcomes(Generic[Item]):
 def work_through(
     items: Iterable[Item],
     is_done: Callable[[Item], bool],
-    work: Callable[[Item], Iterable[str]],
+    make: Callable[[Item], Result],
+    keep: Callable[[Item, Result], Iterable[str]],
     progress: Progress | None = None,
 ) -> Outcomes[Item]:
     """Works on every item that is not done.
@@ -118,18 +118,18 @@ def work_through(
     Args:
         items: in the order of the work.
         is_done: whether an item was made before, from the same files and in the same way.
-        work: makes one, and returns what should be known about it.
+        make, keep: as of :meth:`Outcomes.attempt`.
         progress: called with (done, total) after each item.
 
     Raises:
-        IdmVtonError: what does not speak of one item alone, see :data:`ONE_ITEM`.
+        IdmVtonError: what does not speak of one item alone.
     """
     listed, outcomes = list(items), Outcomes[Item]()
     for done, item in enumerate(listed, 1):
         if is_done(item):
             outcomes.skipped.append(item)
         else:
-            outcomes.attempt(item, functools.partial(work, item))
+            outcomes.attempt(item, make, keep)
         if progress is not None:
             progress(done, len(listed))
     return outcomes

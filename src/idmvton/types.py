@@ -1,18 +1,31 @@
-"""Frozen records that cross the borders between the parts. Importing them loads no torch."""
+"""The words that users choose from, and records that every part knows. Importing them loads no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import torch
 
-    from idmvton.options import TryOnOptions
-
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
+CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
+MaskShape = Literal["outline", "box"]
+
+SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
+DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
+OutputType = Literal["pil", "np", "pt", "latent"]
+TimeIds = Literal["height_width", "height_height"]
+"""``height_height``: for weights trained with the published training code, which repeats the height."""
+GarmentTimestep = int | Literal["each_step"]
+"""Which timestep GarmentNet is fed: the current one (published weights), or always the same one."""
+
+Order = Literal["paired", "unpaired"]
+"""Which list of pairs of a data set: with a person's own garment, or with another."""
+Captions = Literal["tags", "detailed", "naive"]
+MissingCaption = Literal["error", "category phrase"]
 
 
 class Size(NamedTuple):
@@ -35,40 +48,3 @@ class GarmentFeatures:
     """
 
     tokens: Mapping[str, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class TryOnResult:
-    """Pictures and how they were made.
-
-    Attributes:
-        images: one picture a pair: PIL RGB, float HWC in [0, 1] (``"np"``) or float CHW in [0, 1] (``"pt"``);
-            empty with ``output_type="latent"``.
-        latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
-        seed: the seed of each picture; ``None`` where the caller gave generators.
-        options: the options of the call, with working size and feather filled in.
-        captions: the phrase [V] of each picture.
-        timings: seconds of each stage, in order.
-        made_with: weights, scheduler, policies, device, library versions.
-        warnings: what the caller should know, in words.
-    """
-
-    images: list[Any]
-    latents: torch.Tensor
-    seed: tuple[int | None, ...]
-    options: TryOnOptions
-    captions: tuple[str, ...]
-    timings: Mapping[str, float]
-    made_with: Mapping[str, str]
-    warnings: tuple[str, ...]
-
-    def provenance(self, index: int = 0) -> dict[str, Any]:
-        """How picture ``index`` was made, as plain values ready for JSON."""
-        return {
-            **self.options.to_dict(),
-            "seed": self.seed[index],
-            "caption": self.captions[index],
-            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
-            "made_with": dict(self.made_with),
-            "warnings": list(self.warnings),
-        }

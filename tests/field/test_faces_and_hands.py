@@ -5,24 +5,23 @@ import dataclasses
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import sample
 from idmvton.options import PrepareOptions
-from idmvton.prepare import Preparer
-from idmvton.prepare.backends.blazepose.landmarks import Landmark
-from idmvton.prepare.backends.protocols import NUM_LANDMARKS, Parsing, Pose
-from idmvton.prepare.face_guard import face_region
+from idmvton.prepare.backends.blazepose.landmarks import NUM_LANDMARKS, Landmark, Landmarks
+from idmvton.prepare.backends.studio_net.face import face_region
+from idmvton.prepare.backends.studio_net.repair import repair
 from idmvton.prepare.mask import ATR_LABELS, NECK
-from idmvton.prepare.repair_labels import repair_parsing
+from idmvton.prepare.preparer import Preparer
+from idmvton.studio import sample
 
 HEAD, ARM, CLOTH = (ATR_LABELS.index(name) for name in ("head", "left_arm", "upper_clothes"))
 SKIN, BLUE = (205, 150, 120), (40, 60, 140)
 
 
 def pose_of(points):
-    landmarks, visibility = np.zeros((NUM_LANDMARKS, 2), np.float32), np.zeros(NUM_LANDMARKS, np.float32)
+    landmarks, visibility = np.zeros((NUM_LANDMARKS, 2), np.float32), np.full(NUM_LANDMARKS, -1, np.float32)
     for landmark, point in points.items():
         landmarks[landmark], visibility[landmark] = point, 1.0
-    return Pose(landmarks, visibility, None, "drawn")
+    return Landmarks(landmarks, visibility)
 
 
 def face(height, x=100.0, y=100.0):
@@ -32,6 +31,7 @@ def face(height, x=100.0, y=100.0):
         {
             Landmark.LEFT_EYE: (x + 0.14 * height, y),
             Landmark.RIGHT_EYE: (x - 0.14 * height, y),
+            Landmark.NOSE: (x, y + 0.18 * height),
             Landmark.MOUTH_LEFT: (x + 0.1 * height, y + eyes_to_mouth),
             Landmark.MOUTH_RIGHT: (x - 0.1 * height, y + eyes_to_mouth),
             Landmark.LEFT_EAR: (x + 0.34 * height, y + 0.05 * height),
@@ -55,9 +55,9 @@ def test_a_border_at_the_lips_is_moved_to_the_chin():
     photo = np.full((300, 300, 3), SKIN, np.uint8)
     labels = np.full((300, 300), NECK, np.uint8)
     labels[: int(120 + 0.3 * 120)] = HEAD  # the parser's border lies between mouth and chin
-    made = repair_parsing(photo, Parsing(labels, np.zeros_like(labels)), pose)
-    assert (made.labels[int(chin) - 4, 140:160] == HEAD).all()
-    assert (made.labels[int(chin) + 8, 140:160] == NECK).all()
+    found, _ = repair(photo, labels, np.zeros_like(labels), pose)
+    assert (found[int(chin) - 4, 140:160] == HEAD).all()
+    assert (found[int(chin) + 8, 140:160] == NECK).all()
 
 
 def test_a_hand_before_cloth_is_found_by_its_colour():
@@ -77,16 +77,16 @@ def test_a_hand_before_cloth_is_found_by_its_colour():
     labels[5:50, 120:160] = HEAD
     photo[hand], photo[labels == HEAD] = SKIN, SKIN
     photo = np.clip(photo + rng.normal(0, 3, photo.shape), 0, 255).astype(np.uint8)
-    made = repair_parsing(photo, Parsing(labels, np.zeros_like(labels)), pose)
-    assert (made.labels[hand] == ARM).mean() > 0.85
-    assert (made.labels == ARM)[~hand & (labels == CLOTH)].mean() < 0.01
-    assert (made.parts[made.labels == ARM] == 4).all()
+    found, parts = repair(photo, labels, np.zeros_like(labels), pose)
+    assert (found[hand] == ARM).mean() > 0.85
+    assert (found == ARM)[~hand & (labels == CLOTH)].mean() < 0.01
+    assert (parts[found == ARM] == 4).all()
 
 
 def test_without_a_size_nothing_but_the_face_is_touched():
     labels = np.full((60, 60), CLOTH, np.uint8)
-    made = repair_parsing(np.zeros((60, 60, 3), np.uint8), Parsing(labels, labels * 0), pose_of({}))
-    assert np.array_equal(made.labels, labels)
+    found, _ = repair(np.zeros((60, 60, 3), np.uint8), labels, labels * 0, pose_of({}))
+    assert np.array_equal(found, labels)
 
 
 @pytest.mark.parametrize(("index", "split", "size"), [(21, "wild", (768, 576)), (11, "wild", (384, 288))])

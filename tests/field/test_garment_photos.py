@@ -5,7 +5,6 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from idmvton.errors import PreparationError
-from idmvton.prepare.backends.protocols import Parsing
 from idmvton.prepare.garment import prepare_garment
 from idmvton.prepare.maps import pose_of_keypoints
 from idmvton.prepare.mask import ATR_LABELS
@@ -196,9 +195,7 @@ class TestWholeOutfit:
             (180, 200),
         ]
         pose = pose_of_keypoints(points, "drawn", (labels > 0).astype(np.float32))
-        return lambda choice: prepare_garment(
-            Image.fromarray(photo), choice, lambda _: (pose,), lambda *_: Parsing(labels, labels)
-        )
+        return lambda choice: prepare_garment(Image.fromarray(photo), choice, lambda _: (pose,), lambda *_: labels)
 
     def test_the_upper_garment_is_taken_and_the_other_told(self, worn):
         found = worn("auto")

@@ -77,7 +77,7 @@ class TestFolders:
     def test_work_is_done_once(self, folders, truth):
         (folders / "people" / "broken.jpg").unlink()
         assert run(folders).exit_code == 0
-        assert truth.calls.count("parser") == 1
+        assert truth.calls.count("labels") == 1
 
     def test_listed_pairs(self, folders):
         (folders / "pairs.txt").write_text("# person garment\nanna.png, shirt.png\n\n")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from idmvton.cli.shared import err, out, print_json, reports_errors
 from idmvton.errors import InputError
+from idmvton.types import Category
 
 
 @reports_errors
@@ -20,7 +21,7 @@ def caption(
         str, typer.Option(help="A checkpoint whose encoders belong together, or a CLIP: folder or name.")
     ] = "mini",
     category: Annotated[
-        Literal["upper_body", "lower_body", "dresses"] | None,
+        Category | None,
         typer.Option(help="Only items of this part of the body.", show_default=False),
     ] = None,
     output: Annotated[
@@ -36,7 +37,7 @@ def caption(
         raise InputError("captions are written as JSON or text", got=output, expected="a name in .json or .txt")
     pictures = _pictures(garments)
     with err.status("loading the encoders"):
-        from idmvton.captioning import Captioner
+        from idmvton.captions.captioner import Captioner
 
         captioner = Captioner.from_pretrained(model)
     proposals = {path: captioner(load_image(path, what="garment"), category) for path in pictures}

@@ -8,7 +8,7 @@ from idmvton.errors import ConfigError
 from idmvton.options import ModelOptions
 
 if TYPE_CHECKING:
-    from idmvton.pipeline import TryOnPipeline
+    from idmvton.tryon.pipeline import TryOnPipeline
 
 
 def load_pipeline(model: ModelOptions) -> TryOnPipeline:
@@ -17,7 +17,7 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
     import transformers
 
     from idmvton.devices import resolve_device, resolve_dtype
-    from idmvton.pipeline import TryOnPipeline
+    from idmvton.tryon.pipeline import TryOnPipeline
 
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.set_verbosity_error()
@@ -27,6 +27,7 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
         torch_dtype=resolve_dtype(model.dtype, device),
         device="cpu" if model.cpu_offload else model.device,
     )
+    pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:
         if device.type == "cpu":
             raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")

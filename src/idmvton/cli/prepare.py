@@ -18,16 +18,16 @@ from idmvton.cli.shared import (
     pick,
     print_json,
     reports_errors,
+    stage_bar,
     told_what_stays,
     with_options,
 )
 from idmvton.errors import ConfigError
-from idmvton.options import CategoryChoice, PrepareOptions
+from idmvton.options import PrepareOptions
 
 if TYPE_CHECKING:
-    from idmvton.prepare import Given, Prepared
-    from idmvton.prepare.folder import Report
-    from idmvton.prepare.garment import GarmentPicture
+    from idmvton.prepare import Prepared
+    from idmvton.resume import Outcomes
 
 MaskFile = Annotated[
     Path | None, typer.Option("--mask", help="Use this mask: white = repaint, of the photo's size.", show_default=False)
@@ -37,7 +37,11 @@ DenseposeFile = Annotated[
 ]
 LabelsFile = Annotated[
     Path | None,
-    typer.Option("--labels", help="Use this label map (ATR classes), of the photo's size.", show_default=False),
+    typer.Option(
+        "--labels",
+        help="Use this label map (ATR classes), of the photo's size; or the name of the backend that makes it.",
+        show_default=False,
+    ),
 ]
 KeypointsFile = Annotated[
     Path | None, typer.Option("--keypoints", help="Use these keypoints (OpenPose JSON).", show_default=False)
@@ -81,31 +85,13 @@ def prepare(
         return
     check_target(output)
     start = time.perf_counter()
-    prepared = run_preparation(person, garment, given, options, quiet=as_json)
+    with stage_bar(quiet=as_json) as stage:
+        stage("preparing")
+        from idmvton.prepare.preparer import preparer_for
+
+        prepared = preparer_for(options)(person, garment, given=given, options=options)
     prepared.save(output)
     _tell(prepared, output, time.perf_counter() - start, as_json)
-
-
-def run_preparation(
-    person: Path, garment: Path | None, given: Given, options: PrepareOptions, *, quiet: bool
-) -> Prepared:
-    """Prepares one photo under a line that says so, on standard error."""
-    from rich.console import Console
-
-    with Console(stderr=True, quiet=quiet).status("preparing"):
-        from idmvton.prepare.preparer import preparer_for
-
-        return preparer_for(options)(person, garment, given=given, options=options)
-
-
-def run_garment(garment: Path, category: CategoryChoice, options: PrepareOptions, *, quiet: bool) -> GarmentPicture:
-    """Prepares the photo of a garment; of a worn one, the clothes of ``category``."""
-    from rich.console import Console
-
-    with Console(stderr=True, quiet=quiet).status("preparing"):
-        from idmvton.prepare.preparer import preparer_for
-
-        return preparer_for(options).read_garment(garment, category=category, number=options.garment_number)
 
 
 def _tell(prepared: Prepared, output: Path, seconds: float, as_json: bool) -> None:
@@ -138,20 +124,21 @@ def tell_warnings(notes: Iterable[str]) -> None:
 
 
 def _prepare_folder(folder: Path, output: Path, garment: Path | None, options: PrepareOptions, as_json: bool) -> None:
-    from idmvton.prepare.folder import REPORT, prepare_folder
+    from idmvton.prepare.folder import prepare_folder, report_of
     from idmvton.prepare.preparer import preparer_for
+    from idmvton.resume import REPORT
 
     with bar("preparing", quiet=as_json) as progress, told_what_stays():
         report = prepare_folder(folder, output, preparer_for(options), options, garment=garment, progress=progress)
     if as_json:
-        print_json({"output": str(output), **report.to_dict()})
+        print_json({"output": str(output), **report_of(report)})
     else:
         _tell_report(report, output / REPORT)
     if report.failed:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell_report(report: Report, path: Path) -> None:
+def _tell_report(report: Outcomes[Path], path: Path) -> None:
     from rich.table import Table
 
     for photo, notes in report.warnings.items():
@@ -159,7 +146,7 @@ def _tell_report(report: Report, path: Path) -> None:
     if report.failed:
         table = Table("failed", "why", box=None, header_style="bold red")
         for each in report.failed:
-            table.add_row(escape(each.photo.name), escape(each.what))
+            table.add_row(escape(each.item.name), escape(each.what))
         err.print(table)
     out.print(
         f"{len(report.made)} prepared, {len(report.skipped)} done before, {len(report.failed)} failed; "

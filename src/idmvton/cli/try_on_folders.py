@@ -11,40 +11,42 @@ from rich.markup import escape
 from idmvton.cli.loading import load_pipeline
 from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, stage_bar, told_what_stays
 from idmvton.errors import InputError
-from idmvton.options import ModelOptions, PrepareOptions, TryOnOptions
+from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
     from idmvton.engine.folders import PairsReport
 
 
 def try_on_folders(
-    people: Path,
-    garments: Path,
-    pairs_file: Path | None,
-    output: Path,
+    paths: tuple[Path, Path, Path | None, Path],
+    options: tuple[JobOptions, TryOnOptions, PrepareOptions],
     model: ModelOptions,
-    options: TryOnOptions,
-    prepare: PrepareOptions,
-    caption: str | None,
     *,
     as_json: bool,
 ) -> None:
-    """Dresses every person in every garment, or the listed pairs, under a progress bar."""
+    """Dresses every person in every garment, or the listed pairs, under a progress bar.
+
+    Args:
+        paths: the people, the garments, the list of pairs if there is one, and the output.
+        options: of every pair.
+        model: which weights.
+        as_json: whether the report is printed as JSON, and nothing else.
+    """
+    people, garments, pairs_file, output = paths
     if not people.is_dir():
         raise InputError("the garments are a folder, the person is not", got=people, expected="two folders")
     with stage_bar(quiet=as_json) as stage, told_what_stays():
         stage("loading the model")
         from idmvton.engine.folders import REPORT, FolderTryOn, all_pairs, listed_pairs
+        from idmvton.engine.job import Settings, TryOn
         from idmvton.prepare.preparer import preparer_for
         from idmvton.prepare.record_files import is_prepared
 
         if is_prepared(people):
             raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")
         pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments)
-        pipe = load_pipeline(model)
-        pipe.set_progress_bar_config(disable=True)
-        work = FolderTryOn(pipe, preparer_for(prepare), options, prepare, caption)
-        report = work(pairs, output, lambda done, total, what: stage(what, done, total))
+        job = TryOn(load_pipeline(model), preparer_for(options[2]))
+        report = FolderTryOn(job, Settings(*options))(pairs, output, stage)
     if as_json:
         print_json({"output": str(output), **report.to_dict()})
     else:

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from idmvton.data.files import PREPARED, FileDataset, MissingCaption, SampleFiles
-from idmvton.data.listing import Order, pair_name, read_caption_lines, read_pairs
+from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
+from idmvton.data.listing import pair_name, read_caption_lines, read_pairs
 from idmvton.errors import InputError
-from idmvton.types import Category, Size
+from idmvton.types import Category, MissingCaption, Order, Size
 
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
 _KEYPOINTS_SIZE: Final = Size(512, 384)

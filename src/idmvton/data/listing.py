@@ -8,9 +8,9 @@ from typing import Literal
 
 from idmvton.errors import InputError
 from idmvton.prepare.reading import read_json
+from idmvton.types import Order
 
 Split = Literal["train", "test"]
-Order = Literal["paired", "unpaired"]
 
 _TAGS = ("sleeveLength", "neckLine", "item")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from idmvton.data import dress_code, pairs_folder, viton_hd
-from idmvton.data.files import FileDataset, MissingCaption, SampleFiles
-from idmvton.data.listing import Order
+from idmvton.data.file_dataset import FileDataset, SampleFiles
 from idmvton.errors import InputError
+from idmvton.types import MissingCaption, Order
 
 Layout = Literal["viton-hd", "dress-code", "pairs"]
 SPLITS: Final = ("train", "test", "wild")

@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.atomic import whole_file
-from idmvton.data.files import PersonView, SampleFiles
-from idmvton.data.listing import Order
+from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.opening import list_files
 from idmvton.data.parallel import in_threads
 from idmvton.errors import IdmVtonError, InputError, PreparationError
+from idmvton.images.densepose import colour_parts
 from idmvton.images.framing import Framing
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
-from idmvton.prepare.preparer import PersonMaps, Preparer
+from idmvton.prepare.person_maps import PersonMaps
+from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
 from idmvton.prepare.record_files import openpose_json
-from idmvton.types import Size
+from idmvton.types import Order, Size
 
 Progress = Callable[[int, int], None]
 
@@ -130,7 +130,7 @@ def _try_beside(files: SampleFiles, preparer: Preparer) -> str | None:
         found = preparer(read_photo(files.person, "person"), options=PrepareOptions(category=files.category))
     except (InputError, PreparationError) as error:
         return _named(error, files)
-    parts = found.framing.invert_labels(parts_of(found.densepose)[0])
+    parts = found.framing.invert_labels(found.parts)
     for path, picture in (
         (files.densepose, colour_parts(parts)),
         (files.mask, Image.fromarray(found.photo_mask.astype(np.uint8) * 255)),

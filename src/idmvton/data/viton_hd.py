@@ -19,15 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from idmvton.data.files import PREPARED, FileDataset, MissingCaption, SampleFiles
-from idmvton.data.listing import Order, pair_name, read_pairs, read_tags
+from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
+from idmvton.data.listing import pair_name, read_pairs, read_tags
 from idmvton.errors import InputError
 from idmvton.prepare.reading import read_json
-from idmvton.types import Category
+from idmvton.types import Captions, Category, MissingCaption, Order
 
-Captions = Literal["tags", "detailed", "naive"]
 STUDIO_FILE: Final = "studio.json"
 
 _CATEGORIES: Final[Mapping[str | None, Category]] = {

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from idmvton.atomic import whole_file
-from idmvton.engine.captions import Described, Describer
+from idmvton.engine.describer import Described
+from idmvton.engine.job import Progress, Settings, TryOn
+from idmvton.engine.ready import Ready
 from idmvton.errors import InputError, PreparationError
 from idmvton.images import read_provenance, save_png
 from idmvton.images.files import list_pictures
-from idmvton.options import PrepareOptions, TryOnOptions
-from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.preparer import PersonMaps, Preparer
+from idmvton.prepare.person_maps import PersonMaps
 from idmvton.types import Category
 
 REPORT: Final = "report.json"
@@ -29,12 +29,11 @@ _KEPT_PEOPLE: Final = 32
 """People whose maps stay in memory from one garment to the next."""
 
 Pair = tuple[Path, Path]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True)
 class PairsReport:
-    """What :func:`try_on_pairs` did.
+    """What :class:`FolderTryOn` did.
 
     Attributes:
         made: pictures that this call made.
@@ -51,6 +50,14 @@ class PairsReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values, ready for JSON."""
         return {"made": self.made, "skipped": self.skipped, "failed": self.failed, "warnings": self.warnings}
+
+
+@dataclass(frozen=True, slots=True)
+class _Garment:
+    """A garment, and what it is called: among the items that dress a part of the body, so told for each once."""
+
+    picture: GarmentPicture
+    described: Callable[[Category], Described]
 
 
 def all_pairs(people: Path, garments: Path) -> list[Pair]:
@@ -98,36 +105,26 @@ def names_of(pairs: Sequence[Pair]) -> dict[Pair, str]:
 
 
 class FolderTryOn:
-    """Dresses many people in many garments.
+    """Dresses many people in many garments: the same job for each pair, with the shared work done once.
 
     Args:
-        pipe: the pipeline.
-        preparer: with its backends.
-        options: of every try-on. Without a seed every picture draws its own.
-        prepare: of every preparation.
-        caption: the same for all garments; proposed for each where not given.
+        job: with the pipeline and the preparer.
+        settings: of every pair, which has one picture and no maps of its own. Without a seed every picture draws its
+            own; without a caption one is proposed for each garment.
     """
 
-    def __init__(
-        self,
-        pipe: TryOnPipeline,
-        preparer: Preparer,
-        options: TryOnOptions,
-        prepare: PrepareOptions,
-        caption: str | None = None,
-    ) -> None:
-        self.pipe, self.preparer, self.options, self.prepare, self.caption = pipe, preparer, options, prepare, caption
-        self.describe = Describer(pipe)
+    def __init__(self, job: TryOn, settings: Settings) -> None:
+        self.job, self.settings = job, settings
         self._maps = functools.lru_cache(_KEPT_PEOPLE)(self._read_person)
         self._digest = functools.lru_cache(None)(_digest)
 
-    def __call__(self, pairs: Sequence[Pair], output: Path, progress: Progress = lambda *_: None) -> PairsReport:
+    def __call__(self, pairs: Sequence[Pair], output: Path, on_progress: Progress = lambda *_: None) -> PairsReport:
         """Makes the pictures that are missing; the work for a garment is done once, for all people.
 
         Args:
             pairs: files of people and garments.
             output: the folder for the pictures and ``report.json``; made if it is missing.
-            progress: called with (pairs done, pairs in all, what comes next).
+            on_progress: see :data:`idmvton.engine.job.Progress`; counts pairs.
 
         Raises:
             InputError: the output cannot be written.
@@ -142,14 +139,14 @@ class FolderTryOn:
             missing = [pair for pair in mine if not self._is_done(output / names[pair], pair)]
             report.skipped += [names[pair] for pair in mine if pair not in missing]
             done += len(mine) - len(missing)
-            progress(done, len(names), garment.name)
+            on_progress(garment.name, done, len(names))
             ready = self._try(partial(self._read_garment, garment), missing, report) if missing else None
             for pair in missing:
-                progress(done, len(names), f"{pair[0].name} in {garment.name}")
+                on_progress(f"{pair[0].name} in {garment.name}", done, len(names))
                 if ready is not None:
                     self._try(partial(self._make, pair, ready, output / names[pair], report), [pair], report)
                 done += 1
-        progress(done, len(names), "")
+        on_progress("", done, len(names))
         with whole_file(output / REPORT) as file:
             file.write(json.dumps(report.to_dict(), indent=2).encode())
         return report
@@ -171,34 +168,40 @@ class FolderTryOn:
             ]
             return None
 
-    def _read_garment(self, path: Path) -> tuple[GarmentPicture, Described]:
-        picture = self.preparer.read_garment(path, category=self.prepare.category, number=self.prepare.garment_number)
-        return picture, self.describe(picture.image, picture.category, self.caption)
+    def _read_garment(self, path: Path) -> _Garment:
+        options = self.settings.prepare
+        picture = self.job.preparer.read_garment(path, category=options.category, number=options.garment_number)
+
+        @functools.cache
+        def described(category: Category) -> Described:
+            return self.job.describe(picture.image, category, self.settings.job.caption)
+
+        return _Garment(picture, described)
 
     def _read_person(self, path: Path, category: Category | None) -> PersonMaps:
-        return self.preparer.read_person(path, number=self.prepare.person_number, category=category)
+        number = self.settings.prepare.person_number
+        return self.job.preparer.read_person(path, number=number, category=category)
 
-    def _make(self, pair: Pair, ready: tuple[GarmentPicture, Described], path: Path, report: PairsReport) -> None:
-        garment, described = ready
-        maps = self._maps(pair[0], expected_category(self.prepare.category, garment.category))
-        prepared = self.preparer.join(maps, garment, self.prepare)
-        result = self.pipe(person=prepared, garment=garment.image, caption=described.caption, **self.options.to_dict())
-        notes = [*prepared.warnings, *described.warnings, *result.warnings]
-        about = {"category": prepared.category, **described.about(), "warnings": notes}
-        save_png(result.images[0], path, result.provenance() | about | {"asked": self._asked(pair)})
+    def _make(self, pair: Pair, garment: _Garment, path: Path, report: PairsReport) -> None:
+        options = self.settings.prepare
+        maps = self._maps(pair[0], expected_category(options.category, garment.picture.category))
+        prepared = self.job.preparer.join(maps, garment.picture, options)
+        ready = Ready(prepared, garment.picture.image, prepared.category, prepared.warnings)
+        outcome = self.job.dress(ready, garment.described(prepared.category), self.settings)
+        save_png(outcome.images[0], path, outcome.provenance[0] | {"asked": self._asked(pair)})
         report.made.append(path.name)
-        if notes:
-            report.warnings[path.name] = notes
+        if outcome.warnings:
+            report.warnings[path.name] = list(outcome.warnings)
 
     def _asked(self, pair: Pair) -> dict[str, Any]:
         """What decides a picture: files, weights and options."""
         return {
             "person": self._digest(pair[0]),
             "garment": self._digest(pair[1]),
-            "weights": self.pipe.weights_name,
-            "caption": self.caption,
-            "options": self.options.to_dict(),
-            "prepare": self.prepare.to_dict(),
+            "weights": self.job.pipe.weights_name,
+            "caption": self.settings.job.caption,
+            "options": self.settings.try_on.to_dict(),
+            "prepare": self.settings.prepare.to_dict(),
         }
 
     def _is_done(self, path: Path, pair: Pair) -> bool:

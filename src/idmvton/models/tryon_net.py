@@ -26,7 +26,7 @@ from idmvton.types import GarmentFeatures
 def num_input_channels(latent_channels: int, *, drafted: bool = False) -> int:
     """Channels of TryonNet's input: noisy, masked-image and densepose latents, and the mask.
 
-    ``drafted``: and the latents of a draft (:mod:`idmvton.drafting`).
+    ``drafted``: and the latents of a draft (:mod:`idmvton.draft.drafter`).
     """
     return (4 if drafted else 3) * latent_channels + 1
 

@@ -2,71 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from idmvton.atomic import whole_file
-from idmvton.errors import InputError, PreparationError
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
-from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared
-from idmvton.prepare.record_files import check_target, is_prepared, read_summary, write_prepared
-
-REPORT: Final = "report.json"
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A photo that could not be prepared.
-
-    Attributes:
-        photo: the file.
-        error: the class of the error.
-        what: why, in one line.
-        message: the whole message, with what to do.
-    """
-
-    photo: Path
-    error: str
-    what: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What :func:`prepare_folder` did.
-
-    Attributes:
-        made: photos that were prepared by this call.
-        skipped: photos that were prepared before, with the same options.
-        failed: the others.
-        warnings: photo -> what should be known about it; of those that were made.
-    """
-
-    made: tuple[Path, ...]
-    skipped: tuple[Path, ...]
-    failed: tuple[Failure, ...]
-    warnings: dict[Path, tuple[str, ...]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, ready for JSON."""
-        return {
-            "made": [path.name for path in self.made],
-            "skipped": [path.name for path in self.skipped],
-            "failed": [
-                {"photo": each.photo.name, "error": each.error, "what": each.what, "message": each.message}
-                for each in self.failed
-            ],
-            "warnings": {path.name: list(notes) for path, notes in self.warnings.items()},
-        }
+from idmvton.prepare.record_files import check_target, current_options, is_prepared, read_summary
+from idmvton.resume import Outcomes, Progress, digest, work_through, write_report
 
 
 def places_of(photos: Sequence[Path], output: Path) -> dict[Path, Path]:
@@ -83,7 +29,7 @@ def prepare_folder(
     *,
     garment: Path | None = None,
     progress: Progress | None = None,
-) -> Report:
+) -> Outcomes[Path]:
     """Prepares every photo of a folder into ``output/NAME``; run again, it makes what is missing.
 
     A photo is done if its folder is there and was made from the same file with the same options and garment; what
@@ -102,52 +48,38 @@ def prepare_folder(
         PreparationError: no garment in the garment photo.
         WeightsError: a backend's weights are not on the disk.
     """
-    photos = list_pictures(folder)
-    made, skipped, failed = [], [], []
-    warnings: dict[Path, tuple[str, ...]] = {}
-    garment_key = None if garment is None else _digest(garment)
+    places = places_of(list_pictures(folder), output)
+    garment_key = None if garment is None else digest(garment)
+    about = {photo: {"photo": photo.name, "sha256": digest(photo), "garment": garment_key} for photo in places}
+    missing = [photo for photo, place in places.items() if not _is_made(place, options, about[photo])]
+    for photo in missing:
+        check_target(places[photo])
     picture = None
-    for done, (photo, place) in enumerate(places_of(photos, output).items(), 1):
-        about = {"photo": photo.name, "sha256": _digest(photo), "garment": garment_key}
-        if _is_done(place, options, about):
-            skipped.append(photo)
-        else:
-            check_target(place)
-            if garment is not None and picture is None:
-                picture = preparer.read_garment(garment, category=options.category, number=options.garment_number)
-            result = _try(preparer, photo, picture, options)
-            if isinstance(result, Failure):
-                failed.append(result)
-            else:
-                write_prepared(result, place, about)
-                made.append(photo)
-                warnings |= {photo: result.warnings} if result.warnings else {}
-        if progress is not None:
-            progress(done, len(photos))
-    report = Report(tuple(made), tuple(skipped), tuple(failed), warnings)
-    with whole_file(output / REPORT) as file:
-        file.write(json.dumps(report.to_dict(), indent=2).encode())
-    return report
+    if garment is not None and missing:
+        picture = preparer.read_garment(garment, category=options.category, number=options.garment_number)
+
+    def keep(photo: Path, prepared: Prepared) -> tuple[str, ...]:
+        prepared.save(places[photo], about[photo])
+        return prepared.warnings
+
+    outcomes = work_through(
+        places,
+        lambda photo: photo not in missing,
+        lambda photo: preparer(photo, picture, options=options),
+        keep,
+        progress,
+    )
+    write_report(output, report_of(outcomes))
+    return outcomes
 
 
-def _try(
-    preparer: Preparer, photo: Path, garment: GarmentPicture | None, options: PrepareOptions
-) -> Prepared | Failure:
-    try:
-        return preparer(photo, garment, options=options)
-    except (InputError, PreparationError) as error:
-        return Failure(photo, type(error).__name__, error.what, str(error))
+def report_of(outcomes: Outcomes[Path]) -> dict[str, Any]:
+    """What became of each photo, as plain values."""
+    return outcomes.to_dict(lambda photo: photo.name, lambda photo: {"photo": photo.name})
 
 
-def _is_done(place: Path, options: PrepareOptions, about: dict[str, Any]) -> bool:
+def _is_made(place: Path, options: PrepareOptions, about: Mapping[str, Any]) -> bool:
     if not is_prepared(place):
         return False
     summary = read_summary(place)
-    return summary.get("options") == options.to_dict() and summary.get("about") == about
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return "unreadable"
+    return summary.get("about") == about and current_options(summary.get("options")) == options.to_dict()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.images.framing import Framing
-from idmvton.prepare.backends.blazepose.landmarks import visible_box
 from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
@@ -69,8 +68,8 @@ def person_box(
         pose: the person.
         silhouette: float32 (H, W) from 0 to 1; by default the pose's own rough outline.
     """
-    outline = pose.segmentation if silhouette is None else silhouette
-    boxes = [visible_box(pose, photo)]
+    outline = pose.outline if silhouette is None else silhouette
+    boxes = [pose.visible_box(photo)]
     if outline is not None and (outline > 0.5).any():
         rows, columns = np.flatnonzero((outline > 0.5).any(1)), np.flatnonzero((outline > 0.5).any(0))
         boxes.append((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from idmvton.errors import PreparationError
 from idmvton.images.framing import BLACK, WHITE, Framing
-from idmvton.prepare.backends.protocols import Parsing, Photo, Pose
+from idmvton.prepare.backends.protocols import Labels, Photo, Pose
 from idmvton.prepare.category import (
     CATEGORY_NAMES,
     categories_of_labels,
@@ -40,7 +40,7 @@ from idmvton.types import Category, Size
 
 Kind = Literal["plain background", "busy background", "cut-out", "worn"]
 Mask = NDArray[np.bool_]
-Parse = Callable[[Photo, Pose], Parsing]
+Parse = Callable[[Photo, Pose], Labels]
 
 LARGEST: Final = Size(1024, 768)
 _MARGIN: Final = 0.06  # white around the garment, share of its larger side
@@ -117,8 +117,8 @@ def prepare_garment(
     cut = _cut(np.asarray(photo), alpha)
     wearer = find_wearer(cut.pixels, np.ones_like(cut.mask) if cut.kind == "busy background" else cut.mask, find_people)
     if wearer is not None:
-        labels = parse(cut.pixels, wearer).labels
-        return _from_wearer(cut.pixels, choice, labels if labels is None or alpha is None else labels * cut.mask)
+        labels = parse(cut.pixels, wearer)
+        return _from_wearer(cut.pixels, choice, labels if alpha is None else np.where(cut.mask, labels, np.uint8(0)))
     if choice == "auto" and not cut.is_sure:
         raise _unknown_kind("a busy background, or a garment that fills the photo")
     pieces = [cut.mask] if cut.kind == "busy background" else garment_pieces(cut.mask)
@@ -162,13 +162,7 @@ def _cut(pixels: Photo, alpha: NDArray[np.uint8] | None) -> _Cut:
     return _Cut(pixels, mask, None, "busy background", source, (note,))
 
 
-def _from_wearer(pixels: Photo, choice: str, labels: NDArray[np.uint8] | None) -> GarmentPicture:
-    if labels is None:
-        raise PreparationError(
-            "the garment is worn by a person, and the parser backend tells no clothes",
-            expected="a parser that makes label maps",
-            fix="choose another parser backend, or give a picture of the garment alone",
-        )
+def _from_wearer(pixels: Photo, choice: str, labels: Labels) -> GarmentPicture:
     seen = categories_of_labels(labels)
     category = seen[0] if choice == "auto" and seen else CATEGORY_NAMES.get(choice, "upper_body")
     mask = _solid(where(labels, clothes_of(category)))

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.options import MaskShape, PrepareOptions
-from idmvton.prepare.densepose import HANDS
+from idmvton.images.densepose import HANDS
+from idmvton.options import PrepareOptions
 from idmvton.prepare.mask import ALWAYS_KEPT, ATR_LABELS, REFERENCE_HEIGHT, RULES, agnostic_mask
-from idmvton.types import Category
+from idmvton.types import Category, MaskShape
 
 Mask = NDArray[np.bool_]
 _KNEES_AND_ANKLES: Final = (9, 10, 12, 13)

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import PreparationError, UnusablePersonError
-from idmvton.prepare.backends.blazepose.landmarks import HEAD, HIPS, SHOULDERS
-from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.backends.protocols import HIPS, SHOULDERS, Joint, Pose
 from idmvton.prepare.category import has_legs
 
 Mask = NDArray[np.bool_]
 
 LEANING: Final = 50.0
 """Degrees by which a trunk may lean before the photo counts as turned."""
+_HEAD: Final = (Joint.NOSE, Joint.LEFT_EYE, Joint.RIGHT_EYE, Joint.LEFT_EAR, Joint.RIGHT_EAR)
 _SYMMETRIC: Final = 0.86  # overlap of an outline with its mirror image
 _CLEARLY: Final = 0.12  # by which one mirror axis must beat the other
 _NOTCH: Final = 0.035  # depth of a neckline, share of the garment's height
@@ -33,7 +33,7 @@ def check_upright(pose: Pose) -> None:
         UnusablePersonError: the photo is turned; the message says by how much to turn it back.
     """
     angle = trunk_angle(pose)
-    if abs(angle) < LEANING:
+    if angle is None or abs(angle) < LEANING:
         return
     quarter = round(angle / 90) % 4
     how = {1: "90 degrees to the left", 2: "180 degrees", 3: "90 degrees to the right"}.get(quarter, "until it stands")
@@ -45,13 +45,17 @@ def check_upright(pose: Pose) -> None:
     )
 
 
-def trunk_angle(pose: Pose) -> float:
-    """The direction from the hips to shoulders and head: degrees from up, clockwise, -180 to 180."""
-    hips = pose.landmarks[list(HIPS)].mean(0)
-    ahead = pose.landmarks[list(SHOULDERS)].mean(0) + 0.5 * (
-        pose.landmarks[list(HEAD)].mean(0) - pose.landmarks[list(SHOULDERS)].mean(0)
-    )
-    across, down = (ahead - hips).tolist()
+def trunk_angle(pose: Pose) -> float | None:
+    """The direction from the hips to the shoulders, or to the head: degrees from up, clockwise, -180 to 180.
+
+    ``None`` where too little of the trunk is known.
+    """
+    hips, shoulders, head = pose.known(HIPS), pose.known(SHOULDERS), pose.known(_HEAD)
+    below = hips if len(hips) else shoulders
+    above = shoulders if len(hips) and len(shoulders) else head
+    if not len(below) or not len(above):
+        return None
+    across, down = (above.mean(0) - below.mean(0)).tolist()
     return float(np.degrees(np.arctan2(across, -down)))
 
 

@@ -14,10 +14,9 @@ from PIL import Image
 
 from idmvton.errors import InputError
 from idmvton.images import load_image, load_mask
+from idmvton.images.densepose import NUM_PARTS, colour_parts
 from idmvton.images.files import decode, open_picture
 from idmvton.images.framing import BLACK, WHITE
-from idmvton.prepare.backends.protocols import NUM_PARTS
-from idmvton.prepare.densepose import colour_parts
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 Classes = Literal["atr", "cihp"]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.backends.protocols import Photo, Pose
+from idmvton.prepare.backends.protocols import SHOULDERS, Joint, Photo, Pose
 
 Mask = NDArray[np.bool_]
 FindPeople = Callable[[Photo], "tuple[Pose, ...]"]
@@ -18,9 +18,15 @@ _SKIN_SHARE: Final = 0.015  # of the foreground: with less skin than this nobody
 _PATCH: Final = 0.02  # of the photo's shorter side: skin comes in patches at least this broad
 _HEAD_WIDTH: Final = 1.0  # of the shoulders: a printed face has cloth beside it, a head has not
 _SEEN: Final = 0.7  # visibility of joints that are seen for sure
-_FACE: Final = (0, 2, 5)  # nose, eyes
-_SHOULDERS: Final = (11, 12)
-_LIMB_ENDS: Final = (15, 16, 25, 26, 27, 28)  # wrists, knees, ankles
+_FACE: Final = (Joint.NOSE, Joint.LEFT_EYE, Joint.RIGHT_EYE)
+_LIMB_ENDS: Final = (
+    Joint.LEFT_WRIST,
+    Joint.RIGHT_WRIST,
+    Joint.LEFT_KNEE,
+    Joint.RIGHT_KNEE,
+    Joint.LEFT_ANKLE,
+    Joint.RIGHT_ANKLE,
+)
 
 
 def find_wearer(pixels: Photo, foreground: Mask, find_people: FindPeople) -> Pose | None:
@@ -49,10 +55,10 @@ def _skin(pixels: Photo) -> Mask:
 
 
 def _has_face(pose: Pose, skin: Mask, foreground: Mask) -> bool:
-    if pose.visibility[list(_FACE)].min() < _SEEN:
+    shoulders = pose.known(SHOULDERS)
+    if pose.visibility[list(_FACE)].min() < _SEEN or len(shoulders) < 2:
         return False
-    nose, eyes = pose.landmarks[_FACE[0]], pose.landmarks[list(_FACE[1:])]
-    shoulders = pose.landmarks[list(_SHOULDERS)]
+    nose, eyes = pose.points[_FACE[0]], pose.points[list(_FACE[1:])]
     span = float(np.hypot(*(shoulders[0] - shoulders[1])))
     radius = max(2.0, 0.08 * span)
     if not all(_share(skin, point, radius) > 0.5 for point in (nose, *eyes)):
@@ -66,11 +72,14 @@ def _has_face(pose: Pose, skin: Mask, foreground: Mask) -> bool:
 
 
 def _has_limbs(pose: Pose, skin: Mask) -> bool:
-    span = float(np.hypot(*(pose.landmarks[_SHOULDERS[0]] - pose.landmarks[_SHOULDERS[1]])))
+    shoulders = pose.known(SHOULDERS)
+    if len(shoulders) < 2:
+        return False
+    span = float(np.hypot(*(shoulders[0] - shoulders[1])))
     ends = [
         number
         for number in _LIMB_ENDS
-        if pose.visibility[number] >= _SEEN and _share(skin, pose.landmarks[number], max(2.0, 0.06 * span)) > 0.6
+        if pose.visibility[number] >= _SEEN and _share(skin, pose.points[number], max(2.0, 0.06 * span)) > 0.6
     ]
     return len(ends) >= 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from idmvton import atomic
-from idmvton.checkpoint_parts import quiet_transformers
+from idmvton.checkpoint.parts import quiet_transformers
 from idmvton.errors import WeightsError
 
 

@@ -25,13 +25,12 @@ from idmvton.training.cache import CachedFetcher, EncodedCache, fingerprint
 from idmvton.training.ema import MovingAverage
 from idmvton.training.metrics import Window, Writer, memory_mebibytes
 from idmvton.training.optimization import make_optimizer, rate_at
-from idmvton.training.options import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
 from idmvton.training.sources import Fetcher, open_source
 from idmvton.training.state import Progress, is_sharded, saved_states
 from idmvton.training.stopping import Reason, Stopper
-from idmvton.training.tasks import build_task
-from idmvton.training.tasks.base import Task
+from idmvton.training.task import Task, build_task
 from idmvton.training.validation import Validation
 
 CHECKPOINT = "checkpoint"

@@ -68,8 +68,8 @@ class WeightsEntry:
     Attributes:
         name: what users call it.
         repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
-        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest. Of a
-            package, its version.
+        revision: the commit there; of a package, its version. What is not in the catalogue is taken from its main
+            branch, which moves: what was really fetched is in the manifest.
         files: shell patterns of the files that are fetched; the rest of the repository is not.
         licence: its name.
         licence_url: where its text is.
@@ -154,7 +154,7 @@ _ENTRIES = (
     WeightsEntry(
         "idm-vton",
         "yisol/IDM-VTON",
-        "main",
+        "585a32e74aee241cbc0d0cc3ab21392ca58c916a",
         PIPELINE_FILES,
         *_CC_BY_NC_SA,
         "IDM-VTON trained on VITON-HD: upper-body garments, 1024x768.",
@@ -164,7 +164,7 @@ _ENTRIES = (
     WeightsEntry(
         "idm-vton-dc",
         "yisol/IDM-VTON-DC",
-        "main",
+        "0fcf915a04a97a353678e2f17f89587127fce7f0",
         PIPELINE_FILES,
         *_CC_BY_NC_SA,
         "IDM-VTON trained on DressCode: upper-body and lower-body garments and dresses, 1024x768.",
@@ -175,7 +175,7 @@ _ENTRIES = (
     WeightsEntry(
         "sdxl-inpainting",
         "diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
-        "main",
+        "115134f363124c53c7d878647567d04daf26e41e",
         (
             "model_index.json",
             "scheduler/scheduler_config.json",
@@ -198,7 +198,7 @@ _ENTRIES = (
     WeightsEntry(
         "sdxl-base",
         "stabilityai/stable-diffusion-xl-base-1.0",
-        "main",
+        "462165984030d82259a11f4367a4eed129e94a7b",
         ("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
         *_OPEN_RAIL,
         "The UNet of SDXL: it becomes GarmentNet.",
@@ -208,7 +208,7 @@ _ENTRIES = (
     WeightsEntry(
         "ip-adapter-plus",
         "h94/IP-Adapter",
-        "main",
+        "018e402774aeeddd60609b4ecdb7e298259dc729",
         (
             "sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors",
             "models/image_encoder/config.json",
@@ -222,7 +222,7 @@ _ENTRIES = (
     WeightsEntry(
         "clip-vit-large-patch14",
         "openai/clip-vit-large-patch14",
-        "main",
+        "32bd64288804d66eefd0ccbe215aa642df71cc41",
         (
             "config.json",
             "model.safetensors",
@@ -312,7 +312,7 @@ def find_entry(name: str) -> WeightsEntry:
             PIPELINE_FILES,
             "not known to this library",
             f"https://huggingface.co/{name}",
-            "A checkpoint on the hub that is not in the catalogue.",
+            "A checkpoint on the hub that is not in the catalogue: its main branch, not pinned to a commit.",
             None,
             "checkpoint",
         )

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import PreparationError
-from idmvton.prepare.backends.blazepose.landmarks import BONES, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
-from idmvton.prepare.backends.protocols import Photo, Pose
+from idmvton.prepare.backends.blazepose.landmarks import BONES, HIPS, NAME, SHOULDERS, Landmark, landmarks_of
+from idmvton.prepare.backends.protocols import MIN_VISIBILITY, Photo, Pose
+from idmvton.prepare.backends.skeleton_outline import outline_of_skeleton
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -36,39 +37,37 @@ _MIN_PIXELS: Final = 200  # of sure person and sure background, to learn colours
 
 
 class EdgeSegmenter:
-    """The landmark network's rough outline, moved to the photo's edges.
+    """The pose's rough outline, moved to the photo's edges; without one, the skeleton gives it.
 
     Inside a band around the rough outline three judges decide together: the rough outline itself, colour models of the
     whole person and background (GrabCut, with the skeleton as sure foreground), and the colours nearby, which hold
     where the background is busy. A guided filter then gives soft edges at the photo's own resolution.
     """
 
-    name = "blazepose+edges"
+    name = "edges"
 
     def __call__(self, photo: Photo, pose: Pose) -> Floats:
         """How much of each pixel is that person: float32 (H, W) from 0 to 1.
 
         Args:
             photo: uint8 (H, W, 3).
-            pose: the person's skeleton, with its rough outline.
+            pose: the person's skeleton, with its rough outline where the backend has one.
 
         Raises:
-            PreparationError: the pose has no rough outline, or it shows nobody in the photo.
+            PreparationError: the pose shows nobody in the photo.
         """
-        if pose.segmentation is None:
-            raise PreparationError(
-                "the person's outline needs the pose's own rough one",
-                got=f"a pose from {pose.source!r} without segmentation",
-                expected="a pose from 'blazepose'",
-            )
-        left, top, right, bottom = _window(pose.segmentation, 0.1 * torso_length(pose))
+        rough = outline_of_skeleton(pose, *photo.shape[:2]) if pose.outline is None else pose.outline
+        left, top, right, bottom = _window(rough, 0.1 * _torso(pose))
         if right <= left or bottom <= top:
             raise PreparationError("the pose's rough outline shows nobody in the photo")
         part = np.ascontiguousarray(photo[top:bottom, left:right])
-        rough = pose.segmentation[top:bottom, left:right]
         silhouette = np.zeros(photo.shape[:2], np.float32)
-        silhouette[top:bottom, left:right] = _refine(part, rough, pose, (left, top))
+        silhouette[top:bottom, left:right] = _refine(part, rough[top:bottom, left:right], pose, (left, top))
         return silhouette
+
+
+def _torso(pose: Pose) -> float:
+    return landmarks_of(pose).torso if NAME in pose.extra else pose.torso
 
 
 def _window(rough: Floats, margin: float) -> tuple[int, int, int, int]:
@@ -93,9 +92,9 @@ def _refine(photo: Photo, rough: Floats, pose: Pose, corner: tuple[int, int]) ->
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
     soft = cv2.resize(rough, size, interpolation=cv2.INTER_AREA)
-    torso = torso_length(pose) * scale
-    points = (pose.landmarks - np.array(corner)) * scale
-    trimap = _trimap(soft, points, pose.visibility, torso)
+    torso, landmarks = _torso(pose) * scale, landmarks_of(pose)
+    points = (landmarks.points - np.array(corner)) * scale
+    trimap = _trimap(soft, points, landmarks.visibility, torso)
     votes = _GRABCUT_VOTE * np.where(_cut(small, trimap, soft), 1, -1) + _ROUGH_VOTE * _logit(soft)
     votes += _NEARBY_VOTE * _nearby(small, trimap, max(round(_NEAR * torso), 3))
     votes[trimap == cv2.GC_FGD], votes[trimap == cv2.GC_BGD] = _CERTAIN, -_CERTAIN

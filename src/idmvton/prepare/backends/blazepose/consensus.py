@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.prepare.backends.blazepose.landmark_model import Reading
-from idmvton.prepare.backends.blazepose.landmarks import HEAD, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark
+from idmvton.prepare.backends.blazepose.landmarks import HEAD, HIPS, SHOULDERS, Landmark
 from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.protocols import MIN_VISIBILITY
 
 ReadRegion = Callable[[Region, bool], Reading]
 """Reads a region, or its mirror picture."""

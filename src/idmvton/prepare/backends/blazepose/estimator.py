@@ -14,7 +14,7 @@ from idmvton.errors import ConfigError
 from idmvton.prepare.backends.blazepose.consensus import Believed, believe
 from idmvton.prepare.backends.blazepose.detector import MIN_SCORE, Detector
 from idmvton.prepare.backends.blazepose.landmark_model import LandmarkModel, Reading
-from idmvton.prepare.backends.blazepose.landmarks import HEAD, MIRRORED, SHOULDERS, visible_box
+from idmvton.prepare.backends.blazepose.landmarks import HEAD, MIRRORED, NAME, SHOULDERS, Landmarks
 from idmvton.prepare.backends.blazepose.regions import Region
 from idmvton.prepare.backends.protocols import Photo, Pose
 from idmvton.types import Size
@@ -44,7 +44,7 @@ class BlazePose:
         WeightsError: the files are not on this machine (the message holds the command that fetches them) or damaged.
     """
 
-    name = "blazepose"
+    name = NAME
 
     def __init__(self, *, model: Model = "auto", num_threads: int = 2, cache_dir: str | Path | None = None) -> None:
         if model not in get_args(Model):
@@ -92,7 +92,8 @@ class BlazePose:
         reading = believed.reading
         outline = np.clip(reading.region.paste(reading.outline, size.height, size.width), 0, 1)
         confidence = detected * believed.support * min(reading.score, 1.0)
-        return _Person(believed, Pose(reading.landmarks, reading.visibility, outline, self.source, confidence))
+        landmarks = Landmarks(reading.landmarks, reading.visibility)
+        return _Person(believed, landmarks.pose(self.source, confidence, outline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class _Person:
 
     def covers(self, box: NDArray[np.floating]) -> bool:
         """Whether the middle of a box lies on this person."""
-        outline = self.pose.segmentation
+        outline = self.pose.outline
         assert outline is not None
         x, y = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
         inside = 0 <= y < outline.shape[0] and 0 <= x < outline.shape[1]
@@ -110,9 +111,9 @@ class _Person:
 
     def is_same(self, other: _Person) -> bool:
         """Whether two outlines show one person."""
-        assert self.pose.segmentation is not None
-        assert other.pose.segmentation is not None
-        one, two = self.pose.segmentation > _ON_PERSON, other.pose.segmentation > _ON_PERSON
+        assert self.pose.outline is not None
+        assert other.pose.outline is not None
+        one, two = self.pose.outline > _ON_PERSON, other.pose.outline > _ON_PERSON
         return int((one & two).sum()) > _SAME_PERSON * max(min(int(one.sum()), int(two.sum())), 1)
 
 
@@ -147,5 +148,5 @@ def _guesses(height: int, width: int) -> list[Region]:
 
 
 def _area(pose: Pose, size: Size) -> float:
-    left, top, right, bottom = visible_box(pose, size)
+    left, top, right, bottom = pose.visible_box(size)
     return (right - left) * (bottom - top)

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.backends.blazepose.landmarks import MIRRORED
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, NUM_LANDMARKS
 from idmvton.prepare.backends.blazepose.regions import Region
 from idmvton.prepare.backends.blazepose.tflite import Network, sigmoid
-from idmvton.prepare.backends.protocols import NUM_LANDMARKS, Photo
+from idmvton.prepare.backends.protocols import Photo
 
 INPUT_SIDE: Final = 256
 _HEATMAP_SIDE: Final = 64

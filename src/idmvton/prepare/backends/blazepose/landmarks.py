@@ -1,19 +1,22 @@
-"""The 33 BlazePose landmarks, and how they become OpenPose's 18 points."""
+"""The 33 BlazePose landmarks, how they become OpenPose's 18 points, and the way back."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.prepare.backends.protocols import Pose
-from idmvton.types import Size
+from idmvton.prepare.backends.protocols import MIN_VISIBILITY, NUM_JOINTS, Box, Joint, Outline, Pose
+
+NAME: Final = "blazepose"
+NUM_LANDMARKS: Final = 33
 
 
 class Landmark(IntEnum):
-    """A row of :attr:`Pose.landmarks`; left and right are the person's own."""
+    """A row of :attr:`Landmarks.points`; left and right are the person's own."""
 
     NOSE = 0
     LEFT_EYE_INNER = 1
@@ -55,9 +58,6 @@ MIRRORED: Final = np.array(
 )
 """For each landmark the one on the other side of the body."""
 
-MIN_VISIBILITY: Final = 0.5
-"""Below this a landmark counts as hidden or missing."""
-
 HEAD: Final = tuple(range(11))
 SHOULDERS: Final = (Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER)
 HIPS: Final = (Landmark.LEFT_HIP, Landmark.RIGHT_HIP)
@@ -86,27 +86,8 @@ BONES: Final = (
 )
 """What a drawn skeleton connects."""
 
-_OPENPOSE: Final = (
-    Landmark.NOSE,
-    None,  # neck: between the shoulders
-    Landmark.RIGHT_SHOULDER,
-    Landmark.RIGHT_ELBOW,
-    Landmark.RIGHT_WRIST,
-    Landmark.LEFT_SHOULDER,
-    Landmark.LEFT_ELBOW,
-    Landmark.LEFT_WRIST,
-    Landmark.RIGHT_HIP,
-    Landmark.RIGHT_KNEE,
-    Landmark.RIGHT_ANKLE,
-    Landmark.LEFT_HIP,
-    Landmark.LEFT_KNEE,
-    Landmark.LEFT_ANKLE,
-    Landmark.RIGHT_EYE,
-    Landmark.LEFT_EYE,
-    Landmark.RIGHT_EAR,
-    Landmark.LEFT_EAR,
-)
-_NECK, _RIGHT_SHOULDER, _LEFT_SHOULDER = 1, 2, 5
+_LANDMARK_OF: Final[dict[Joint, Landmark]] = {joint: Landmark[joint.name] for joint in Joint if joint is not Joint.NECK}
+"""OpenPose's point -> the landmark of that name; the neck has none, it lies midway between the shoulders."""
 
 _JOINTS: Final[dict[int, tuple[int, int, float]]] = {
     Landmark.LEFT_SHOULDER: (Landmark.LEFT_SHOULDER, Landmark.LEFT_HIP, 0.048),
@@ -129,47 +110,68 @@ shares are medians over 60 rendered people of the training split, whose joints a
 """
 
 
-def openpose_from_landmarks(pose: Pose, size: Size) -> NDArray[np.float32]:
-    """OpenPose's 18 points.
+_SAME_PLACE: Final = 0.5  # pixels: a joint that lies farther from where its landmark puts it was moved
 
-    Landmarks are moved to the joints that OpenPose marks; the neck is the middle of the shoulders. A point that lies
-    outside the picture, or whose landmark is seen with less than :data:`MIN_VISIBILITY`, is missing.
 
-    Args:
-        pose: the landmarks, pixels.
-        size: of the picture, pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class Landmarks:
+    """One person's landmarks.
 
-    Returns:
-        float32 (18, 2): x, y in pixels, (0, 0) where missing.
+    Attributes:
+        points: float32 (33, 2), pixels; they may lie outside the photo.
+        visibility: float32 (33,), from 0 to 1; negative where nothing is known of a landmark.
     """
-    points, visibility = np.zeros((18, 2), np.float32), np.zeros(18, np.float32)
-    for row, landmark in enumerate(_OPENPOSE):
-        if landmark is not None:
-            points[row], visibility[row] = pose.landmarks[landmark], pose.visibility[landmark]
+
+    points: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+
+    @property
+    def torso(self) -> float:
+        """From the middle of the shoulders to the middle of the hips, pixels."""
+        return float(np.hypot(*(self.points[list(SHOULDERS)].mean(0) - self.points[list(HIPS)].mean(0))))
+
+    @property
+    def box(self) -> Box | None:
+        """Around the visible landmarks, where there are any."""
+        places = self.points[self.visibility >= MIN_VISIBILITY]
+        if not len(places):
+            return None
+        (left, top), (right, bottom) = places.min(0), places.max(0)
+        return float(left), float(top), float(right), float(bottom)
+
+    def joints(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The joints that OpenPose marks: float32 (18, 2) in pixels, also outside the photo; visibility (18,)."""
+        points, visibility = np.zeros((NUM_JOINTS, 2), np.float32), np.zeros(NUM_JOINTS, np.float32)
+        for joint, landmark in _LANDMARK_OF.items():
+            points[joint], visibility[joint] = self.points[landmark], self.visibility[landmark]
             if landmark in _JOINTS:
                 start, end, share = _JOINTS[landmark]
-                points[row] += share * (pose.landmarks[end] - pose.landmarks[start])
-    shoulders = [_RIGHT_SHOULDER, _LEFT_SHOULDER]
-    points[_NECK], visibility[_NECK] = points[shoulders].mean(0), visibility[shoulders].min()
-    inside = (points >= 0).all(1) & (points[:, 0] < size.width) & (points[:, 1] < size.height)
-    points[~inside | (visibility < MIN_VISIBILITY)] = 0
-    return points
+                points[joint] += share * (self.points[end] - self.points[start])
+        shoulders = [Joint.RIGHT_SHOULDER, Joint.LEFT_SHOULDER]
+        points[Joint.NECK], visibility[Joint.NECK] = points[shoulders].mean(0), visibility[shoulders].min()
+        return points, visibility
+
+    def pose(self, source: str, confidence: float = 1.0, outline: Outline | None = None) -> Pose:
+        """The skeleton, which carries these landmarks along; arguments as of :class:`Pose`."""
+        points, visibility = self.joints()
+        extra = {NAME: np.column_stack([self.points, self.visibility]).astype(np.float32)}
+        return Pose(points, visibility, source, confidence, outline, self.box, extra)
 
 
-def torso_length(pose: Pose) -> float:
-    """From the middle of the shoulders to the middle of the hips, pixels."""
-    top, bottom = pose.landmarks[list(SHOULDERS)].mean(0), pose.landmarks[list(HIPS)].mean(0)
-    return float(np.hypot(*(top - bottom)))
+def landmarks_of(pose: Pose) -> Landmarks:
+    """The landmarks of a skeleton.
 
-
-def visible_box(pose: Pose, size: Size) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of the visible landmarks, cut at the picture's border, pixels.
-
-    With no visible landmark the box is empty: four zeros.
+    BlazePose's own poses carry them; where a joint was moved since, because its place was given, its landmark is there.
+    Of other poses, joints serve as the landmarks of their name, and nothing is known of the others.
     """
-    seen = pose.landmarks[pose.visibility >= MIN_VISIBILITY]
-    if not len(seen):
-        return 0.0, 0.0, 0.0, 0.0
-    limit = np.array([size.width, size.height])
-    (left, top), (right, bottom) = np.clip(seen.min(0), 0, limit), np.clip(seen.max(0), 0, limit)
-    return float(left), float(top), float(right), float(bottom)
+    own = pose.extra.get(NAME)
+    moved = pose.visibility > 0
+    if own is None:
+        found = Landmarks(np.zeros((NUM_LANDMARKS, 2), np.float32), np.full(NUM_LANDMARKS, -1, np.float32))
+    else:
+        found = Landmarks(own[:, :2].copy(), own[:, 2].copy())
+        moved &= np.abs(pose.points - found.joints()[0]).max(1) > _SAME_PLACE
+    for joint, landmark in _LANDMARK_OF.items():
+        if moved[joint]:
+            found.points[landmark], found.visibility[landmark] = pose.points[joint], pose.visibility[joint]
+    return found

@@ -48,10 +48,6 @@ MIRRORED_LINES: Final = np.array([*(line + 1 - 2 * (line % 2) for line in range(
 """Line -> the line that a mirror makes of it."""
 PICTURE_CHANNELS: Final = 4
 POSE_CHANNELS: Final = len(LINES)
-MIRRORED: Final = np.array(
-    [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(point + 1 if point % 2 else point - 1 for point in range(11, 33))]
-)
-"""Landmark -> the landmark that a mirror makes of it."""
 
 
 @dataclass(frozen=True, slots=True)

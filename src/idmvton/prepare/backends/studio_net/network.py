@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from idmvton.prepare.backends.protocols import NUM_PARTS
+from idmvton.images.densepose import NUM_PARTS
 from idmvton.prepare.backends.studio_net.inputs import PICTURE_CHANNELS, POSE_CHANNELS
 from idmvton.prepare.mask import ATR_LABELS
 

@@ -1,9 +1,11 @@
-"""``studio-net``: the embedded person parser."""
+"""``studio-net``: the embedded network for labels and body parts."""
 
 from __future__ import annotations
 
+import functools
+import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,12 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from idmvton.errors import InputError
-from idmvton.prepare.backends.protocols import Parsing, Photo, Pose
+from idmvton.images.densepose import OTHER_SIDE
+from idmvton.prepare.backends.blazepose.landmarks import landmarks_of
+from idmvton.prepare.backends.protocols import Labels, Parts, Photo, Pose
 from idmvton.prepare.backends.studio_net import inputs, outfit, refine
 from idmvton.prepare.backends.studio_net.network import WEIGHTS, load_network
-from idmvton.prepare.densepose import OTHER_SIDE
+from idmvton.prepare.backends.studio_net.repair import repair
 from idmvton.prepare.mask import ATR_LABELS, NECK, OTHER_LABEL
 
+NAME: Final = "studio-net"
 Floats = NDArray[np.float32]
 
 _ZOOM: Final = 2.0  # borders are sharpened at this many times the network's size
@@ -30,6 +35,13 @@ _BODY: Final = np.isin(np.arange(NECK + 1), [*(ATR_LABELS.index(name) for name i
 """Label -> whether it shows the body itself, so that some part must be there."""
 
 
+class Maps(NamedTuple):
+    """What the network says of a photo."""
+
+    labels: Labels
+    parts: Parts
+
+
 class StudioNet:
     """Labels and body parts by a small network that was trained on rendered people, sharpened on the photo.
 
@@ -37,30 +49,41 @@ class StudioNet:
         weights: its safetensors file.
     """
 
-    name = "studio-net"
-
     def __init__(self, weights: Path = WEIGHTS) -> None:
         self._network = load_network(weights)
+        self._last = threading.local()
 
-    def __call__(self, photo: Photo, pose: Pose, silhouette: Floats) -> Parsing:
-        """Labels and parts, both zero outside the outline.
+    def __call__(self, photo: Photo, pose: Pose, silhouette: Floats) -> Maps:
+        """Labels and parts, both zero outside the outline; each thread keeps those of its last photo.
+
+        Args:
+            photo: uint8 (H, W, 3).
+            pose: the person's skeleton.
+            silhouette: float32 (H, W) from 0 to 1, the person's outline.
 
         Raises:
             InputError: an array of another shape or type than stated.
         """
-        _check(photo, pose, silhouette)
+        told = photo, pose, silhouette
+        last = getattr(self._last, "told", None)
+        if last is None or any(one is not other for one, other in zip(last, told, strict=True)):
+            self._last.maps = self._parse(*told)
+            self._last.told = told
+        found: Maps = self._last.maps
+        return found
+
+    def _parse(self, photo: Photo, pose: Pose, silhouette: Floats) -> Maps:
+        _check(photo, silhouette)
         inside = silhouette > _INSIDE
         if not inside.any():
-            return Parsing(np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.uint8))
+            return Maps(np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.uint8))
         crop = inputs.person_crop(silhouette)
         picture = np.asarray(crop.cut(photo, _ZOOM), np.uint8)
         labels, parts = self.shares(crop, picture, pose, silhouette)
         sharp, classes = _sharpen(labels, picture)
         parts[0, _BODY[classes[sharp.argmax(0)]]] = 0
-        return Parsing(
-            _in_photo((sharp, classes), crop, inside),
-            _in_photo(_present(parts), crop, inside),
-        )
+        found = _in_photo((sharp, classes), crop, inside), _in_photo(_present(parts), crop, inside)
+        return Maps(*repair(photo, *found, landmarks_of(pose)))
 
     def shares(self, crop: inputs.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
         """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.
@@ -76,7 +99,8 @@ class StudioNet:
         """
         small = cv2.resize(picture, crop.size[::-1], interpolation=cv2.INTER_AREA)
         encoded = inputs.encode_picture(small, np.asarray(crop.cut(silhouette), np.float32))
-        drawn = inputs.encode_pose(crop.points(pose.landmarks), pose.visibility, crop.size)
+        landmarks = landmarks_of(pose)
+        drawn = inputs.encode_pose(crop.points(landmarks.points), landmarks.visibility, crop.size)
         both = np.stack([encoded, encoded[..., ::-1]]), np.stack([drawn, drawn[inputs.MIRRORED_LINES, :, ::-1]])
         with torch.inference_mode():
             scores = self._network(*(torch.from_numpy(values) for values in both))
@@ -87,13 +111,53 @@ class StudioNet:
         return labels, parts
 
 
+@functools.cache
+def _embedded() -> StudioNet:
+    """The network that both backends ask: it works once for a photo."""
+    return StudioNet()
+
+
+class StudioLabels:
+    """What a person wears, by :class:`StudioNet`."""
+
+    name = NAME
+
+    def __init__(self, network: StudioNet | None = None) -> None:
+        self._network = network or _embedded()
+
+    def __call__(self, photo: Photo, pose: Pose, outline: Floats) -> Labels:
+        """See :class:`idmvton.prepare.backends.protocols.LabelParser`.
+
+        Raises:
+            InputError: an array of another shape or type than stated.
+        """
+        return self._network(photo, pose, outline).labels
+
+
+class StudioBody:
+    """The parts of a person's body, by :class:`StudioNet`."""
+
+    name = NAME
+
+    def __init__(self, network: StudioNet | None = None) -> None:
+        self._network = network or _embedded()
+
+    def __call__(self, photo: Photo, pose: Pose, outline: Floats) -> Parts:
+        """See :class:`idmvton.prepare.backends.protocols.BodyParser`.
+
+        Raises:
+            InputError: an array of another shape or type than stated.
+        """
+        return self._network(photo, pose, outline).parts
+
+
 def _mean_of_mirrors(shares_BCHW: Tensor, other_side: NDArray[np.uint8], size: tuple[int, int]) -> Floats:
     """The mean of a picture's shares and those of its mirror turned back, enlarged."""
     plain, turned = shares_BCHW[:1], shares_BCHW[1:, torch.from_numpy(other_side).long()].flip(3)
     return F.interpolate((plain + turned) / 2, size, mode="bilinear")[0].numpy().copy()
 
 
-def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
+def _check(photo: Photo, silhouette: Floats) -> None:
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
         raise InputError(
             "the photo cannot be parsed", got=f"{photo.dtype} {photo.shape}", expected="uint8 (height, width, 3), RGB"
@@ -103,12 +167,6 @@ def _check(photo: Photo, pose: Pose, silhouette: Floats) -> None:
             "the person's outline does not fit the photo",
             got=f"{silhouette.dtype} {silhouette.shape}",
             expected=f"float32 {photo.shape[:2]}, from 0 to 1",
-        )
-    if pose.landmarks.shape != (33, 2) or pose.visibility.shape != (33,):
-        raise InputError(
-            "the skeleton cannot be used",
-            got=f"landmarks {pose.landmarks.shape}, visibility {pose.visibility.shape}",
-            expected="(33, 2) and (33,)",
         )
 
 

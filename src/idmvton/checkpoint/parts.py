@@ -1,0 +1,132 @@
+"""The parts of a checkpoint that diffusers and transformers load, and how a folder is read and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from idmvton.draft.warp_net import WarpNet
+from idmvton.errors import WeightsError
+from idmvton.models.latents import vae_dtype
+from idmvton.weights import check_file, find_weights
+
+UNET_STEM = "diffusion_pytorch_model"
+LIBRARY_CLASSES = {
+    "vae": diffusers.AutoencoderKL,
+    "text_encoder": transformers.CLIPTextModel,
+    "text_encoder_2": transformers.CLIPTextModelWithProjection,
+    "image_encoder": transformers.CLIPVisionModelWithProjection,
+}
+WARP_NET = "warp_net"
+"""The folder of a WarpNet, which a checkpoint may have."""
+DIFFUSERS_PARTS = ("vae", WARP_NET)
+
+
+def load_part(folder: Path, name: str, *, dtype: torch.dtype = torch.float32, variant: str | None = None) -> Any:
+    """Loads one part but the UNets, by the name of its folder: a network, a tokenizer or the scheduler.
+
+    Raises:
+        WeightsError: it is missing, damaged or does not fit.
+    """
+    if name == "scheduler":
+        return _load_scheduler(folder)
+    if name in LIBRARY_CLASSES or name == WARP_NET:
+        return _load_library_part(folder, name, dtype, variant)
+    try:
+        return transformers.CLIPTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the tokenizer in {folder}", got=error) from error
+
+
+def _load_scheduler(folder: Path) -> Any:
+    name = read_config(folder, "scheduler_config.json").get("_class_name")
+    scheduler_class: Any = getattr(diffusers, str(name), None)
+    is_scheduler = isinstance(scheduler_class, type) and issubclass(scheduler_class, diffusers.SchedulerMixin)
+    if not is_scheduler:
+        raise WeightsError(f"unknown scheduler in {folder}", got=repr(name), expected="a scheduler of diffusers")
+    return scheduler_class.from_pretrained(folder)
+
+
+def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:
+    """A network that diffusers or transformers loads, strictly."""
+    config = read_config(folder)
+    if name == "vae":
+        dtype = vae_dtype(config, dtype)
+    stem = UNET_STEM if name in DIFFUSERS_PARTS else "model"
+    for path in find_weights(folder, stem, variant):
+        check_file(path)
+    dtype_keyword = "torch_dtype" if name in DIFFUSERS_PARTS else "dtype"
+    part_class: Any = WarpNet if name == WARP_NET else LIBRARY_CLASSES[name]
+    try:
+        with quiet_transformers():
+            module, info = part_class.from_pretrained(
+                folder,
+                output_loading_info=True,
+                variant=variant,
+                local_files_only=True,
+                **{dtype_keyword: dtype},
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WeightsError(f"cannot load {name} from {folder}", got=str(error)[:1000]) from error
+    refuse_misfits(
+        f"{name} in {folder}",
+        {
+            "missing": info["missing_keys"],
+            "not known": [key for key in info["unexpected_keys"] if not key.endswith("position_ids")],
+            "of the wrong shape": map(str, info["mismatched_keys"]),
+        },
+    )
+    return module.eval()
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without the progress bars that transformers prints while it loads and saves."""
+    bars = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
+
+
+def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
+    """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
+    lines = []
+    for kind, names in faults.items():
+        names = sorted(names)
+        if names:
+            lines.append(f"{len(names)} tensors {kind}:")
+            lines += [f"  {name}" for name in names[: limit - 1]]
+            lines += [f"  ... and {len(names) - limit + 1} more"] if len(names) >= limit else []
+    if lines:
+        raise WeightsError(
+            f"the weights do not fit {what}",
+            got="\n    ".join(lines),
+            expected="exactly the tensors of this architecture",
+            fix="check that config.json and the weights come from the same model",
+        )
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        WeightsError: it is missing, or something else.
+    """
+    path = folder / name
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read {path}", got=error, expected="a JSON file") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"cannot use {path}", got=type(config).__name__, expected="a JSON object")
+    return config

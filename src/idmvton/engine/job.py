@@ -1,0 +1,193 @@
+"""The job that every surface does: a person and a garment in, pictures and what should be known about them out."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from idmvton.engine.describer import Described, Describer
+from idmvton.engine.ready import Ready, make_ready
+from idmvton.errors import IdmVtonWarning
+from idmvton.images import ImageInput, to_pil
+from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
+from idmvton.prepare.maps import Given
+from idmvton.prepare.preparer import Preparer
+from idmvton.prepare.record import Prepared
+from idmvton.tryon.outputs import TryOnResult
+from idmvton.tryon.pipeline import TryOnPipeline
+
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with the stage, how much of it is done, and how much there is in all; None where that is not known."""
+
+_DIFFERENT = 2  # grey levels, on average where pictures differ at all: less is nearly the same picture
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides the pictures of a pair beside its photos.
+
+    Attributes:
+        job: what is asked for.
+        try_on: options of the pipeline. Without a seed one is drawn.
+        prepare: options of the preparation.
+        given: maps of the person's photo that need not be found.
+    """
+
+    job: JobOptions = JobOptions()
+    try_on: TryOnOptions = TryOnOptions()
+    prepare: PrepareOptions = PrepareOptions()
+    given: Given = Given()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a job made.
+
+    Attributes:
+        images: RGB, one a seed, of the photo's size (of the working size without ``paste_back``).
+        provenance: how each picture was made, as plain values ready for JSON.
+        warnings: what the caller should know, in words: of the preparation, the caption, the try-on and the pictures.
+        described: the caption, and how sure its words are.
+        prepared: the person as preparation made it; None where the caller gave the maps.
+        result: what the pipeline returned.
+        timings: seconds of each stage, in order; ``prepared`` has those of the preparation.
+    """
+
+    images: list[Image.Image]
+    provenance: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+    described: Described
+    prepared: Prepared | None
+    result: TryOnResult
+    timings: Mapping[str, float]
+
+    @property
+    def draft(self) -> Image.Image | None:
+        """What the networks were shown of the result, at working size, for checkpoints that draft."""
+        return None if self.result.draft is None else to_pil(self.result.draft[:1])[0]
+
+    @property
+    def repainted(self) -> list[Image.Image]:
+        """The decoded pictures before anything is pasted, at working size."""
+        return [] if self.result.repainted is None else to_pil(self.result.repainted)
+
+
+class TryOn:
+    """Dresses people in garments, from photos to pictures.
+
+    Args:
+        pipe: the pipeline.
+        preparer: with its backends.
+    """
+
+    def __init__(self, pipe: TryOnPipeline, preparer: Preparer) -> None:
+        self.pipe, self.preparer = pipe, preparer
+        self.describe = Describer(pipe)
+
+    def __call__(
+        self,
+        person: ImageInput | Prepared | Ready,
+        garment: ImageInput | None = None,
+        settings: Settings | None = None,
+        on_progress: Progress = lambda *_: None,
+    ) -> Outcome:
+        """Dresses one person in one garment.
+
+        Args:
+            person: the photo of a person, a prepared person, the folder of one, or a pair that
+                :func:`idmvton.engine.ready.make_ready` made.
+            garment: the photo of a garment, alone or worn; may be left out where it was prepared with the person.
+            settings: everything else.
+            on_progress: see :data:`Progress`.
+
+        Raises:
+            InputError: a picture, map or caption that cannot be used.
+            ConfigError: options that cannot be had, or would do nothing.
+            PreparationError: nobody usable in the photo, no garment in the garment's photo, nothing to repaint.
+            WeightsError: weights that are missing or damaged.
+            NumericsError: the networks produced NaN.
+        """
+        settings, ready = settings or Settings(), person
+        if not isinstance(ready, Ready):
+            on_progress("preparing", 0, None)
+            ready = make_ready(self.preparer, ready, garment, settings.given, settings.prepare)
+        on_progress("describing the garment", 0, None)
+        start = time.perf_counter()
+        described = self.describe(ready.garment, ready.category, settings.job.caption)
+        seconds = time.perf_counter() - start
+        outcome = self.dress(ready, described, settings, on_progress)
+        return dataclasses.replace(outcome, timings={"describing": seconds, **outcome.timings})
+
+    def dress(
+        self, ready: Ready, described: Described, settings: Settings, on_progress: Progress = lambda *_: None
+    ) -> Outcome:
+        """The second half of a job, for a pair that is prepared and described.
+
+        Args:
+            ready: person and garment.
+            described: what the garment is.
+            settings: of these, ``job.num_images`` and ``try_on`` are used.
+            on_progress: see :data:`Progress`.
+
+        Raises:
+            As :meth:`__call__`, without those of the preparation.
+        """
+        seeds = _seeds(settings.try_on.seed, settings.job.num_images)
+        result = self._run(ready, described.caption, settings.try_on, seeds, on_progress)
+        notes = (*ready.notes, *described.warnings, *result.warnings, *note_of_equals(result.images))
+        about = ready.about() | described.about() | {"warnings": list(notes)}
+        return Outcome(
+            images=result.images,
+            provenance=tuple(result.provenance(number) | about for number in range(len(result.images))),
+            warnings=notes,
+            described=described,
+            prepared=ready.prepared,
+            result=result,
+            timings=result.timings,
+        )
+
+    def _run(
+        self, ready: Ready, caption: str, options: TryOnOptions, seeds: Sequence[int] | None, on_progress: Progress
+    ) -> TryOnResult:
+        """Calls the pipeline and tells how far it is; its warnings come with the result."""
+        steps = options.num_inference_steps or self.pipe.config.num_inference_steps
+
+        def advance(_pipe: TryOnPipeline, step: int, _timestep: Any, _state: dict[str, Any]) -> None:
+            on_progress("denoising" if step + 1 < steps else "decoding and pasting back", step + 1, steps)
+
+        on_progress("encoding", 0, steps)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IdmVtonWarning)
+            return self.pipe(
+                ready.person,
+                ready.garment,
+                ready.mask,
+                ready.densepose,
+                **options.to_dict() | {"caption": caption, "seed": seeds},
+                callback_on_step_end=advance,
+            )
+
+
+def _seeds(seed: int | None, count: int) -> list[int] | None:
+    """Of several pictures: seeds that count up from the first, which is drawn where none is given."""
+    if seed is None and count == 1:
+        return None
+    first = random.SystemRandom().getrandbits(31) if seed is None else seed
+    return [(first + number) % 2**32 for number in range(count)]
+
+
+def note_of_equals(pictures: Sequence[Image.Image]) -> tuple[str, ...]:
+    """Says so where different seeds made the same picture, to two grey levels where they differ at all."""
+    first, *others = (np.asarray(picture, np.float32) for picture in pictures)
+    differences = [np.abs(other - first) for other in others]
+    if not others or any(each[each > 0].mean() > _DIFFERENT for each in differences if each.any()):
+        return ()
+    return ("the seeds made nearly the same picture: these weights leave them little to decide, one picture is enough",)
