@@ -186,7 +186,7 @@ class FolderTryOn:
         options = self.settings.prepare
         maps = self._maps(pair[0], expected_category(options.category, garment.picture.category))
         prepared = self.job.preparer.join(maps, garment.picture, options)
-        ready = Ready(prepared, garment.picture.image, prepared.category, prepared.warnings)
+        ready = Ready(prepared, prepared.garment or garment.picture.image, prepared.category, prepared.warnings)
         outcome = self.job.dress(ready, garment.described(prepared.category), self.settings)
         save_png(outcome.images[0], path, outcome.provenance[0] | {"asked": self._asked(pair)})
         report.made.append(path.name)

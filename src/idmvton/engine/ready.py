@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import ImageInput, load_image
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare.category import mismatch_notes
+from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared, read_prepared
@@ -117,8 +119,9 @@ def _with_prepared(
             raise InputError("no garment was given", got=f"{where}, which holds none", expected="a garment's photo")
         return Ready(prepared, prepared.garment, prepared.category, prepared.warnings)
     picture = preparer.read_garment(garment, category=prepared.category, number=options.garment_number)
-    notes = picture.warnings + mismatch_notes(prepared.category, picture.category)
-    return Ready(prepared, picture.image, picture.category, (*prepared.warnings, *notes))
+    lit, about = match_scene(picture.image, picture.mask, np.asarray(prepared.person))
+    notes = picture.warnings + mismatch_notes(prepared.category, picture.category) + about
+    return Ready(prepared, lit, picture.category, (*prepared.warnings, *notes))
 
 
 def _refuse_set(options: PrepareOptions, why: str, useful: tuple[str, ...] = ()) -> None:

@@ -5,6 +5,7 @@ read -> find people -> choose one -> frame -> outline -> tell clothes and body p
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from idmvton.errors import PreparationError
-from idmvton.images import ImageInput, load_image, load_layers
+from idmvton.images import ImageInput, load_layers
+from idmvton.images.framing import WHITE
 from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.protocols import (
     BodyParser,
@@ -32,6 +34,7 @@ from idmvton.prepare.backends.registry import (
     POSE_BACKENDS,
 )
 from idmvton.prepare.category import choose_category, expected_category, word_of
+from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
 from idmvton.prepare.mask_making import make_mask
@@ -167,6 +170,10 @@ class Preparer:
                 sources["mask"] = "rules of idmvton.prepare.mask"
         if not mask.any():
             raise _nothing_to_repaint(category)
+        garment = None
+        if picture is not None:
+            garment, about = match_scene(picture.image, picture.mask, np.asarray(maps.person))
+            notes += about
         return Prepared(
             photo=maps.photo,
             framing=maps.framing,
@@ -178,7 +185,7 @@ class Preparer:
             silhouette=maps.silhouette,
             category=category,
             options=options,
-            garment=picture.image if picture else None,
+            garment=garment,
             garment_mask=picture.mask if picture else None,
             warnings=tuple(notes),
             sources=sources | ({"garment": picture.source} if picture else {}),
@@ -206,7 +213,14 @@ class Preparer:
             PreparationError: nobody, or nobody usable, in the photo.
             WeightsError: a backend's weights are not on the disk.
         """
-        return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+        photo, alpha = load_layers(person, what="person")
+        if alpha is None:
+            return read_person(self, photo, given or Given(), number, category)
+        flat = Image.new("RGB", photo.size, WHITE)
+        flat.paste(photo, mask=Image.fromarray(alpha))
+        maps = read_person(self, flat, given or Given(), number, category)
+        note = "the person's photo is transparent in places: it was put on white, and the result has no transparency"
+        return dataclasses.replace(maps, warnings=(*maps.warnings, note))
 
     def read_garment(
         self, garment: ImageInput, *, category: CategoryChoice = "auto", number: int | None = None
