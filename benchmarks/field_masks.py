@@ -25,7 +25,7 @@ from idmvton.errors import IdmVtonError
 from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
 from idmvton.prepare.mask import ATR_LABELS, Category
-from idmvton.prepare.overlay import draw_maps
+from idmvton.prepare.overlay import draw_overlay
 from idmvton.prepare.preparer import Preparer
 from idmvton.studio.sampling import Split, StudioSample, sample
 
@@ -115,7 +115,7 @@ def _try_one(preparer: Preparer, truth: StudioSample, name: str, tally: Tally, o
     tally.add_mask(truth, mask, name)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        draw_maps(truth.person, made.framing.invert_labels(made.labels), mask, truth.keypoints).save(
+        draw_overlay(truth.person, made.framing.invert_labels(made.labels), mask, truth.keypoints).save(
             out / f"{name}.png"
         )
 
