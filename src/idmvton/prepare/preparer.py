@@ -34,12 +34,14 @@ from idmvton.prepare.backends.registry import (
     POSE_BACKENDS,
 )
 from idmvton.prepare.category import choose_category, expected_category, word_of
+from idmvton.prepare.dress import divide_dress
 from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
-from idmvton.prepare.mask_making import make_mask
+from idmvton.prepare.mask_making import PersonSeen, make_mask
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
+from idmvton.prepare.room import room_for
 from idmvton.types import Category, CategoryChoice, MaskShape
 
 DEFAULTS: Final = PrepareOptions()
@@ -166,7 +168,13 @@ class Preparer:
         with timed(timings, "mask"):
             mask = maps.mask
             if mask is None:
-                mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
+                labels, room = maps.labels, None
+                if options.cover_old_garment:
+                    labels, about = divide_dress(maps.labels, maps.keypoints, category)
+                    notes += about
+                    room = room_for(picture.mask, category, maps.keypoints, maps.labels.shape) if picture else None
+                seen = PersonSeen(labels, maps.parts, maps.silhouette, maps.keypoints)
+                mask = make_mask(seen, category, options, room)
                 sources["mask"] = "rules of idmvton.prepare.mask"
         if not mask.any():
             raise _nothing_to_repaint(category)

@@ -49,6 +49,7 @@ _AROUND: Final = 0.5  # of the head's height: how far from known hair more of it
 _FEW: Final = 12  # pixels: fewer teach no colours
 _UNSEEN: Final = np.float32(1e-3)
 _CLEAR: Final = 1.0  # natural logarithm of how much likelier a colour must be
+_HAIR_CLAIM: Final = 0.3
 _HIDDEN_CLAIM: Final = 2.0  # and where nothing beside it is labelled so
 
 
@@ -97,7 +98,7 @@ def _find_hair(codes: Codes, labels: Labels) -> None:
         claim = _claim(colours, core, cv2.erode(rival.astype(np.uint8), _disc(max(head // 30, 1))) > 0)
         if claim is None:
             continue
-        won = around & other & (claim > _CLEAR)
+        won = around & other & (claim > _HAIR_CLAIM)
         own[_touching(won, own == _HAIR)] = _HAIR
 
 
