@@ -24,10 +24,11 @@ from PIL import Image
 from idmvton.errors import IdmVtonError
 from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
-from idmvton.prepare.mask import ATR_LABELS, Category
+from idmvton.prepare.mask import ATR_LABELS
 from idmvton.prepare.overlay import draw_overlay
 from idmvton.prepare.preparer import Preparer
 from idmvton.studio.sampling import Split, StudioSample, sample
+from idmvton.types import Category
 
 Mask = NDArray[np.bool_]
 

@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tests.scoring import colour_fill, scores, without_garment_net
 
-from benchmarks.baselines import thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
 from idmvton.draft.drafter import Drafter
+from idmvton.evaluate.baselines import colour_fill, thin_plate_warp
+from idmvton.evaluate.making import without_garment_features
+from idmvton.evaluate.pictures import scores_inside
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
 
 Bytes = NDArray[np.uint8]
@@ -54,7 +55,7 @@ class TryOn:
         """The pictures of one batch, with seeds 0, 1, ..."""
         self.pipe.garment_cache.clear()
         self.pipe.feature_cache.clear()
-        with contextlib.nullcontext() if self.has_features else without_garment_net(self.pipe):
+        with contextlib.nullcontext() if self.has_features else without_garment_features(self.pipe):
             result = self.pipe(
                 person=[each.person for each in samples],
                 garment=[each.garment for each in samples],
@@ -144,7 +145,7 @@ def measure(
             for sample, picture in zip(exact, compared[name](samples), strict=True):
                 truth = sample.person if order == "paired" else sample.unpaired_target
                 assert truth is not None
-                rows.append(scores(picture, np.asarray(truth), sample.mask))
+                rows.append(scores_inside(picture, np.asarray(truth), sample.mask))
     return {name: {key: float(np.mean([row[key] for row in rows])) for key in SCORES} for name, rows in table.items()}
 
 

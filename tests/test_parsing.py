@@ -7,7 +7,7 @@ from idmvton.errors import InputError
 from idmvton.images.densepose import COARSE_PARTS, OTHER_SIDE
 from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmarks, landmarks_of
 from idmvton.prepare.backends.protocols import Pose
-from idmvton.prepare.backends.studio_net import inputs, outfit, refine
+from idmvton.prepare.backends.studio_net import encoding, outfit, refine
 from idmvton.prepare.backends.studio_net.parser import StudioBody, StudioLabels, StudioNet
 from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
@@ -145,7 +145,7 @@ def test_a_crop_maps_points_and_pixels_alike():
     photo[200:210, 100:110] = 255
     outline = np.zeros((400, 300), np.float32)
     outline[150:300, 60:160] = 1
-    crop = inputs.person_crop(outline)
+    crop = encoding.person_crop(outline)
     for zoom in (1.0, 2.0):
         rows, columns = np.nonzero(crop.cut(photo, zoom) > 127)
         middle = np.array([columns.mean(), rows.mean()]) + 0.5
@@ -154,10 +154,10 @@ def test_a_crop_maps_points_and_pixels_alike():
 
 def test_a_crop_holds_the_person_and_beyond_the_photo_is_black():
     outline = np.ones((300, 100), np.float32)
-    crop = inputs.person_crop(outline)
+    crop = encoding.person_crop(outline)
     corners = crop.points(np.float32([[0, 0], [100, 300]]))
     assert (corners >= 0).all()
-    assert (corners <= [inputs.SIZE[1], inputs.SIZE[0]]).all()
+    assert (corners <= [encoding.SIZE[1], encoding.SIZE[0]]).all()
     assert not crop.cut(np.full((300, 100, 3), 255, np.uint8))[:, 0].any()
 
 
@@ -166,13 +166,13 @@ def test_lines_know_left_from_right_and_what_is_unknown():
     points[12], points[14], points[11], points[13] = (50, 40), (40, 90), (90, 40), (100, 90)
     visibility = np.full(33, -1, np.float32)
     visibility[[11, 12, 13, 14]] = 1
-    planes = inputs.encode_pose(points, visibility)
-    assert planes.shape == (inputs.POSE_CHANNELS, 48, 36)
+    planes = encoding.encode_pose(points, visibility)
+    assert planes.shape == (encoding.POSE_CHANNELS, 48, 36)
     assert np.flatnonzero(planes.any((1, 2))).tolist() == [0, 1]
-    stride = inputs.POSE_STRIDE
+    stride = encoding.POSE_STRIDE
     assert planes[0, 65 // stride, 45 // stride] > 0.8 > 0.1 > planes[0, 65 // stride, 95 // stride]
     visibility[14] = 0.1
-    assert 0.2 < inputs.encode_pose(points, visibility)[0].max() < 0.5, "extrapolated points are drawn faintly"
+    assert 0.2 < encoding.encode_pose(points, visibility)[0].max() < 0.5, "extrapolated points are drawn faintly"
 
 
 def test_the_filter_moves_a_border_to_the_pictures_edge():

@@ -105,6 +105,21 @@ def test_the_tenth_person_pays_nothing_for_the_garment(pipe, one_call, golden_ca
     same(cached.latents, fresh.latents)
 
 
+@pytest.mark.parametrize("policy", [None, 400])
+def test_a_garment_that_was_seen_beside_a_new_one(pipe, golden_call, policy):
+    """GarmentNet runs for the new one alone at each step; what comes out is what it is without a cache."""
+    steps = {"num_inference_steps": 2, "seed": 3, "garment_timestep": policy}
+    fresh = pipe(**golden_call, **steps).latents
+    forget(pipe)
+    pipe(**{name: values[1] for name, values in golden_call.items()}, **steps)
+    runs = []
+    hook = pipe.unet_encoder.register_forward_pre_hook(lambda _, inputs: runs.append(inputs[0].shape[0]))
+    mixed = pipe(**golden_call, **steps).latents
+    hook.remove()
+    assert runs == ([1, 1] if policy is None else [2])
+    same(mixed, fresh)
+
+
 def test_a_changed_weight_empties_the_cache(own_pipe, one_call):
     before = own_pipe(**one_call).latents
     with torch.no_grad():

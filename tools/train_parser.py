@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 
 from idmvton.images.densepose import COARSE_PARTS
 from idmvton.prepare.backends.blazepose import BlazePose
-from idmvton.prepare.backends.studio_net.inputs import SIZE
+from idmvton.prepare.backends.studio_net.encoding import SIZE
 from idmvton.prepare.backends.studio_net.network import NUM_LABELS, NUM_PART_CLASSES, ParserNet
 from idmvton.prepare.backends.studio_net.scores import confusion, mean_iou
 

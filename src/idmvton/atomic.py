@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from idmvton.errors import IdmVtonError, InputError
+from idmvton.errors import IdmVtonError, OutputError
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def whole_file(path: Path, what: str = "the file", *, make_parents: bool = True)
         make_parents: make the folder that it goes to, if it is missing.
 
     Raises:
-        InputError: the file cannot be written; nothing is left behind, an older file stays.
+        OutputError: the file cannot be written; nothing is left behind, an older file stays.
     """
     temporary = _beside(path, "part")
     try:
@@ -32,7 +32,7 @@ def whole_file(path: Path, what: str = "the file", *, make_parents: bool = True)
             yield file
         temporary.replace(path)
     except OSError as error:
-        raise InputError(
+        raise OutputError(
             f"{what} cannot be written",
             got=f"{path}: {error.strerror or error}",
             expected="a folder that takes new files",
@@ -44,7 +44,7 @@ def whole_file(path: Path, what: str = "the file", *, make_parents: bool = True)
 
 
 @contextlib.contextmanager
-def whole_folder(folder: Path, what: str = "the folder", error: type[IdmVtonError] = InputError) -> Iterator[Path]:
+def whole_folder(folder: Path, what: str = "the folder", error: type[IdmVtonError] = OutputError) -> Iterator[Path]:
     """A folder to write to, beside ``folder``, which it replaces when the block ends without an error.
 
     Args:

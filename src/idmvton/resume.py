@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from idmvton.atomic import whole_file
-from idmvton.errors import IdmVtonError, InputError, PreparationError
+from idmvton.errors import IdmVtonError, InputError, OutputError, PreparationError
 
 REPORT: Final = "report.json"
 ONE_ITEM: Final[tuple[type[IdmVtonError], ...]] = (InputError, PreparationError)
-"""Errors that speak of one item: the others are worked on all the same."""
+"""Errors that speak of one item, unless nothing can be written: the others are worked on all the same."""
+_AHEAD: Final = 4  # items a thread that are worked on or wait to be taken
 
 Item = TypeVar("Item", bound=Hashable)
+Entry = TypeVar("Entry")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 
@@ -67,29 +71,29 @@ class Outcomes(Generic[Item]):
     failed: list[Failure[Item]] = field(default_factory=list)
     warnings: dict[Item, tuple[str, ...]] = field(default_factory=dict)
 
-    def attempt(
-        self, item: Item, make: Callable[[Item], Result], keep: Callable[[Item, Result], Iterable[str]]
-    ) -> bool:
+    def attempt(self, item: Item, work: Callable[[Item], Iterable[str]]) -> bool:
         """Works on an item and keeps what became of it.
 
         Args:
             item: which one.
-            make: makes its result; an error of :data:`ONE_ITEM` is kept as a failure.
-            keep: writes the result, and returns what should be known about it; its errors stop everything.
+            work: makes and writes it, and returns what should be known about it.
 
         Returns:
-            Whether it was made.
+            Whether it was made. An error that speaks of the item is kept as a failure; others are raised.
         """
-        try:
-            result = make(item)
-        except ONE_ITEM as error:
-            self.failed.append(Failure.of(item, error))
-            return False
-        notes = tuple(keep(item, result))
-        self.made.append(item)
-        if notes:
-            self.warnings[item] = notes
-        return True
+        self.add(item, _attempted(item, work))
+        return bool(self.made) and self.made[-1] is item
+
+    def add(self, item: Item, outcome: Failure[Item] | tuple[str, ...] | None) -> None:
+        """Keeps what became of an item: a failure, warnings, or None where it was done before."""
+        if outcome is None:
+            self.skipped.append(item)
+        elif isinstance(outcome, Failure):
+            self.failed.append(outcome)
+        else:
+            self.made.append(item)
+            if outcome:
+                self.warnings[item] = outcome
 
     def to_dict(self, name: Callable[[Item], str], names: Callable[[Item], Mapping[str, str]]) -> dict[str, Any]:
         """Plain values, ready for JSON.
@@ -109,30 +113,63 @@ class Outcomes(Generic[Item]):
 def work_through(
     items: Iterable[Item],
     is_done: Callable[[Item], bool],
-    make: Callable[[Item], Result],
-    keep: Callable[[Item, Result], Iterable[str]],
+    work: Callable[[Item], Iterable[str]],
     progress: Progress | None = None,
+    workers: int = 0,
 ) -> Outcomes[Item]:
     """Works on every item that is not done.
 
     Args:
         items: in the order of the work.
         is_done: whether an item was made before, from the same files and in the same way.
-        make, keep: as of :meth:`Outcomes.attempt`.
+        work: as of :meth:`Outcomes.attempt`.
         progress: called with (done, total) after each item.
+        workers: threads that work beside this one; with 0 it works itself.
 
     Raises:
-        IdmVtonError: what does not speak of one item alone.
+        IdmVtonError: what does not speak of one item alone, such as an output that cannot be written.
     """
     listed, outcomes = list(items), Outcomes[Item]()
-    for done, item in enumerate(listed, 1):
-        if is_done(item):
-            outcomes.skipped.append(item)
-        else:
-            outcomes.attempt(item, make, keep)
+
+    def one(item: Item) -> Failure[Item] | tuple[str, ...] | None:
+        return None if is_done(item) else _attempted(item, work)
+
+    found = in_threads(one, listed, workers) if workers else map(one, listed)
+    for done, (item, outcome) in enumerate(zip(listed, found, strict=True), 1):
+        outcomes.add(item, outcome)
         if progress is not None:
             progress(done, len(listed))
     return outcomes
+
+
+def _attempted(item: Item, work: Callable[[Item], Iterable[str]]) -> Failure[Item] | tuple[str, ...]:
+    try:
+        return tuple(work(item))
+    except OutputError:
+        raise
+    except ONE_ITEM as error:
+        return Failure.of(item, error)
+
+
+def in_threads(function: Callable[[Entry], Result], items: Iterable[Entry], workers: int) -> Iterator[Result]:
+    """The results in the order of the items; a few are computed ahead, and an error or Ctrl-C drops those.
+
+    Args:
+        function: called in threads.
+        items: taken as they are needed.
+        workers: threads, at least 1.
+    """
+    pool = ThreadPoolExecutor(workers)
+    waiting = deque[Future[Result]]()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= _AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> Path:

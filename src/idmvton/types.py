@@ -13,6 +13,8 @@ Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
 MaskShape = Literal["outline", "box"]
+BackendSet = Literal["auto", "embedded", "published"]
+"""The networks of a preparation: those that come with the library, or those of the published system."""
 
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -26,6 +28,11 @@ Order = Literal["paired", "unpaired"]
 """Which list of pairs of a data set: with a person's own garment, or with another."""
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
+Orders = Literal["paired", "unpaired", "both"]
+MapsOfPeople = Literal["given", "prepared", "both"]
+"""A data set's own masks and body maps, those that were made of its photos, or either."""
+RenderedCategory = Literal["upper_body", "lower_body", "dresses", "mixed"]
+"""What the rendered people of a data set change."""
 
 
 class Size(NamedTuple):

@@ -235,7 +235,7 @@ class TestReading:
 
     def test_an_address_whose_package_is_missing(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "s3fs", None)
-        with pytest.raises(MissingExtraError, match="s3fs"):
+        with pytest.raises(MissingExtraError, match="pip install s3fs"):
             ShardDataset("s3://bucket/train")
         with pytest.raises(InputError, match="nothing"):
             ShardDataset("nothing://bucket/train")

@@ -62,8 +62,9 @@ def test_folders_say_what_the_single_pair_says(job, photos, rendered):
     assert any("is exchanged" in note for note in alone.warnings)
     report = FolderTryOn(job, settings)([pair], photos / "out")
     name = "anna__shirt.png"
-    assert report.warnings == {name: list(alone.warnings)}
-    assert json.loads((photos / "out" / "report.json").read_text())["warnings"] == report.warnings
+    assert report.warnings == {pair: tuple(alone.warnings)}
+    told = json.loads((photos / "out" / "report.json").read_text())
+    assert told["warnings"] == {name: list(alone.warnings)}
     made = read_provenance(photos / "out" / name)
     for key in ("preparation", "caption", "seed", "warnings", "num_inference_steps"):
         assert made[key] == alone.provenance[0][key]

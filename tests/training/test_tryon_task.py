@@ -16,7 +16,7 @@ from idmvton.models.text import encode_prompts
 from idmvton.options import TryOnOptions
 from idmvton.training.batches import Ticket, collate
 from idmvton.training.recipe import make_recipe
-from idmvton.training.sections import TryonOptions
+from idmvton.training.sections import TryOnTaskOptions
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
 from idmvton.training.task import build_task
 from idmvton.training.trainer import Trainer, without_numbers
@@ -182,7 +182,7 @@ def test_each_condition_is_dropped_alone(plain, monkeypatch, name):
 
 def test_conditions_are_dropped_about_one_time_in_ten(plain, monkeypatch):
     task, _ = plain
-    monkeypatch.setattr(task, "options", TryonOptions())
+    monkeypatch.setattr(task, "options", TryOnTaskOptions())
     draws = [task.draw(np.random.default_rng(number)) for number in range(4000)]
     kinds = ("drop_text", "drop_image_prompt", "drop_garment")
     rates = {name: np.mean([draw[name] for draw in draws]) for name in kinds}

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
-from idmvton.cli.shared import EXIT_FAILED, bar, err, out, print_json, reports_errors, told_what_stays
-from idmvton.types import Captions, MissingCaption, Order
+from idmvton.cli.shared import (
+    EXIT_FAILED,
+    bar,
+    err,
+    out,
+    pick,
+    print_json,
+    reports_errors,
+    told_what_stays,
+    with_options,
+)
+from idmvton.options import BackendOptions
+from idmvton.types import Captions, MapsOfPeople, MissingCaption, Order, Orders
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
 
-Orders = Literal["paired", "unpaired", "both"]
-Maps = Literal["given", "prepared", "both"]
 
 app = typer.Typer(help="Data sets of people and garments: check, pack, prepare.", no_args_is_help=True)
 Folder = Annotated[
@@ -112,7 +121,7 @@ def pack(
     split: Annotated[str, typer.Option(help="train, test or wild.")] = "train",
     order: Annotated[Orders, typer.Option("--order", help="Which list of pairs, or both.")] = "paired",
     maps: Annotated[
-        Maps,
+        MapsOfPeople,
         typer.Option(help="Masks and body maps of the data set, those of `prepare --beside`, or each with either."),
     ] = "given",
     captions: Annotated[Captions, typer.Option(help="detailed and naive are in studio folders.")] = "tags",
@@ -147,6 +156,7 @@ def pack(
 
 
 @app.command("prepare")
+@with_options(BackendOptions)
 @reports_errors
 def prepare(
     folder: Folder,
@@ -156,12 +166,23 @@ def prepare(
     beside: Annotated[
         bool, typer.Option("--beside", help="Instead, what a try-on makes of each photo: for data.maps in training.")
     ] = False,
+    **values: Any,
 ) -> None:
     """Make the body maps, label maps, keypoints and agnostic masks that are missing; run again to resume."""
     from idmvton.data.opening import splits_of
     from idmvton.data.prepare import prepare_dataset
+    from idmvton.prepare.preparer import Preparer
 
+    backends = BackendOptions.from_mapping(pick(BackendOptions, values))
     for each in [split] if split else splits_of(folder):
         with bar(f"preparing {each}") as progress, told_what_stays():
-            done = prepare_dataset(folder, split=each, order=order, workers=workers, beside=beside, progress=progress)
+            done = prepare_dataset(
+                folder,
+                split=each,
+                order=order,
+                workers=workers,
+                beside=beside,
+                progress=progress,
+                make_preparer=lambda: Preparer.unshared(backends),
+            )
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")

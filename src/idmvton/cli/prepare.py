@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from idmvton.cli.self_test import SelfTest
 from idmvton.cli.shared import (
     EXIT_FAILED,
     bar,
@@ -61,6 +62,7 @@ def prepare(
     labels: LabelsFile = None,
     keypoints: KeypointsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+    self_test: SelfTest = False,
     **values: Any,
 ) -> None:
     """Make everything that a try-on needs of a photo; look at overlay.png, change mask.png if need be.

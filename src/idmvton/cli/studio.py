@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from idmvton.cli.shared import err, out, print_json, reports_errors
 from idmvton.errors import InputError
-
-if TYPE_CHECKING:
-    from idmvton.studio.sampling import CategoryChoice
+from idmvton.types import RenderedCategory
 
 SplitName = Literal["train", "test", "wild"]
 CategoryName = Literal["upper", "lower", "dress", "mixed"]
-CATEGORIES: dict[CategoryName, CategoryChoice] = {
+CATEGORIES: dict[CategoryName, RenderedCategory] = {
     "upper": "upper_body",
     "lower": "lower_body",
     "dress": "dresses",

@@ -6,18 +6,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from idmvton.data.file_dataset import FileDataset
 from idmvton.data.opening import open_dataset, recognise
 from idmvton.data.sample import TryOnSample
 from idmvton.data.viton_hd import VitonHD
 from idmvton.errors import ConfigError, InputError
-from idmvton.types import Captions, MissingCaption, Order
+from idmvton.types import Captions, MapsOfPeople, MissingCaption, Order, Orders
 
 logger = logging.getLogger(__name__)
-Orders = Literal["paired", "unpaired", "both"]
-Maps = Literal["given", "prepared", "both"]
 ORDERS: Final[dict[Orders, tuple[Order, ...]]] = {
     "paired": ("paired",),
     "unpaired": ("unpaired",),
@@ -39,7 +37,7 @@ class FolderView:
     """
 
     order: Orders = "paired"
-    maps: Maps = "given"
+    maps: MapsOfPeople = "given"
     captions: Captions = "tags"
     missing_caption: MissingCaption = "error"
     mask_threshold: int | None = None

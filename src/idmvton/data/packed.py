@@ -84,6 +84,7 @@ class ShardDataset:
                     "the shards cannot be read",
                     got=f"there is no {address}",
                     expected="a folder that `idmvton data pack` wrote",
+                    fix=f"idmvton data pack DATASET -o {self.folder}, or name the folder where the shards are",
                 ) from error
             except OSError as error:
                 if not tries_left:
@@ -97,8 +98,9 @@ def _file_system(address: str) -> tuple[Any, str]:
         found: tuple[Any, str] = url_to_fs(address)
         return found
     except ImportError as error:
+        package = getattr(error.__cause__, "name", None) or "what the message names"
         raise MissingExtraError(
-            "a package for this kind of storage is missing", got=f"{address}: {error}", fix=f"pip install {error.name}"
+            "a package for this kind of storage is missing", got=f"{address}: {error}", fix=f"pip install {package}"
         ) from error
     except ValueError as error:
         raise InputError("the address of the shards cannot be read", got=f"{address}: {error}") from error

@@ -23,11 +23,11 @@ from PIL import Image
 
 from idmvton.atomic import whole_file
 from idmvton.data.flow_files import decode_flow, encode_flow
-from idmvton.data.folder import Orders
-from idmvton.data.parallel import in_threads
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import InputError
 from idmvton.images import load_image
+from idmvton.resume import in_threads
+from idmvton.types import Orders
 
 PictureFormat = Literal["png", "jpg"]
 INDEX_NAME: Final = "shards.json"

@@ -119,7 +119,10 @@ def _with_prepared(
             raise InputError("no garment was given", got=f"{where}, which holds none", expected="a garment's photo")
         return Ready(prepared, prepared.garment, prepared.category, prepared.warnings)
     picture = preparer.read_garment(garment, category=prepared.category, number=options.garment_number)
-    lit, about = match_scene(picture.image, picture.mask, np.asarray(prepared.person))
+    lit: Image.Image = picture.image
+    about: tuple[str, ...] = ()
+    if not prepared.options.as_published:
+        lit, about = match_scene(picture.image, picture.mask, np.asarray(prepared.person))
     notes = picture.warnings + mismatch_notes(prepared.category, picture.category) + about
     return Ready(prepared, lit, picture.category, (*prepared.warnings, *notes))
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idmvton.errors import ConfigError
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
+from idmvton.prepare.choice import resolve
 from idmvton.prepare.preparer import Preparer
-from idmvton.prepare.record import Prepared
 from idmvton.prepare.record_files import check_target, current_options, is_prepared, read_summary
 from idmvton.resume import Outcomes, Progress, digest, work_through, write_report
 
@@ -58,17 +59,12 @@ def prepare_folder(
     if garment is not None and missing:
         picture = preparer.read_garment(garment, category=options.category, number=options.garment_number)
 
-    def keep(photo: Path, prepared: Prepared) -> tuple[str, ...]:
+    def make(photo: Path) -> tuple[str, ...]:
+        prepared = preparer(photo, picture, options=options)
         prepared.save(places[photo], about[photo])
         return prepared.warnings
 
-    outcomes = work_through(
-        places,
-        lambda photo: photo not in missing,
-        lambda photo: preparer(photo, picture, options=options),
-        keep,
-        progress,
-    )
+    outcomes = work_through(places, lambda photo: photo not in missing, make, progress)
     write_report(output, report_of(outcomes))
     return outcomes
 
@@ -82,4 +78,8 @@ def _is_made(place: Path, options: PrepareOptions, about: Mapping[str, Any]) -> 
     if not is_prepared(place):
         return False
     summary = read_summary(place)
-    return summary.get("about") == about and current_options(summary.get("options")) == options.to_dict()
+    try:
+        then = resolve(PrepareOptions.from_mapping(current_options(summary.get("options"))))
+    except ConfigError:  # of another version of this library
+        return False
+    return summary.get("about") == about and then == resolve(options)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from idmvton.images.framing import Framing
 from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.mask import box_of
 from idmvton.types import Size
 
 ASPECT: Final = (4, 3)
@@ -70,9 +71,9 @@ def person_box(
     """
     outline = pose.outline if silhouette is None else silhouette
     boxes = [pose.visible_box(photo)]
-    if outline is not None and (outline > 0.5).any():
-        rows, columns = np.flatnonzero((outline > 0.5).any(1)), np.flatnonzero((outline > 0.5).any(0))
-        boxes.append((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)))
+    drawn = None if outline is None else box_of(outline > 0.5)
+    if drawn is not None:
+        boxes.append(drawn)
     boxes = [box for box in boxes if box[2] > box[0] and box[3] > box[1]]
     if not boxes:
         return 0.0, 0.0, float(photo.width), float(photo.height)

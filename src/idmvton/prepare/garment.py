@@ -32,8 +32,7 @@ from idmvton.prepare.garments_found import (
     looks_like_a_garment,
     without_hook,
 )
-from idmvton.prepare.mask import ATR_LABELS
-from idmvton.prepare.mask_making import where
+from idmvton.prepare.mask import ATR_LABELS, where
 from idmvton.prepare.orientation import turns_of_garment
 from idmvton.prepare.wearer import FindPeople, find_wearer
 from idmvton.types import Category, Size

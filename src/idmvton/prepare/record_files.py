@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.atomic import whole_folder
-from idmvton.errors import InputError
+from idmvton.errors import InputError, OutputError
 from idmvton.images import load_image, load_mask
 from idmvton.images.densepose import checked_parts
 from idmvton.images.framing import BLACK, WHITE
@@ -42,7 +42,7 @@ def write_folder(
         summary: plain values, for ``prepared.json``.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
+        OutputError: the folder holds something else, or cannot be written.
     """
     check_target(folder)
     with whole_folder(folder, "the prepared photo") as new:
@@ -56,11 +56,11 @@ def check_target(folder: Path) -> None:
     """Makes sure that a prepared photo may be written to ``folder``.
 
     Raises:
-        InputError: it is a file, or a folder that holds something else.
+        OutputError: it is a file, or a folder that holds something else.
     """
     is_other = folder.is_dir() and not is_prepared(folder) and any(folder.iterdir())
     if is_other or (folder.exists() and not folder.is_dir()):
-        raise InputError(
+        raise OutputError(
             "the output folder holds something else",
             got=folder,
             expected="a new folder, an empty one, or one that a photo was prepared into before",

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from idmvton.data.flow_files import LARGEST_FLOW, pack_flow
 from idmvton.errors import InputError
-from idmvton.studio.sampling import CategoryChoice, Split, StudioSample, check_request, sample
+from idmvton.studio.sampling import Split, StudioSample, check_request, sample
+from idmvton.types import RenderedCategory
 
 Bytes = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -49,7 +50,7 @@ class StudioSettings:
 
     seed: int
     split: Split
-    category: CategoryChoice
+    category: RenderedCategory
     height: int
     width: int
     flow: bool = False
@@ -80,7 +81,7 @@ class StudioStream:
         *,
         seed: int = 0,
         split: Split = "train",
-        category: CategoryChoice = "mixed",
+        category: RenderedCategory = "mixed",
         size: tuple[int, int] = (512, 384),
         flow: bool = False,
         transform: Callable[[StudioSample], Any] | None = None,
@@ -108,7 +109,7 @@ def make_dataset(
     pairs: int,
     size: tuple[int, int] = (512, 384),
     split: Split = "train",
-    category: CategoryChoice = "mixed",
+    category: RenderedCategory = "mixed",
     seed: int = 0,
     workers: int = 2,
     flow: bool = False,

@@ -19,12 +19,11 @@ from idmvton.studio.products import Product, garment_flow, photograph_product
 from idmvton.studio.renderer import Frame, Item
 from idmvton.studio.shells import PosedBody, pose_body
 from idmvton.studio.shots import detail, renderer, shoot
-from idmvton.types import Category
+from idmvton.types import Category, RenderedCategory
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
 Split = Literal["train", "test", "wild"]
-CategoryChoice = Literal["upper_body", "lower_body", "dresses", "mixed"]
 
 SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
@@ -110,7 +109,7 @@ def sample(
     seed: int,
     index: int,
     split: Split = "train",
-    category: CategoryChoice = "mixed",
+    category: RenderedCategory = "mixed",
     size: tuple[int, int] = (512, 384),
     *,
     flow: bool = False,

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from idmvton.options import NEGATIVE_PROMPT, Options, option
-from idmvton.types import Captions, MissingCaption, TimeIds
+from idmvton.types import Captions, MapsOfPeople, MissingCaption, Orders, RenderedCategory, TimeIds
 
 TaskName = Literal["tryon", "mini_tryon", "text_to_image", "autoencoder", "contrastive", "warp"]
 Precision = Literal["float32", "bfloat16"]
 OptimizerName = Literal["adamw", "adamw_8bit"]
 Schedule = Literal["constant", "cosine"]
 Source = Literal["folder", "shards", "studio"]
-Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
-Order = Literal["paired", "unpaired", "both"]
-Maps = Literal["given", "prepared", "both"]
 ErrorName = Literal["squared", "absolute"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 Spacing = Literal["leading", "trailing", "linspace"]
@@ -94,16 +91,16 @@ class DataOptions(Options):
     height: int = option(1024, "Working height.", minimum=8, unit="pixels")
     width: int = option(768, "Working width.", minimum=8, unit="pixels")
     split: str = option("train", "Which list of pairs.")
-    order: Order = option(
+    order: Orders = option(
         "paired",
         "paired: people in their own garment; unpaired: in the other one, where the truth is known (studio); both.",
     )
-    maps: Maps = option(
+    maps: MapsOfPeople = option(
         "given",
         "Masks and body maps; given: the data set's; prepared: what a try-on makes of the photos, for which"
         " `idmvton data prepare --beside` was run; both: each sample with either.",
     )
-    category: Category = option("mixed", "What the studio renders.")
+    category: RenderedCategory = option("mixed", "What the studio renders.")
     num_samples: int | None = option(None, "At most so many samples; the studio renders this many.", minimum=1)
     studio_seed: int = option(0, "Seed of the studio's samples.", minimum=0)
     studio_flow: bool = option(False, "The studio also tells the flow, for `warp` and `mini_tryon.exact_flow`.")
@@ -146,7 +143,7 @@ class LogOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class TryonOptions(Options):
+class TryOnTaskOptions(Options):
     """``[tryon]``: the paper's task (sections 3 and 4.1)."""
 
     init: Literal["checkpoint", "parts", "random"] = option(
@@ -244,7 +241,7 @@ class NoiseOptions(Options):
 
 
 TRYON_SECTIONS: Final[dict[str, type[Options]]] = {
-    "tryon": TryonOptions,
+    "tryon": TryOnTaskOptions,
     "masks": MaskOptions,
     "lora": LoraOptions,
     "vae": VaeOptions,

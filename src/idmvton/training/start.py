@@ -19,7 +19,7 @@ from idmvton.training.sections import (
     DataOptions,
     ImagePromptOptions,
     NoiseOptions,
-    TryonOptions,
+    TryOnTaskOptions,
     UnetOptions,
     VaeOptions,
 )
@@ -36,7 +36,7 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
         ConfigError: a folder that is needed was not named, or a checkpoint with other input channels.
         WeightsError: a folder that is missing or does not fit.
     """
-    options = recipe.section(TryonOptions)
+    options = recipe.section(TryOnTaskOptions)
     if options.init == "random":
         return new_components(
             recipe.section(VaeOptions),
@@ -65,7 +65,7 @@ def start_components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
     return components
 
 
-def checkpoint_to_go_on_from(options: TryonOptions) -> dict[str, Any]:
+def checkpoint_to_go_on_from(options: TryOnTaskOptions) -> dict[str, Any]:
     """The parts and policies of ``tryon.checkpoint``; raises what :func:`start_components` raises."""
     return load_checkpoint(named_folder(options, "checkpoint"), variant=options.variant)
 
@@ -77,7 +77,7 @@ def parts_without_adapter(recipe: Recipe, change: Callable[[Any], Any] | None = 
         recipe: with the sections of the try-on.
         change: UNet -> UNet, applied to both before they become TryonNet and GarmentNet.
     """
-    options = recipe.section(TryonOptions)
+    options = recipe.section(TryOnTaskOptions)
     inpainting, garment, image_encoder = (
         named_folder(options, name) for name in ("inpainting", "garment", "image_encoder")
     )
@@ -95,7 +95,7 @@ def parts_without_adapter(recipe: Recipe, change: Callable[[Any], Any] | None = 
     return parts | {"unet": tryon_net_from(unet, resampler), "unet_encoder": garment_net}
 
 
-def named_folder(options: TryonOptions, name: str) -> Path:
+def named_folder(options: TryOnTaskOptions, name: str) -> Path:
     """A path, or a name of the catalogue with or without a path inside."""
     value = getattr(options, name)
     if not value:

@@ -35,7 +35,7 @@ from idmvton.training.sections import (
     LoraOptions,
     MaskOptions,
     TrainOptions,
-    TryonOptions,
+    TryOnTaskOptions,
     ValidationOptions,
 )
 from idmvton.training.sources import Captioned, picture_to_learn
@@ -110,7 +110,7 @@ class TryOnTask:
     first_timestep = 0
 
     def __init__(self, recipe: Recipe, dataset: Captioned) -> None:
-        self.options, self.masks = recipe.section(TryonOptions), recipe.section(MaskOptions)
+        self.options, self.masks = recipe.section(TryOnTaskOptions), recipe.section(MaskOptions)
         self.lora, self.validation = recipe.section(LoraOptions), recipe.section(ValidationOptions)
         self.training, self.data = recipe.section(TrainOptions), recipe.section(DataOptions)
         self.size = Size(self.data.height, self.data.width)

@@ -185,8 +185,8 @@ class TryOnPipeline(TryOnSystem):
             timings=clock.seconds,
             made_with=self.made_with() | settings,
             warnings=notes,
-            repainted=decoded,
-            draft=conditions.draft,
+            repainted=None if decoded is None else decoded.cpu(),
+            draft=None if conditions.draft is None else conditions.draft.cpu(),
         )
 
     # ------------------------------------------------------------------------------------------ the stages

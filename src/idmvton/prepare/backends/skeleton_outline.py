@@ -22,6 +22,9 @@ _LIMBS: Final = (
     (Joint.NOSE, Joint.NECK, 0.15),
 )
 """From, to, half the width; in torsos."""
+_LEGS: Final = ((Joint.RIGHT_KNEE, Joint.RIGHT_ANKLE), (Joint.LEFT_KNEE, Joint.LEFT_ANKLE))
+_UNSEEN: Final = 2.0  # in torsos: how far a leg that is not seen may reach
+_SKIRT: Final = 0.3  # in torsos: half the width of what may hide it
 _TRUNK: Final = 0.16  # in torsos: how far the trunk reaches beyond its four joints
 _HEAD: Final = (0.22, 0.3)  # in torsos: the head's radius, and how far its middle lies above the nose
 _BEYOND: Final = 0.3  # of a forearm or shin: hand and foot
@@ -53,13 +56,19 @@ def _figure(pose: Pose, torso: float, scale: float, height: int, width: int) -> 
     def thick(share: float) -> int:
         return max(round(2 * share * scale * torso), 1)
 
+    trunk = _trunk(pose, torso)
+    if scale > 1:  # legs that are not seen may be below: under a dress, or beyond the photo's edge
+        for side, hip in enumerate(trunk[2:]):
+            knee, ankle = _LEGS[side]
+            if pose.visibility[ankle] <= 0:
+                start = pose.points[knee] if pose.visibility[knee] > 0 else hip
+                cv2.line(canvas, _pixel(start), _pixel(start + np.array([0, _UNSEEN * torso])), 1, thick(_SKIRT))
     for first, second, share in _LIMBS:
         if min(pose.visibility[first], pose.visibility[second]) > 0:
             start, end = pose.points[first], pose.points[second]
             if second in (Joint.LEFT_WRIST, Joint.RIGHT_WRIST, Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE):
                 end = end + _BEYOND * (end - start)
             cv2.line(canvas, _pixel(start), _pixel(end), 1, thick(share))
-    trunk = _trunk(pose, torso)
     cv2.fillConvexPoly(canvas, cv2.convexHull(np.array([_pixel(each) for each in trunk], np.int32)), 1)
     cv2.polylines(canvas, [np.array([_pixel(each) for each in trunk], np.int32)], True, 1, thick(_TRUNK))
     if pose.visibility[Joint.NOSE] > 0:

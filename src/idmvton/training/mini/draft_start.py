@@ -12,7 +12,7 @@ from idmvton.training.mini.fine_attention import with_fine_attention
 from idmvton.training.mini.linear_start import start_as_copy
 from idmvton.training.mini.stage_sections import MiniTryOnOptions
 from idmvton.training.recipe import Recipe
-from idmvton.training.sections import TryonOptions
+from idmvton.training.sections import TryOnTaskOptions
 from idmvton.training.sources import Captioned
 from idmvton.training.start import checkpoint_to_go_on_from, parts_without_adapter, start_components
 
@@ -24,7 +24,7 @@ def start_with_draft(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
         ConfigError: a folder that is needed was not named, or a start that has no place for what is asked for.
         WeightsError: a folder that is missing or does not fit.
     """
-    options, tryon = recipe.section(MiniTryOnOptions), recipe.section(TryonOptions)
+    options, tryon = recipe.section(MiniTryOnOptions), recipe.section(TryOnTaskOptions)
     components = _components(recipe, dataset)
     if options.warp_net:
         components[WARP_NET] = load_part(Path(options.warp_net) / WARP_NET, WARP_NET)
@@ -45,7 +45,7 @@ def start_with_draft(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
 
 
 def _components(recipe: Recipe, dataset: Captioned) -> dict[str, Any]:
-    options = recipe.section(TryonOptions)
+    options = recipe.section(TryOnTaskOptions)
     if recipe.section(MiniTryOnOptions).fine_attention:
         if options.init != "parts" or options.ip_adapter:
             raise ConfigError(

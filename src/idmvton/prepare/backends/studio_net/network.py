@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from idmvton.images.densepose import NUM_PARTS
-from idmvton.prepare.backends.studio_net.inputs import PICTURE_CHANNELS, POSE_CHANNELS
+from idmvton.prepare.backends.studio_net.encoding import PICTURE_CHANNELS, POSE_CHANNELS
 from idmvton.prepare.mask import ATR_LABELS
 
 NUM_LABELS: Final = len(ATR_LABELS) + 1

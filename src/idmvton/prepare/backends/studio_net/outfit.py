@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.prepare.backends.studio_net.colours import Codes, colour_codes, smooth_counts
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Codes = NDArray[np.intp]
 
 _UPPER: Final = ATR_LABELS.index("upper_clothes")
 _LOWER: Final = np.array([ATR_LABELS.index(name) for name in ("skirt", "pants")])
@@ -26,7 +26,8 @@ _HEAD: Final = ATR_LABELS.index("head")
 _SKIN: Final = np.array(
     [NECK, *(ATR_LABELS.index(f"{side}_{limb}") for side in ("left", "right") for limb in ("arm", "leg"))]
 )
-_BINS: Final = (8, 12, 12)  # of lightness, and of two colour axes around grey
+BINS: Final = (8, 12, 12)  # of :func:`colour_codes`
+BLUR: Final = 1.5
 _NEEDED: Final = (0.4, 0.6)  # share of dress that a dress needs; and so much more if the two halves differ fully
 _FEW: Final = 1e-3  # of the crop: fewer pixels are no garment
 _TINY: Final = np.float32(1e-6)
@@ -48,7 +49,7 @@ def settle_outfit(picture: NDArray[np.uint8], shares: Floats) -> Floats:
         float32 (19, H, W), probabilities: of dress, skirt and trousers at most one remains, a jacket may be worn over a
         dress.
     """
-    codes = colour_codes(picture)
+    codes = colour_codes(picture, BINS, BLUR)
     dress, upper, lower = shares[_DRESS], shares[_UPPER], shares[_LOWER].sum(0)
     clothes = dress + upper + lower
     below = (clothes > 0.5) & (lower > upper)
@@ -139,19 +140,8 @@ def colour_difference(codes: Codes, first: Mask, second: Mask) -> float:
     return float(np.sqrt(max(1 - np.sqrt(one * other).sum(), 0)))
 
 
-def colour_codes(picture: NDArray[np.uint8]) -> Codes:
-    """The number of each pixel's bin in a histogram of colours."""
-    lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.intp)
-    light = lab[..., 0] * _BINS[0] // 256
-    red, yellow = (np.clip((lab[..., axis] - 72) * _BINS[axis] // 112, 0, _BINS[axis] - 1) for axis in (1, 2))
-    return (light * _BINS[1] + red) * _BINS[2] + yellow
-
-
 def histogram(codes: Codes, weights: Floats) -> Floats:
     """Shares of the bins, each blurred a little into its neighbours: float32 (bins,)."""
-    counts: Floats = np.bincount(codes.ravel(), weights.ravel(), int(np.prod(_BINS))).astype(np.float32).reshape(_BINS)
-    for axis in range(3):
-        line = np.moveaxis(counts, axis, 0)
-        before, after = np.concatenate([line[:1], line[:-1]]), np.concatenate([line[1:], line[-1:]])
-        counts = np.moveaxis((before + 2 * line + after) / 4, 0, axis)
+    counts: Floats = np.bincount(codes.ravel(), weights.ravel(), int(np.prod(BINS))).astype(np.float32).reshape(BINS)
+    counts = smooth_counts(counts)
     return np.asarray(counts.ravel() / max(float(counts.sum()), 1e-6), np.float32)

@@ -18,7 +18,7 @@ from idmvton.errors import InputError
 from idmvton.images.densepose import OTHER_SIDE
 from idmvton.prepare.backends.blazepose.landmarks import landmarks_of
 from idmvton.prepare.backends.protocols import Labels, Parts, Photo, Pose
-from idmvton.prepare.backends.studio_net import inputs, outfit, refine
+from idmvton.prepare.backends.studio_net import encoding, outfit, refine
 from idmvton.prepare.backends.studio_net.network import WEIGHTS, load_network
 from idmvton.prepare.backends.studio_net.repair import repair
 from idmvton.prepare.backends.studio_net.sets import divide_set
@@ -78,16 +78,16 @@ class StudioNet:
         inside = silhouette > _INSIDE
         if not inside.any():
             return Maps(np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.uint8))
-        crop = inputs.person_crop(silhouette)
+        crop = encoding.person_crop(silhouette)
         picture = np.asarray(crop.cut(photo, _ZOOM), np.uint8)
         labels, parts = self.shares(crop, picture, pose, silhouette)
         sharp, classes = _sharpen(labels, picture)
         parts[0, _BODY[classes[sharp.argmax(0)]]] = 0
         found = _in_photo((sharp, classes), crop, inside), _in_photo(_present(parts), crop, inside)
-        labels, parts = repair(photo, *found, landmarks_of(pose))
-        return Maps(divide_set(photo, labels, landmarks_of(pose)), parts)
+        repaired = Maps(*repair(photo, *found, landmarks_of(pose)))
+        return repaired._replace(labels=divide_set(photo, repaired.labels, landmarks_of(pose)))
 
-    def shares(self, crop: inputs.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
+    def shares(self, crop: encoding.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
         """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.
 
         Args:
@@ -100,10 +100,10 @@ class StudioNet:
             probabilities of labels, float32 (19, H, W), and of parts, float32 (25, H, W).
         """
         small = cv2.resize(picture, crop.size[::-1], interpolation=cv2.INTER_AREA)
-        encoded = inputs.encode_picture(small, np.asarray(crop.cut(silhouette), np.float32))
+        encoded = encoding.encode_picture(small, np.asarray(crop.cut(silhouette), np.float32))
         landmarks = landmarks_of(pose)
-        drawn = inputs.encode_pose(crop.points(landmarks.points), landmarks.visibility, crop.size)
-        both = np.stack([encoded, encoded[..., ::-1]]), np.stack([drawn, drawn[inputs.MIRRORED_LINES, :, ::-1]])
+        drawn = encoding.encode_pose(crop.points(landmarks.points), landmarks.visibility, crop.size)
+        both = np.stack([encoded, encoded[..., ::-1]]), np.stack([drawn, drawn[encoding.MIRRORED_LINES, :, ::-1]])
         with torch.inference_mode():
             scores = self._network(*(torch.from_numpy(values) for values in both))
             labels, parts = (
@@ -184,7 +184,7 @@ def _present(shares: Floats) -> tuple[Floats, NDArray[np.intp]]:
 
 
 def _in_photo(
-    found: tuple[Floats, NDArray[np.intp]], crop: inputs.Crop, inside: NDArray[np.bool_]
+    found: tuple[Floats, NDArray[np.intp]], crop: encoding.Crop, inside: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """The best class of each photo pixel inside the outline."""
     shares, classes = found

@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.prepare.backends.studio_net.colours import colour_codes, smooth_counts
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-_BINS: Final = (12, 16, 16)  # of lightness, and of the two colour axes, which change less within one material
+_BINS: Final = (12, 16, 16)  # of :func:`colour_codes`
+_BLUR: Final = 0.8
 _TRUST: Final = 0.6  # weight of the colours' evidence
 _STRONGEST: Final = 3.0  # natural logarithm of the largest factor that a colour can claim
 _SURE: Final = 0.6  # pixels above this share teach the colour model
@@ -55,7 +57,7 @@ def colour_evidence(picture: Bytes, shares: Floats, materials: NDArray[np.intp])
     Returns:
         float32 (C, H, W), probabilities.
     """
-    codes = _colour_codes(picture)
+    codes = colour_codes(picture, _BINS, _BLUR)
     sure = shares.max(0) > _SURE
     winners = materials[shares.argmax(0)]
     evidence = np.log(shares + np.float32(1e-6))
@@ -65,7 +67,7 @@ def colour_evidence(picture: Bytes, shares: Floats, materials: NDArray[np.intp])
         seen = float(histogram.sum())
         if seen == 0:
             continue
-        smooth = _spread(histogram / seen) + np.float32(1e-5)
+        smooth = smooth_counts(histogram / seen) + np.float32(1e-5)
         claim = np.log(smooth).ravel()[codes]
         evidence[materials == material] += _TRUST * claim
     return _softmax(_bounded(evidence, np.log(shares + np.float32(1e-6))))
@@ -75,26 +77,6 @@ def _bounded(evidence: Floats, prior: Floats) -> Floats:
     """Limits how far evidence moves each class against the best claim of its pixel."""
     moved = evidence - prior
     return prior + np.maximum(moved - moved.max(0, keepdims=True), -_STRONGEST)
-
-
-def _colour_codes(picture: Bytes) -> NDArray[np.intp]:
-    lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 0.8), cv2.COLOR_RGB2LAB).astype(np.intp)
-    light = lab[..., 0] * _BINS[0] // 256
-    # Most colours of photos lie near the middle of the two axes.
-    first, second = (
-        np.clip((lab[..., axis] - 128) * _BINS[axis] // 112 + _BINS[axis] // 2, 0, _BINS[axis] - 1) for axis in (1, 2)
-    )
-    return (light * _BINS[1] + first) * _BINS[2] + second
-
-
-def _spread(histogram: Floats) -> Floats:
-    """Blurs a histogram by about one bin along each axis."""
-    kernel = np.array([0.25, 0.5, 0.25], np.float32)
-    for axis in range(3):
-        padded = np.pad(histogram, [(1, 1) if axis == other else (0, 0) for other in range(3)], mode="edge")
-        pieces = [np.take(padded, range(start, start + histogram.shape[axis]), axis) for start in range(3)]
-        histogram = sum(weight * piece for weight, piece in zip(kernel, pieces, strict=True))
-    return histogram
 
 
 def _softmax(scores: Floats) -> Floats:

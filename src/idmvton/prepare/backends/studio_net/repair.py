@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from idmvton.images.densepose import HANDS
 from idmvton.prepare.backends.blazepose.landmarks import HIPS, SHOULDERS, Landmark, Landmarks
 from idmvton.prepare.backends.protocols import MIN_VISIBILITY, Labels, Parts, Photo
+from idmvton.prepare.backends.studio_net.colours import colour_codes
 from idmvton.prepare.backends.studio_net.face import face_region
-from idmvton.prepare.backends.studio_net.outfit import colour_codes, histogram
+from idmvton.prepare.backends.studio_net.outfit import BINS, BLUR, histogram
 from idmvton.prepare.mask import ATR_LABELS, NECK
 
 Mask = NDArray[np.bool_]
@@ -65,7 +66,7 @@ def repair(photo: Photo, labels: Labels, parts: Parts, pose: Landmarks) -> tuple
         New maps of the same size.
     """
     labels, parts = labels.copy(), parts.copy()
-    codes = colour_codes(photo)
+    codes = colour_codes(photo, BINS, BLUR)
     labels[(labels == NECK) & face_region(pose, labels.shape)] = _HEAD
     _find_hair(codes, labels)
     if pose.visibility[[*SHOULDERS, *HIPS]].min() <= 0:

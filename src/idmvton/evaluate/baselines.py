@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tests.scoring import colour_fill, garment_pixels
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating]
@@ -13,6 +12,21 @@ Floats = NDArray[np.floating]
 # OpenPose numbers of the points that hold a garment.
 _RIGHT_SHOULDER, _LEFT_SHOULDER, _RIGHT_HIP, _LEFT_HIP = 2, 5, 8, 11
 _SHOULDER_WIDTH, _HIP_WIDTH = 1.3, 1.8  # of the clothes, as a multiple of the joints' distance
+
+
+def garment_pixels(garment: Bytes) -> NDArray[np.bool_]:
+    """Which pixels (H, W) of a product picture on white or light grey are garment: what differs from its border."""
+    border = np.concatenate([garment[0], garment[-1], garment[:, 0], garment[:, -1]])
+    distance = np.abs(garment.astype(int) - np.median(border, 0)).max(-1)
+    filled = cv2.morphologyEx((distance > 12).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return filled.astype(bool)
+
+
+def colour_fill(person: Bytes, garment: Bytes, mask: NDArray[np.bool_]) -> Bytes:
+    """The mask filled with the garment's mean colour."""
+    result = person.copy()
+    result[mask] = garment[garment_pixels(garment)].mean(0).round()
+    return result
 
 
 def thin_plate_warp(person: Bytes, garment: Bytes, mask: NDArray[np.bool_], keypoints: Floats, category: str) -> Bytes:

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.prepare.mask import box_of
+
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
@@ -96,11 +98,10 @@ def person_crop(silhouette: Floats, size: tuple[int, int] = SIZE) -> Crop:
         silhouette: float32 (H, W) from 0 to 1.
         size: (height, width) of the network's picture.
     """
-    inside = silhouette > 0.5
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    if len(rows) == 0:
+    box = box_of(silhouette > 0.5)
+    if box is None:
         return fitted_crop((0, 0, silhouette.shape[1], silhouette.shape[0]), 0.0, size)
-    return fitted_crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), _MARGIN, size)
+    return fitted_crop(box, _MARGIN, size)
 
 
 def fitted_crop(box: tuple[float, float, float, float], margin: float, size: tuple[int, int]) -> Crop:
