@@ -73,6 +73,7 @@ def evaluate(
     *,
     workers: int = 2,
     progress: Progress = lambda *_: None,
+    parts: Path | None = None,
 ) -> Report:
     """Scores matched results.
 
@@ -82,6 +83,7 @@ def evaluate(
         output: the report's folder; finished parts of an interrupted call in it are used.
         workers: processes.
         progress: called with pictures done and in all.
+        parts: the folder of the finished parts, which several reports may share; in ``output`` by default.
 
     Returns:
         The report; :mod:`idmvton.evaluate.report` writes it.
@@ -96,7 +98,7 @@ def evaluate(
             got="; ".join(f"{each.metric}: {each.why}" for each in missing),
         )
     warnings = [*matched.warnings, *scoring.check_same_size(matched.cases, protocol)]
-    work = output / "parts"
+    work = parts or output / "parts"
     found = scoring.measure(matched.cases, metrics, protocol, work, workers=workers, progress=progress)
     figures = scoring.summarise(found, metrics, protocol)
     missing += [Missing(each.name, "no picture has an answer") for each in metrics if each.name not in figures]

@@ -7,14 +7,15 @@ not find is told with the command that fetches it; nothing takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final, Literal
 
 from idmvton.errors import ConfigError
 from idmvton.evaluate import embeddings, pictures, texts
 from idmvton.evaluate.perceptual import PerceptualDistance
+from idmvton.evaluate.protocols import Protocol
 from idmvton.evaluate.shown import Measure, Piece, Shown
 from idmvton.types import Size
 from idmvton.weights import locate
@@ -231,3 +232,14 @@ def find_metric(name: str) -> Metric:
     if name not in METRICS:
         raise ConfigError("unknown metric", got=repr(name), expected="one of " + ", ".join(METRICS))
     return METRICS[name]
+
+
+def with_metrics(protocol: Protocol, names: Sequence[str]) -> Protocol:
+    """A protocol with other metrics; everything else of it stays.
+
+    Raises:
+        ConfigError: an unknown metric, or none.
+    """
+    if not names:
+        raise ConfigError("no metric is named", expected="some of " + ", ".join(METRICS))
+    return replace(protocol, metrics=tuple(find_metric(name).name for name in dict.fromkeys(names)))

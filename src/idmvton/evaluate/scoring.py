@@ -26,7 +26,7 @@ from idmvton.errors import InputError, MissingExtraError, WeightsError
 from idmvton.evaluate.embeddings import fid, kid
 from idmvton.evaluate.matching import Case
 from idmvton.evaluate.metrics import METRICS, Metric, find_metric
-from idmvton.evaluate.protocols import Protocol, find_protocol
+from idmvton.evaluate.protocols import Protocol
 from idmvton.evaluate.shown import Measure, Measured, Piece, Shown
 from idmvton.images import load_image, load_mask
 from idmvton.types import Size
@@ -127,7 +127,7 @@ def measure(
     names = [metric.name for metric in metrics]
     parts = [cases[first : first + PART_SIZE] for first in range(0, len(cases), PART_SIZE)]
     files = [work / f"{_key(part, names, protocol)}.npz" for part in parts]
-    todo = [(part, names, protocol.name, file) for part, file in zip(parts, files, strict=True) if not file.exists()]
+    todo = [(part, names, protocol, file) for part, file in zip(parts, files, strict=True) if not file.exists()]
     done = len(cases) - sum(len(part) for part, *_ in todo)
     progress(done, len(cases))
     for count in _worked(todo, workers):
@@ -222,13 +222,12 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _do_part(cases: Sequence[Case], names: Sequence[str], protocol: str, file: Path) -> int:
+def _do_part(cases: Sequence[Case], names: Sequence[str], protocol: Protocol, file: Path) -> int:
     """Measures some cases and writes them as one file; gives their number."""
-    rule = find_protocol(protocol)
     pieces: set[Piece] = {"mask", *(piece for name in names for piece in METRICS[name].reads)}
     rows: dict[str, list[Measured]] = {name: [] for name in names}
     for case in cases:
-        shown = show(case, rule, pieces)
+        shown = show(case, protocol, pieces)
         for name in names:
             value = measure_of(name)(shown)
             rows[name].append(np.nan if value is None else value)
