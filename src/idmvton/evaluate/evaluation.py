@@ -105,7 +105,7 @@ def evaluate(
             "none of the protocol's metrics can be computed",
             got="; ".join(f"{each.metric}: {each.why}" for each in missing),
         )
-    warnings = [*matched.warnings, *scoring.check_same_size(matched.cases, protocol)]
+    warnings = [*matched.warnings, *scoring.look_at_files(matched.cases, protocol)]
     work = parts or output / "parts"
     found = scoring.measure(matched.cases, metrics, protocol, work, workers=workers, progress=progress)
     figures = scoring.summarise(found, metrics, protocol)

@@ -100,7 +100,8 @@ def _lpips(name: Literal["alex", "vgg", "squeeze"]) -> Callable[[], Measure]:
         network = PerceptualDistance.lpips(name, next(locate(f"backbone-{name}").glob("*.pth")))
 
         def measure(shown: Shown) -> float:
-            return network.compare(*(shown.protocol.seen_by_lpips(each) for each in (shown.result, _truth(shown))))
+            see = shown.protocol.seen_by_lpips
+            return network.compare(see(shown.result), see(_truth(shown)))
 
         return measure
 

@@ -6,11 +6,12 @@ summarise (figures with intervals).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache
@@ -170,10 +171,10 @@ def show(case: Case, protocol: Protocol, pieces: Iterable[Piece] = ALL_PIECES) -
         InputError: a file that cannot be read, or a picture that is of another shape than its photo.
     """
     wanted = {piece: path for piece in pieces if (path := _path(case, piece)) is not None}
-    stored = load_image(case.result, what="result")
+    stored = _read_picture(case.result, "result")
     result = protocol.result(stored)
     size = Size(result.height, result.width)
-    read = cache(lambda path: load_image(path, what="picture to compare with"))
+    read = cache(lambda path: _read_picture(path, "picture to compare with"))
     fitted = cache(lambda path: np.array(protocol.truth(read(path), size)))
     reference = wanted.get("reference")
     if reference is not None:
@@ -185,8 +186,8 @@ def show(case: Case, protocol: Protocol, pieces: Iterable[Piece] = ALL_PIECES) -
         protocol=protocol,
         truth=fitted(wanted["truth"]) if "truth" in wanted else None,
         photo=fitted(wanted["photo"]) if "photo" in wanted else None,
-        garment=np.array(load_image(wanted["garment"], what="garment")) if "garment" in wanted else None,
-        mask=_resized_mask(load_mask(wanted["mask"]), size) if "mask" in wanted else None,
+        garment=np.array(_read_picture(wanted["garment"], "garment")) if "garment" in wanted else None,
+        mask=_resized_mask(_read_mask(wanted["mask"]), size) if "mask" in wanted else None,
         keypoints=_resized_keypoints(wanted["keypoints"], case, size) if "keypoints" in wanted else None,
         reference=None if reference is None else as_seen,
     )
@@ -207,6 +208,26 @@ def _resized_keypoints(path: Path, case: Case, size: Size) -> NDArray[np.floatin
     """Keypoints in pixels of the result; a file counts them in its photo's."""
     width, height = case.keypoints_size or _size(case.person) or (size.width, size.height)
     return read_keypoints(path) * np.array([size.width / width, size.height / height])
+
+
+def _read_picture(path: Path, what: str) -> Image.Image:
+    with _naming(path):
+        return load_image(path, what=what)
+
+
+def _read_mask(path: Path) -> NDArray[np.bool_]:
+    with _naming(path):
+        return load_mask(path)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An error of a picture names its file."""
+    try:
+        yield
+    except InputError as error:
+        got = error.got if str(path) in str(error.got) else f"{path}: {error.got}"
+        raise InputError(error.what, got=got, expected=error.expected, fix=error.fix) from error
 
 
 def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
@@ -288,24 +309,36 @@ def _key(cases: Sequence[Case], names: Sequence[str], protocol: Protocol) -> str
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]
 
 
-def check_same_size(cases: Sequence[Case], protocol: Protocol) -> list[str]:
-    """A warning where results and truths differ in size, so that one of them is resized.
+def look_at_files(cases: Sequence[Case], protocol: Protocol) -> list[str]:
+    """Warnings about results that are transparent, and about results and truths that differ in size.
 
     Raises:
         InputError: a picture that cannot be opened.
     """
-    if protocol.size is not None:
-        return []
-    others = sum(_size(case.result) != _size(case.truth) for case in cases if case.truth is not None)
-    filter_name = protocol.resize
-    return [f"{others} truths were resized to their result's size ({filter_name})"] if others else []
+    warnings = []
+    if transparent := sum(_is_transparent(case.result) for case in cases):
+        warnings.append(f"{transparent} results are transparent: they are scored as they look on white")
+    if protocol.size is None:
+        others = sum(_size(case.result) != _size(case.truth) for case in cases if case.truth is not None)
+        if others:
+            warnings.append(f"{others} truths were resized to their result's size ({protocol.resize})")
+    return warnings
+
+
+def _is_transparent(path: Path) -> bool:
+    with _opened(path) as picture:
+        return "A" in picture.getbands() or "transparency" in picture.info
 
 
 def _size(path: Path | None) -> tuple[int, int] | None:
     if path is None:
         return None
+    with _opened(path) as picture:
+        return picture.size
+
+
+def _opened(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as picture:
-            return picture.size
+        return Image.open(path)
     except OSError as error:
         raise InputError("a picture cannot be read", got=f"{path}: {error}") from error

@@ -64,7 +64,8 @@ def _terms(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     spread = np.maximum(_blurred(first * first + second * second) - squares, 0)
     shared = _blurred(first * second) - product
     luminance = (2 * product + for_means) / (squares + for_means)
-    return luminance, (2 * shared + for_spread) / (spread + for_spread)
+    contrast = (2 * shared + for_spread) / (spread + for_spread)
+    return luminance.astype(np.float32, copy=False), contrast.astype(np.float32, copy=False)
 
 
 def _blurred(values: Floats) -> Floats:
@@ -78,7 +79,8 @@ def _half(values: Floats) -> Floats:
     """The means of 2x2 places; a last odd row or column is left out."""
     height, width = (side // 2 * 2 for side in values.shape[:2])
     values = values[:height, :width]
-    return (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4
+    total = values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]
+    return (total / 4).astype(np.float32, copy=False)
 
 
 def _unit(picture: Bytes) -> Floats:
