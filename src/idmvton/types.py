@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import torch
+
+VERSION: Final = "0.1.0"
+"""Of this library; also in pyproject.toml."""
 
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
 MaskShape = Literal["outline", "box"]
+BackendSet = Literal["auto", "embedded", "published"]
+"""The networks of a preparation: those that come with the library, or those of the published system."""
 
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -29,7 +34,10 @@ MissingCaption = Literal["error", "category phrase"]
 Orders = Literal["paired", "unpaired", "both"]
 MapsOfPeople = Literal["given", "prepared", "both"]
 """A data set's own masks and body maps, those that were made of its photos, or either."""
-RenderedCategory = Literal["upper_body", "lower_body", "dresses", "mixed"]
+RenderedVERSION: Final = "0.1.0"
+"""Of this library; also in pyproject.toml."""
+
+Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
 """What the rendered people of a data set change."""
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from idmvton.cli.shared import bar, err, out, print_json, reports_errors, stage_bar, told_what_stays
+from idmvton.cli.shared import bar, err, keeps_what_was_made, out, print_json, reports_errors, stage_bar
 from idmvton.errors import ConfigError, InputError
 from idmvton.types import Order
 
@@ -103,7 +103,7 @@ def score(
     rule = find_protocol(protocol)
     if metrics is not None:
         rule = with_metrics(rule, [name.strip() for name in metrics.split(",") if name.strip()])
-    with told_what_stays():
+    with keeps_what_was_made():
         chosen = DataChoice(data or truth or Path(), split, order, count, pairs=pairs)
         if model is not None:
             if data is None:
@@ -175,7 +175,7 @@ def run(
     from idmvton.evaluate.experiments import TABLE_NAME, in_words, read_experiment, run_experiment
 
     chosen = read_experiment(experiment, data, count, model)
-    with told_what_stays(), stage_bar(quiet=as_json) as stage:
+    with keeps_what_was_made(), stage_bar(quiet=as_json) as stage:
         outcomes = run_experiment(chosen, output, device=device, workers=workers, progress=stage)
     if as_json:
         print_json(json.loads((output / chosen.name / TABLE_NAME).read_text()))
