@@ -34,10 +34,7 @@ MissingCaption = Literal["error", "category phrase"]
 Orders = Literal["paired", "unpaired", "both"]
 MapsOfPeople = Literal["given", "prepared", "both"]
 """A data set's own masks and body maps, those that were made of its photos, or either."""
-RenderedVERSION: Final = "0.1.0"
-"""Of this library; also in pyproject.toml."""
-
-Category = Literal["upper_body", "lower_body", "dresses", "mixed"]
+RenderedCategory = Literal["upper_body", "lower_body", "dresses", "mixed"]
 """What the rendered people of a data set change."""
 
 
