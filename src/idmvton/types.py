@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import torch
+
+VERSION: Final = "0.1.0"
+"""Of this library; also in pyproject.toml."""
 
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
 KeepChoice = Literal["auto", "mask"]
 MaskShape = Literal["outline", "box"]
+BackendSet = Literal["auto", "embedded", "published"]
+"""The networks of a preparation: those that come with the library, or those of the published system."""
 
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]

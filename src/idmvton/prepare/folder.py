@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idmvton.errors import ConfigError
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
+from idmvton.prepare.choice import resolve
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record_files import check_target, current_options, is_prepared, read_summary
 from idmvton.resume import Outcomes, Progress, digest, work_through, write_report
@@ -53,7 +55,9 @@ def prepare_folder(
     missing = [photo for photo, place in places.items() if not _is_made(place, options, about[photo])]
     for photo in missing:
         check_target(places[photo])
-    picture = preparer.read_garment(garment, category=options.category) if garment is not None and missing else None
+    picture = None
+    if garment is not None and missing:
+        picture = preparer.read_garment(garment, category=options.category, number=options.garment_number)
 
     def make(photo: Path) -> tuple[str, ...]:
         prepared = preparer(photo, picture, options=options)
@@ -74,4 +78,8 @@ def _is_made(place: Path, options: PrepareOptions, about: Mapping[str, Any]) -> 
     if not is_prepared(place):
         return False
     summary = read_summary(place)
-    return summary.get("about") == about and current_options(summary.get("options")) == options.to_dict()
+    try:
+        then = resolve(PrepareOptions.from_mapping(current_options(summary.get("options"))))
+    except ConfigError:  # of another version of this library
+        return False
+    return summary.get("about") == about and then == resolve(options)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from idmvton.images import ImageInput
 
+SURE: Final = 0.6
+"""From this confidence on a category is believed."""
 LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.5, "pattern": 0.6}
 """Attribute -> the probability from which its word is said."""
 
@@ -49,7 +51,7 @@ def garment_category(picture: ImageInput) -> tuple[Category, float]:
         picture: the garment alone before a plain background, upright, of any size.
 
     Returns:
-        The category, and how sure that is, from 0 to 1; below 0.6 a person should be asked.
+        The category, and how sure that is, from 0 to 1; below :data:`SURE` a person should be asked.
 
     Raises:
         InputError: a picture that cannot be used.

@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
-from idmvton.images.densepose import colour_parts
-from idmvton.images.framing import Framing
+from idmvton.images.densepose import colour_parts, parts_of
+from idmvton.images.framing import BLACK, Framing
 from idmvton.options import PrepareOptions
 from idmvton.prepare.category import CATEGORY_NAMES
 from idmvton.prepare.mask_making import feather
@@ -30,6 +30,9 @@ from idmvton.prepare.record_files import (
     write_folder,
 )
 from idmvton.types import Category, Size
+
+_SAME: Final = 24  # grey levels: rounding and other resampling differ by less
+_CHANGED: Final = 0.1  # share of person.png that a person may have retouched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +55,7 @@ class Prepared:
         warnings: what the caller should know, in words.
         sources: map -> the backend, with its model, that made it.
         timings: seconds of each stage, in order.
+        body_map: RGB, the body map in colours where it is more than the parts' own: the published demo blends them.
 
     Raises:
         InputError: on construction, a map of another size.
@@ -72,6 +76,7 @@ class Prepared:
     warnings: tuple[str, ...]
     sources: Mapping[str, str]
     timings: Mapping[str, float]
+    body_map: Image.Image | None = None
 
     def __post_init__(self) -> None:
         sizes = {
@@ -102,7 +107,7 @@ class Prepared:
     @property
     def densepose(self) -> Image.Image:
         """The body map as networks and people see it: the parts in the published colours on black; RGB."""
-        return colour_parts(self.parts)
+        return colour_parts(self.parts) if self.body_map is None else self.body_map
 
     def overlay(self) -> Image.Image:
         """The framed picture with skeleton, parts and the mask's edge drawn on it; RGB."""
@@ -164,18 +169,44 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     folder = Path(folder)
     told = _told(folder)
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
+    photo, person = read_picture(folder / "photo.png", "photo"), read_picture(folder / "person.png", "person")
+    body_map = None
+    if told["options"].as_published:
+        body_map = read_picture(folder / "densepose.png", "densepose", BLACK)
+    else:
+        _check_framing(folder, told["framing"], photo, person)
     return Prepared(
-        photo=read_picture(folder / "photo.png", "photo"),
-        person=read_picture(folder / "person.png", "person"),
+        photo=photo,
+        person=person,
         mask=read_own_mask(folder / "mask.png", told["framing"].size),
-        parts=read_parts(folder / "densepose.png"),
+        parts=read_parts(folder / "densepose.png") if body_map is None else parts_of(body_map)[0],
         labels=read_labels(folder / "labels.png", "atr"),
         keypoints=read_keypoints(folder / "keypoints.json"),
         silhouette=read_classes(folder / "silhouette.png", "silhouette", 255),
         garment=read_picture(garment, "garment") if garment.exists() else None,
         garment_mask=read_own_mask(garment_mask) if garment_mask.exists() else None,
+        body_map=body_map,
         **told,
     )
+
+
+def _check_framing(folder: Path, framing: Framing, photo: Image.Image, person: Image.Image) -> None:
+    """Makes sure that the framed picture is what the framing shows of the photo, apart from smaller changes by hand.
+
+    Raises:
+        InputError: it is not: a result would be put into another place of the photo.
+    """
+    if framing.photo != (photo.height, photo.width) or framing.size != (person.height, person.width):
+        return  # told by Prepared itself
+    shown = np.asarray(framing.apply(photo, resample="photo", fill="edge")).astype(np.int16)
+    share = float((np.abs(shown - np.asarray(person)).max(-1) > _SAME).mean())
+    if share > _CHANGED:
+        raise InputError(
+            f"{SUMMARY} and the pictures beside it do not belong together",
+            got=f"{share:.0%} of person.png differs from what the framing {framing.box} shows of photo.png in {folder}",
+            expected="a framing as it was written",
+            fix="prepare the photo again",
+        )
 
 
 def _told(folder: Path) -> dict[str, Any]:
