@@ -19,7 +19,6 @@ from torch import Tensor
 
 from idmvton.images import clip_pixel_values, to_vae_tensor
 from idmvton.images.densepose import parts_of
-from idmvton.prepare.preparer import Preparer
 from idmvton.training.masks import vary_mask
 from idmvton.training.mini.shop_look import shop_look
 from idmvton.training.sections import MaskOptions
@@ -110,6 +109,8 @@ class People:
 
     def __init__(self, seed: int, size: Size, clip_size: int, with_prepared: bool) -> None:
         self.seed, self.size, self.clip_size = seed, size, clip_size
+        from idmvton.prepare.preparer import Preparer
+
         self.preparer = Preparer() if with_prepared else None
         self._turn = False
 
