@@ -52,7 +52,7 @@ from idmvton.prepare.record import Prepared
 from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape, Size
 
 DEFAULTS: Final = PrepareOptions()
-GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
+GARMENT_SIDE: Final = 2048  # pixels: garments are cut out of a photo of at most this side
 
 
 class Preparer:
