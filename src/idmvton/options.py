@@ -254,6 +254,7 @@ class BackendOptions(Options):
         None, "A segmentation network for the labels: an .onnx file, or a folder of transformers; see the docs."
     )
 
+
 @dataclass(frozen=True, slots=True)
 class PrepareOptions(BackendOptions):
     """How a photo is prepared for a try-on."""

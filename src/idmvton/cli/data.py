@@ -12,11 +12,11 @@ from idmvton.cli.shared import (
     EXIT_FAILED,
     bar,
     err,
+    keeps_what_was_made,
     out,
     pick,
     print_json,
     reports_errors,
-    told_what_stays,
     with_options,
 )
 from idmvton.options import BackendOptions
@@ -142,7 +142,7 @@ def pack(
     dataset = FolderDataset(folder, parse_size(size), split, view)
     if dataset.missing_captions:
         err.print(f"{len(dataset.missing_captions)} garments have no caption; their category describes them")
-    with bar("packing") as progress, told_what_stays():
+    with bar("packing") as progress, keeps_what_was_made():
         index = write_shards(
             dataset,
             output,
@@ -175,7 +175,7 @@ def prepare(
 
     backends = BackendOptions.from_mapping(pick(BackendOptions, values))
     for each in [split] if split else splits_of(folder):
-        with bar(f"preparing {each}") as progress, told_what_stays():
+        with bar(f"preparing {each}") as progress, keeps_what_was_made():
             done = prepare_dataset(
                 folder,
                 split=each,

@@ -135,7 +135,7 @@ def print_json(content: Any) -> None:
 
 
 @contextlib.contextmanager
-def told_what_stays() -> Iterator[None]:
+def keeps_what_was_made() -> Iterator[None]:
     """Ctrl-C in a command that goes on where it stopped."""
     try:
         yield

@@ -100,7 +100,7 @@ _ENTRIES = (
         "1",
         (*PIPELINE_FILES, "warp_net/*"),
         *APACHE,
-        "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
+        "A small complete IDM-VTON that comes with this library, trained on rendered people: 512x384, for the CPU.",
         None,
         "checkpoint",
         embedded="assets/mini",
