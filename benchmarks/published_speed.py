@@ -1,8 +1,9 @@
-"""Seconds and memory of the published networks on one photo: ``python -m benchmarks.published_speed [--threads N]``.
+"""Seconds and memory of the published networks on one photo: ``python -m benchmarks.published_speed [--threads N] [--schp DIR]``.
 
 The weights are given by the golden formulas, so nothing needs to be downloaded; they are written to a file and loaded
 as the published ones are. Each network runs in a process of its own. Processor seconds of one thread do not depend on
-what else the machine does; wall-clock seconds do. SCHP is not timed: only stand-ins of its networks can be made.
+what else the machine does; wall-clock seconds do. ``DIR`` holds SCHP's files, or what ``tools/schp_size.py`` writes:
+random weights in networks of the same size.
 """
 
 from __future__ import annotations
@@ -51,15 +52,23 @@ def _load_openpose(folder: Path) -> Callable[[NDArray[np.uint8]], Any]:
     return OpenPose(file, device="cpu")
 
 
-NETWORKS: Final = {"densepose": _load_densepose, "openpose": _load_openpose}
+def _load_schp(folder: Path) -> Callable[[NDArray[np.uint8]], Any]:
+    from idmvton.prepare import demo
+    from idmvton.prepare.backends.schp.parser import ATR_FILE, LIP_FILE, Schp
+
+    networks = Schp(folder / ATR_FILE, folder / LIP_FILE, torch.get_num_threads())
+    return lambda photo: networks(photo, (demo.DEMO_SIZE.height, demo.DEMO_SIZE.width))
 
 
-def measure(name: str, num_threads: int) -> str:
-    """One network: a line of figures."""
+NETWORKS: Final = {"densepose": _load_densepose, "openpose": _load_openpose, "schp": _load_schp}
+
+
+def measure(name: str, num_threads: int, given: Path | None) -> str:
+    """One network, of files that are given or written here: a line of figures."""
     torch.set_num_threads(num_threads)
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize(SIZE))
     with tempfile.TemporaryDirectory() as folder:
-        read = NETWORKS[name](Path(folder))
+        read = NETWORKS[name](given or Path(folder))
     wall, processor = [], []
     with peak_memory(torch.device("cpu")) as peak:
         for _ in range(REPEATS):
@@ -77,11 +86,13 @@ def main() -> None:
     """Prints a line a network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--schp", type=Path, help="the folder of SCHP's files; without it SCHP is left out")
     arguments = parser.parse_args()
     print(f"{PHOTO.name} at {SIZE[0]}x{SIZE[1]}")
-    for name in NETWORKS:
+    for name in NETWORKS if arguments.schp else ("densepose", "openpose"):
+        given = arguments.schp if name == "schp" else None
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            print(pool.apply(measure, (name, arguments.threads)), flush=True)
+            print(pool.apply(measure, (name, arguments.threads, given)), flush=True)
 
 
 if __name__ == "__main__":
