@@ -19,7 +19,7 @@ from PIL import Image
 
 from idmvton.errors import ConfigError, PreparationError
 from idmvton.images import ImageInput, load_layers
-from idmvton.images.framing import WHITE
+from idmvton.images.framing import BLACK, WHITE, Framing
 from idmvton.options import BackendOptions, PrepareOptions, describe
 from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
@@ -44,12 +44,12 @@ from idmvton.prepare.choice import check_files, for_model, resolve
 from idmvton.prepare.demo import Demo
 from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
-from idmvton.prepare.maps import Given, PathOrArray
+from idmvton.prepare.maps import Given, PathOrArray, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask_making import PersonSeen
 from idmvton.prepare.new_garment import mask_for
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape
+from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape, Size
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
@@ -300,6 +300,22 @@ class Preparer:
         return prepare_garment(
             photo, category, lambda pixels: self.pose(pixels), self._parse, alpha=alpha, number=number
         )
+
+    def read_result(self, picture: Image.Image, prepared: Prepared) -> Labels:
+        """What a try-on's result shows of a prepared person.
+
+        Args:
+            picture: RGB of a working size.
+            prepared: who it shows, in another garment.
+
+        Returns:
+            The label map, of the picture's size.
+        """
+        framing = Framing.fit(prepared.size, Size(picture.height, picture.width))
+        pose = frame_pose(pose_of_keypoints(prepared.keypoints, "the photo's"), framing)
+        person = np.where(prepared.mask, np.uint8(255), prepared.silhouette)
+        outline = framing.apply(Image.fromarray(person), resample="photo", fill=BLACK)
+        return self.labels(np.asarray(picture), pose, np.asarray(outline, np.float32) / 255)
 
     def _parse(self, pixels: Photo, pose: Pose) -> Labels:
         return self.labels(pixels, pose, self.outline(pixels, pose))
