@@ -1,4 +1,4 @@
-"""Seconds and memory of the published networks on one photo: ``python -m benchmarks.published_speed [--threads N] [--schp DIR]``.
+"""Seconds and memory of the published networks on one photo: ``python -m benchmarks.published_speed``.
 
 The weights are given by the golden formulas, so nothing needs to be downloaded; they are written to a file and loaded
 as the published ones are. Each network runs in a process of its own. Processor seconds of one thread do not depend on
