@@ -97,7 +97,7 @@ def _schp(photo: demo.DemoPhoto, folder: Path, threads: int) -> Callable[[], obj
     from idmvton.prepare.backends.schp.parser import ATR_FILE, LIP_FILE, Schp
 
     networks = Schp(folder / ATR_FILE, folder / LIP_FILE, threads)
-    return lambda: networks(np.asarray(photo.small), tuple(demo.DEMO_SIZE))
+    return lambda: networks(np.asarray(photo.small), (demo.DEMO_SIZE.height, demo.DEMO_SIZE.width))
 
 
 def _timed(run: Callable[[], object]) -> tuple[list[float], list[float]]:
