@@ -1,8 +1,9 @@
-"""Seconds and memory of the published networks on a photo: ``python -m benchmarks.published_speed PHOTO [--schp DIR]``.
+"""Seconds and memory of the published networks on one photo: ``python -m benchmarks.published_speed``.
 
-OpenPose and DensePose run with weights given by formulas. ``DIR`` holds SCHP's files, or what ``tools/schp_size.py``
-writes: random weights in networks of the same size; without it SCHP is left out. Each network runs in a process of its
-own. Processor seconds of one thread do not depend on what else the machine does; wall-clock seconds do.
+The weights are given by the golden formulas, so nothing needs to be downloaded; they are written to a file and loaded
+as the published ones are. Each network runs in a process of its own. Processor seconds of one thread do not depend on
+what else the machine does; wall-clock seconds do. ``DIR`` holds SCHP's files, or what ``tools/schp_size.py`` writes:
+random weights in networks of the same size.
 """
 
 from __future__ import annotations
@@ -10,110 +11,88 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import pickle
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
-from idmvton.prepare import demo
+from benchmarks.memory import peak_memory
+from idmvton.prepare.self_test import golden_folder
 
-GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
-RUNS = 5
-NETWORKS = ("openpose", "schp", "densepose")
-
-
-def main() -> None:
-    """Measures both, or the one that is named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photo", type=Path)
-    parser.add_argument("--schp", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", choices=NETWORKS)
-    given = parser.parse_args()
-    if given.only is None:
-        for name in NETWORKS:
-            if name == "schp" and given.schp is None:
-                print("schp: left out, no --schp DIR")
-                continue
-            subprocess.run(
-                [sys.executable, "-m", "benchmarks.published_speed", *sys.argv[1:], "--only", name], check=True
-            )
-        return
-    torch.set_num_threads(given.threads)
-    photo = demo.read_photo(given.photo)
-    before = _peak()
-    start = time.perf_counter()
-    if given.only == "schp":
-        run = _schp(photo, given.schp, given.threads)
-    else:
-        run = _openpose(np.asarray(photo.small)) if given.only == "openpose" else _densepose(np.asarray(photo.person))
-    loading = time.perf_counter() - start
-    seconds, processor = _timed(run)
-    print(
-        f"{given.only}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), "
-        f"{min(processor):.2f} s of processor time, loading {loading:.1f} s, "
-        f"peak {_peak():.2f} GB ({before:.2f} before)"
-    )
+PHOTO: Final = Path(__file__).parents[1] / "examples" / "person.jpg"
+SIZE: Final = (768, 1024)  # width, height
+REPEATS: Final = 3
+_MEGABYTE: Final = 10**6
 
 
-def _openpose(small: np.ndarray) -> Callable[[], object]:
+def _load_densepose(folder: Path) -> Callable[[NDArray[np.uint8]], Any]:
+    from idmvton.prepare.backends.densepose.reader import DensePoseReader
+    from idmvton.prepare.self_test.densepose import formula_weights
+
+    file = folder / "model_final_162be9.pkl"
+    tensors = formula_weights(golden_folder() / "densepose")
+    file.write_bytes(pickle.dumps({"model": {name: tensor.numpy() for name, tensor in tensors.items()}}, protocol=3))
+    del tensors
+    # formula weights are not sure of anybody: without a limit the best box is read, as with a person in the photo
+    return DensePoseReader(file, device="cpu", min_score=0.0).read
+
+
+def _load_openpose(folder: Path) -> Callable[[NDArray[np.uint8]], Any]:
     from idmvton.prepare.backends.openpose.estimator import OpenPose
     from idmvton.prepare.self_test.openpose import formula_weights
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "body_pose_model.pth"
-        torch.save(formula_weights(GOLDEN / "openpose", "dev"), file)
-        pose = OpenPose(file, "cpu")
-    return lambda: pose.decode(small)
+    file = folder / "body_pose_model.pth"
+    torch.save(formula_weights(golden_folder() / "openpose", "dev"), file)
+    return OpenPose(file, device="cpu")
 
 
-def _densepose(picture: np.ndarray) -> Callable[[], object]:
-    from idmvton.prepare.backends.densepose.reader import DensePoseReader
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model_final_162be9.pkl"
-        with multiprocessing.get_context("spawn").Pool(1) as other:  # so that making the file is not measured
-            other.apply(_write_densepose, (file,))
-        # these weights are sure of nobody: without a limit their best box is read, as somebody in the photo would be
-        reader = DensePoseReader(file, "cpu", min_score=0.0)
-    return lambda: reader.read(picture)
-
-
-def _write_densepose(file: Path) -> None:
-    from idmvton.prepare.self_test.densepose import formula_weights
-
-    arrays = {name: tensor.numpy() for name, tensor in formula_weights(GOLDEN / "densepose").items()}
-    file.write_bytes(pickle.dumps({"model": arrays}, protocol=3))
-
-
-def _schp(photo: demo.DemoPhoto, folder: Path, threads: int) -> Callable[[], object]:
+def _load_schp(folder: Path) -> Callable[[NDArray[np.uint8]], Any]:
+    from idmvton.prepare import demo
     from idmvton.prepare.backends.schp.parser import ATR_FILE, LIP_FILE, Schp
 
-    networks = Schp(folder / ATR_FILE, folder / LIP_FILE, threads)
-    return lambda: networks(np.asarray(photo.small), (demo.DEMO_SIZE.height, demo.DEMO_SIZE.width))
+    networks = Schp(folder / ATR_FILE, folder / LIP_FILE, torch.get_num_threads())
+    return lambda photo: networks(photo, (demo.DEMO_SIZE.height, demo.DEMO_SIZE.width))
 
 
-def _timed(run: Callable[[], object]) -> tuple[list[float], list[float]]:
-    """Seconds and processor seconds of each run but the first."""
-    seconds, processor = [], []
-    for _ in range(RUNS + 1):
-        start, used = time.perf_counter(), time.process_time()
-        run()
-        seconds.append(time.perf_counter() - start)
-        processor.append(time.process_time() - used)
-    return seconds[1:], processor[1:]
+NETWORKS: Final = {"densepose": _load_densepose, "openpose": _load_openpose, "schp": _load_schp}
 
 
-def _peak() -> float:
-    """Gigabytes that this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+def measure(name: str, num_threads: int, given: Path | None) -> str:
+    """One network, of files that are given or written here: a line of figures."""
+    torch.set_num_threads(num_threads)
+    photo = np.asarray(Image.open(PHOTO).convert("RGB").resize(SIZE))
+    with tempfile.TemporaryDirectory() as folder:
+        read = NETWORKS[name](given or Path(folder))
+    wall, processor = [], []
+    with peak_memory(torch.device("cpu")) as peak:
+        for _ in range(REPEATS):
+            started, started_processor = time.perf_counter(), time.process_time()
+            read(photo)
+            wall.append(time.perf_counter() - started)
+            processor.append(time.process_time() - started_processor)
+    return (
+        f"{name}: {min(wall):.2f} s, {min(processor):.2f} s of processors (best of {REPEATS}), {num_threads} threads; "
+        f"{peak.num_bytes / _MEGABYTE:.0f} MB beyond the loaded network"
+    )
+
+
+def main() -> None:
+    """Prints a line a network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--schp", type=Path, help="the folder of SCHP's files; without it SCHP is left out")
+    arguments = parser.parse_args()
+    print(f"{PHOTO.name} at {SIZE[0]}x{SIZE[1]}")
+    for name in NETWORKS if arguments.schp else ("densepose", "openpose"):
+        given = arguments.schp if name == "schp" else None
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(pool.apply(measure, (name, arguments.threads, given)), flush=True)
 
 
 if __name__ == "__main__":
