@@ -85,8 +85,8 @@ class StudioNet:
         parts[0, _BODY[classes[sharp.argmax(0)]]] = 0
         found = _in_photo((sharp, classes), crop, inside), _in_photo(_present(parts), crop, inside)
         repaired = Maps(*repair(photo, *found, landmarks_of(pose)))
-        labels = divide_set(photo, repaired.labels, landmarks_of(pose))
-        return repaired._replace(labels=complete_top(photo, labels, landmarks_of(pose)))
+        divided = divide_set(photo, repaired.labels, landmarks_of(pose))
+        return repaired._replace(labels=complete_top(photo, divided, landmarks_of(pose)))
 
     def shares(self, crop: encoding.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
         """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.
