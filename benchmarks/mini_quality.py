@@ -45,6 +45,7 @@ def methods(pipe: TryOnPipeline, steps: int | None) -> dict[str, Variant]:
         "without GarmentNet's features": ours(features=False),
         "without the image prompt": ours(image_prompt_scale=0.0),
         "naive captions": ours(naive=True),
+        "everything in the mask": ours(keep="mask"),
     }
     if pipe.drafter is not None:
         found["the draft alone"] = Variant("draft")

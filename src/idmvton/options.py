@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import BackendSet, CategoryChoice, DTypeName, MaskShape, SchedulerName
+from idmvton.types import BackendSet, CategoryChoice, DTypeName, KeepChoice, MaskShape, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -199,6 +199,11 @@ class TryOnOptions(Options):
         unit="pixels",
     )
     paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
+    keep: KeepChoice = option(
+        "auto",
+        "What of the photo stays when pasting back; auto: all that need not change, where the photo was parsed; mask: "
+        "what is outside the mask.",
+    )
     feather: int | None = option(
         None,
         "Width of the soft edge around the mask when pasting back; 1/128 of the working height when not given.",
@@ -264,6 +269,13 @@ class PrepareOptions(BackendOptions):
     )
     person_number: int = option(
         1, "Which person of the photo, counted from the largest.", flag="person", minimum=1, maximum=99
+    )
+    garment_number: int | None = option(
+        None,
+        "Which garment of the garment photo, where it shows several, counted from the left; the first of the largest "
+        "when not given.",
+        minimum=1,
+        maximum=99,
     )
     mask_grow: int = option(
         0, "Grow the mask by this, or shrink it if negative.", minimum=-256, maximum=256, unit="pixels of person.png"

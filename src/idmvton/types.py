@@ -15,6 +15,7 @@ VERSION: Final = "0.1.0"
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
+KeepChoice = Literal["auto", "mask"]
 MaskShape = Literal["outline", "box"]
 BackendSet = Literal["auto", "embedded", "published"]
 """The networks of a preparation: those that come with the library, or those of the published system."""
