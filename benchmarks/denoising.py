@@ -60,16 +60,36 @@ def build(widths: tuple[int, ...], heads: tuple[int, ...], text: int, device: to
         "projection_class_embeddings_input_dim": POOLED + 6 * 256,
     }
     dtype = resolve_dtype("auto", device)
-    with torch.device(device):
-        unet = TryonNet.from_config(shape | added | {"in_channels": 13, "out_channels": 4}).to(dtype)
+    with torch.device("meta"):
+        unet = TryonNet.from_config(shape | added | {"in_channels": 13, "out_channels": 4})
         resampler = IPAdapterPlusImageProjection(CLIP_WIDTH, text, text // 2, depth=4, heads=4, num_queries=16)
         unet.install_processors(resampler)
-        garment_net = GarmentNet.from_config(shape | {"in_channels": 4}).to(dtype)
+        garment_net = GarmentNet.from_config(shape | {"in_channels": 4})
         garment_net.install_processors()
-    nets = {"unet": unet.to(dtype).eval(), "unet_encoder": garment_net.eval()}
+    nets = {"unet": unet, "unet_encoder": garment_net}
+    for net in nets.values():
+        fill(net, device, dtype)
     pipe = TryOnPipeline(**load_checkpoint(TINY, dtype=dtype) | nets)
     pipe.set_progress_bar_config(disable=True)
+    pipe.graphs.is_enabled = False
     return pipe.to(device)
+
+
+@torch.no_grad()
+def fill(net: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Random weights for a net on the meta device, made where they are used: signals keep their size through it."""
+    net.to(dtype).to_empty(device=device).eval().requires_grad_(False)
+    for name, each in net.named_buffers():
+        if not name.endswith("position_ids"):
+            raise ValueError(f"{name} would stay empty")
+        each.copy_(torch.arange(each.numel(), device=device).view(each.shape))
+    for module in net.modules():
+        is_norm = isinstance(module, torch.nn.GroupNorm | torch.nn.LayerNorm)
+        for name, each in module.named_parameters(recurse=False):
+            if is_norm or name == "bias":
+                each.fill_(float(is_norm and name == "weight"))
+            else:
+                each.normal_(std=(each[0].numel() if each.dim() > 1 else 1) ** -0.5)
 
 
 class Case:
@@ -93,7 +113,7 @@ class Case:
         self.unconditional = prompt()
 
     @torch.no_grad()
-    def ours(self, policy: Any = "each_step", keep_cache: bool = False) -> Tensor:
+    def ours(self, policy: Any = "each_step", keep_cache: bool = False, together: int = 1) -> Tensor:
         """What the pipeline does, with an empty cache unless told to keep it."""
         if not keep_cache:
             self.pipe.feature_cache.clear()
@@ -109,9 +129,10 @@ class Case:
             image_prompt_scale=1.0,
         )
         pipe = self.pipe
-        runs = GarmentRuns(pipe.networks, [self.garment], pipe.feature_cache, pipe.device)
+        runs = GarmentRuns(pipe.networks, [self.garment], pipe.feature_cache, pipe.device, together)
+        features = feature_source(runs, policy, scheduler.timesteps.tolist())
         generator = [torch.Generator().manual_seed(0)]
-        return denoiser.run(self.noise, scheduler, scheduler.timesteps, feature_source(runs, policy), generator)
+        return denoiser.run(self.noise, scheduler, scheduler.timesteps, features, generator)
 
     @torch.no_grad()
     def plain(self) -> Tensor:

@@ -2,8 +2,9 @@
 
 import torch
 
-from idmvton.garment_cache import GarmentCache, fingerprint, num_bytes
+from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.models.attention import KeysValues
+from idmvton.nested import num_bytes
 
 CPU = torch.device("cpu")
 

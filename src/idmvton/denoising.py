@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,9 +17,11 @@ from idmvton.errors import InputError, NumericsError
 from idmvton.garment_encoding import PromptConditions
 from idmvton.garment_features import FeatureSource
 from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
+from idmvton.models.kernels import fastest_attention
 from idmvton.networks import Networks
 from idmvton.types import Size
 
+Features = Mapping[str, Tensor | KeysValues]
 Generators = torch.Generator | Sequence[torch.Generator]
 OnStep = Callable[[int, Tensor, Tensor], Tensor]
 """Called with the step, its timestep and the latents after it; returns the latents to go on with."""
@@ -47,6 +51,65 @@ def initial_latents(given: Tensor | None, shape: tuple[int, ...], generators: An
     return given.to(device, torch.float32)
 
 
+@dataclasses.dataclass(frozen=True)
+class StepConditions:
+    """What TryonNet reads besides latents, timestep and garment features; the same at all steps of a call.
+
+    Attributes:
+        person: B rows.
+        text: float (B or 2B, T, C), the prompts' states; with guidance the unconditional half comes first.
+        added: ``text_embeds`` and ``time_ids``, as many rows.
+        cross: layer name -> keys and values of the prompts, as many rows.
+        garment_rows: see :class:`~idmvton.models.attention.AttentionContext`.
+        features: of the garments, where they are constant over the steps; else None.
+        guidance_scale: None without guidance.
+        image_prompt_scale: weight of the image prompt.
+    """
+
+    person: PersonConditions
+    text: Tensor
+    added: Mapping[str, Tensor]
+    cross: Mapping[str, CrossKeysValues]
+    garment_rows: Tensor | None
+    features: Features | None
+    guidance_scale: float | None
+    image_prompt_scale: float
+
+
+def predict_noise(unet: Any, conditions: StepConditions, step: tuple[Tensor, Tensor, Features | None]) -> Tensor:
+    """TryonNet's prediction at one step, guided: a function of tensors alone, which a CUDA graph can hold.
+
+    Args:
+        unet: TryonNet.
+        conditions: of the call.
+        step: float32 (B, C, h, w) latents as the scheduler scales the model's input; the timestep, a scalar; the
+            garments' features at it, unless ``conditions`` has them.
+
+    Returns:
+        float32 (B, C, h, w).
+    """
+    noisy, timestep, features = step
+    num_pairs, guidance_scale = noisy.shape[0], conditions.guidance_scale
+    noisy = noisy if guidance_scale is None else torch.cat([noisy, noisy])
+    context = AttentionContext(
+        garment=features or conditions.features or {},
+        garment_rows=conditions.garment_rows,
+        num_zero_garment=0 if guidance_scale is None else num_pairs,
+        cross=conditions.cross,
+        image_prompt_scale=conditions.image_prompt_scale,
+    )
+    with fastest_attention(noisy.device):
+        prediction = unet(
+            tryon_input(noisy.to(unet.dtype), conditions.person),
+            timestep,
+            encoder_hidden_states=conditions.text,
+            added_cond_kwargs=dict(conditions.added),
+            cross_attention_kwargs={CONTEXT: context},
+            return_dict=False,
+        )[0].float()
+    return prediction if guidance_scale is None else guide(prediction, guidance_scale)
+
+
 class Denoiser:
     """Denoises B pairs of one call.
 
@@ -73,25 +136,26 @@ class Denoiser:
         guidance_scale: float,
         image_prompt_scale: float,
     ) -> None:
-        self.unet, self.person = networks.tryon_net, person
-        self.guidance_scale, self.image_prompt_scale = guidance_scale, image_prompt_scale
-        self.guided = unconditional is not None
-        self.num_pairs = len(garment_rows)
+        self.unet, self.graphs = networks.tryon_net, networks.graphs
         device, dtype = networks.device, self.unet.dtype
-
         is_identity = list(garment_rows) == list(range(len(prompts)))
         rows = torch.tensor(garment_rows, device=device)
-        self.garment_rows = None if is_identity or len(prompts) == 1 else rows
-
         distinct = [*prompts] if unconditional is None else [unconditional, *prompts]
         batch_rows = rows if unconditional is None else torch.cat([torch.zeros_like(rows), rows + 1])
-        self.text = torch.cat([each.text for each in distinct])[batch_rows]
         time_ids = make_time_ids(size, networks.time_ids).to(device, dtype)
-        self.added = {
-            "text_embeds": torch.cat([each.pooled for each in distinct])[batch_rows],
-            "time_ids": time_ids.expand(len(batch_rows), -1),
-        }
-        self.cross = self._project_prompts(distinct, batch_rows)
+        self.conditions = StepConditions(
+            person=person,
+            text=torch.cat([each.text for each in distinct])[batch_rows],
+            added={
+                "text_embeds": torch.cat([each.pooled for each in distinct])[batch_rows],
+                "time_ids": time_ids.expand(len(batch_rows), -1),
+            },
+            cross=self._project_prompts(distinct, batch_rows),
+            garment_rows=None if is_identity or len(prompts) == 1 else rows,
+            features=None,
+            guidance_scale=None if unconditional is None else guidance_scale,
+            image_prompt_scale=image_prompt_scale,
+        )
 
     def _project_prompts(self, distinct: Sequence[PromptConditions], batch_rows: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of all cross-attentions: computed for each distinct prompt, then one row a batch row."""
@@ -99,7 +163,7 @@ class Denoiser:
         projected = self.unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
         return {name: each.rows(batch_rows) for name, each in projected.items()}
 
-    def predict(self, noisy: Tensor, timestep: Tensor, features: Mapping[str, Tensor | KeysValues]) -> Tensor:
+    def predict(self, noisy: Tensor, timestep: Tensor, features: Features) -> Tensor:
         """The noise prediction at one step, guided.
 
         Args:
@@ -108,25 +172,15 @@ class Denoiser:
             features: the garments', at this step (:meth:`FeatureSource.at`).
 
         Returns:
-            float32 (B, C, h, w).
+            float32 (B, C, h, w); it holds until the next call.
         """
-        noisy = torch.cat([noisy, noisy]) if self.guided else noisy
-        context = AttentionContext(
-            garment=features,
-            garment_rows=self.garment_rows,
-            num_zero_garment=self.num_pairs if self.guided else 0,
-            cross=self.cross,
-            image_prompt_scale=self.image_prompt_scale,
-        )
-        prediction = self.unet(
-            tryon_input(noisy.to(self.unet.dtype), self.person),
-            timestep,
-            encoder_hidden_states=self.text,
-            added_cond_kwargs=self.added,
-            cross_attention_kwargs={CONTEXT: context},
-            return_dict=False,
-        )[0].float()
-        return guide(prediction, self.guidance_scale) if self.guided else prediction
+        function = functools.partial(predict_noise, self.unet)
+        is_constant = any(isinstance(each, KeysValues) for each in features.values())
+        if not is_constant:
+            return self.graphs.run("TryonNet", function, self.conditions, (noisy, timestep, features))
+        if self.conditions.features is not features:
+            self.conditions = dataclasses.replace(self.conditions, features=features)
+        return self.graphs.run("TryonNet", function, self.conditions, (noisy, timestep, None))
 
     def run(
         self,

@@ -64,3 +64,7 @@ class CaptionTruncatedWarning(IdmVtonWarning):
 
 class GuidanceWarning(IdmVtonWarning):
     """Guidance for a checkpoint that was not trained for it."""
+
+
+class GraphsWarning(IdmVtonWarning):
+    """CUDA graphs could not be recorded; everything runs without them, slower."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
 from idmvton.devices import free_bytes
+from idmvton.nested import num_bytes
 
 
 class GarmentCache:
@@ -73,19 +73,6 @@ class GarmentCache:
         """Forgets everything."""
         self._garments.clear()
         self.num_bytes = 0
-
-
-def num_bytes(entry: Any) -> int:
-    """Bytes of the tensors in nested mappings, sequences and dataclasses."""
-    if isinstance(entry, torch.Tensor):
-        return entry.numel() * entry.element_size()
-    if isinstance(entry, Mapping):
-        return sum(map(num_bytes, entry.values()))
-    if dataclasses.is_dataclass(entry):
-        return sum(num_bytes(getattr(entry, item.name)) for item in dataclasses.fields(entry))
-    if isinstance(entry, Iterable) and not isinstance(entry, str | bytes):
-        return sum(map(num_bytes, entry))
-    return 0
 
 
 def fingerprint(modules: Iterable[nn.Module]) -> Hashable:

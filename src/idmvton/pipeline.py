@@ -237,7 +237,7 @@ class TryOnPipeline(TryOnSystem):
         offloads = hasattr(self.unet_encoder, "_hf_hook")
         waits_on = torch.device("cpu") if offloads else self._execution_device
         runs = GarmentRuns(self.networks, garments, self.feature_cache, waits_on)
-        features = feature_source(runs, self._policy(options))
+        features = feature_source(runs, self._policy(options), timesteps.tolist())
         if offloads:
             features.compute_ahead(timesteps.tolist())
         return features

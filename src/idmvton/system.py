@@ -21,6 +21,7 @@ from idmvton.draft.warp_net import WarpNet
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder
+from idmvton.graphs import Graphs
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
@@ -98,6 +99,7 @@ class TryOnSystem(DiffusionPipeline):
         self.register_to_config(**policies)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
         self.feature_cache = GarmentCache()
+        self.graphs = Graphs()
         self.weights_name = "in memory"
 
     # ------------------------------------------------------------------------------------------ loading, saving
@@ -203,6 +205,7 @@ class TryOnSystem(DiffusionPipeline):
             garment_net=self.unet_encoder,
             device=self._execution_device,
             time_ids=self.config.time_ids,
+            graphs=self.graphs,
         )
 
     @property
@@ -226,10 +229,11 @@ class TryOnSystem(DiffusionPipeline):
         return size
 
     def forget_other_weights(self) -> None:
-        """Empties the caches if they were filled with other weights."""
+        """Empties the caches, and forgets graphs, if they are of other weights."""
         state = fingerprint(part for part in self.components.values() if isinstance(part, nn.Module))
         self.garment_cache.match(state)
         self.feature_cache.match(state)
+        self.graphs.match(self._execution_device, (self.unet, self.unet_encoder))
 
     def made_with(self) -> dict[str, str]:
         """Weights, device, precision and library versions, in words."""
