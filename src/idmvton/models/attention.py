@@ -27,7 +27,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
-from idmvton.models import kernels
+from idmvton.models import fused, kernels
 
 _Context = TypeVar("_Context")
 
@@ -178,14 +178,18 @@ def attend_in_parts(query_BHND: Tensor, person: KeysValues, garment: KeysValues,
         num_zero_garment: U, the leading rows that attend to as many zero tokens instead. Those have score 0 and
             value 0, so that nothing is computed for them.
     """
-    zero = num_zero_garment
-    attended, logsumexp = kernels.attend_with_logsumexp(query_BHND, *person)
-    if zero:
-        kernels.scale_for_zeros((attended[:zero], logsumexp[:zero]), garment.keys.shape[2])
+    zero, num_tokens = num_zero_garment, garment.keys.shape[2]
+    attended = kernels.attend_with_logsumexp(query_BHND, *person)
+    of_garment = None
     if zero < query_BHND.shape[0]:
         of_garment = kernels.attend_with_logsumexp(query_BHND[zero:], *garment)
-        kernels.merge((attended[zero:], logsumexp[zero:]), of_garment)
-    return attended
+    if not fused.merge_parts(attended, of_garment, zero, math.log(num_tokens)):
+        values, logsumexp = attended
+        if zero:
+            kernels.scale_for_zeros((values[:zero], logsumexp[:zero]), num_tokens)
+        if of_garment is not None:
+            kernels.merge((values[zero:], logsumexp[zero:]), of_garment)
+    return attended[0]
 
 
 def count_biases(count: int, dtype: torch.dtype, num_slots: int = MIN_COUNT_SLOTS) -> list[float]:
@@ -370,7 +374,9 @@ class ImagePromptCrossAttention(nn.Module):
         query = split_heads(attn, attn.to_q(hidden_states))
         of_text = F.scaled_dot_product_attention(query, *cross.text)
         of_image = F.scaled_dot_product_attention(query, *cross.image)
-        return merge_heads(attn, of_text + context.image_prompt_scale * of_image)
+        if context.image_prompt_scale != 1.0:
+            of_image = context.image_prompt_scale * of_image
+        return merge_heads(attn, of_text + of_image)
 
 
 def _rows(garment: KeysValues, rows: Tensor | None, num_rows: int) -> KeysValues:

@@ -11,6 +11,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
+from idmvton.models import fused
 from idmvton.models.attention import (
     CrossKeysValues,
     FixedProcessors,
@@ -80,6 +81,7 @@ class TryonNet(FixedProcessors, UNet2DConditionModel):
                 hidden_size = self.get_submodule(name).to_q.out_features
                 processors[key] = ImagePromptCrossAttention(name, hidden_size, width)
         self.set_attn_processor(processors)
+        fused.install(self)
         self.encoder_hid_proj = resampler
 
     @apply_forward_hook
