@@ -12,6 +12,9 @@ from torch import nn
 from idmvton.devices import free_bytes
 from idmvton.nested import num_bytes
 
+MAX_SEEN = 1024
+"""Garments that are remembered as seen."""
+
 
 class GarmentCache:
     """Least recently used garments leave first.
@@ -29,6 +32,7 @@ class GarmentCache:
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self._garments: OrderedDict[Hashable, dict[Hashable, Any]] = OrderedDict()
+        self._seen: OrderedDict[Hashable, None] = OrderedDict()
         self._state: Hashable = None
 
     def match(self, state: Hashable) -> None:
@@ -36,6 +40,15 @@ class GarmentCache:
         if state != self._state:
             self.clear()
             self._state = state
+
+    def saw(self, garment: Hashable) -> bool:
+        """Whether an earlier call asked for this garment; a new one is noted."""
+        is_known = garment in self._seen
+        self._seen[garment] = None
+        self._seen.move_to_end(garment)
+        while len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+        return is_known
 
     def get(self, garment: Hashable, part: Hashable) -> Any | None:
         """The entry, or None."""

@@ -206,6 +206,8 @@ class GarmentRuns:
     ) -> None:
         self.networks, self.conditions, self.cache, self.waits_on = networks, conditions, cache, waits_on
         self.together = together or together_on(networks.device)
+        saw = [cache.saw(each.key) for each in conditions]
+        self._is_worth_keeping = [networks.device.type == "cpu" or each for each in saw]
         self._repeated: dict[tuple[tuple[int, ...], int], NetConditions] = {}
 
     def run(self, rows: Sequence[int], timesteps: Sequence[float]) -> list[list[Tokens]]:
@@ -257,8 +259,11 @@ class GarmentRuns:
     def keep(
         self, row: int, part: tuple[str, float], entry: Mapping[str, Tensor | KeysValues], device: torch.device
     ) -> None:
-        """Puts what was computed for one garment into the cache, if later calls can use it."""
-        if self.conditions[row].is_reusable and self.cache.max_bytes != 0:
+        """Puts what was computed for one garment into the cache, if later calls can use it.
+
+        On GPUs only of garments that come again: features are large, and a first picture must not pay for a second.
+        """
+        if self.conditions[row].is_reusable and self._is_worth_keeping[row] and self.cache.max_bytes != 0:
             keys = [each.key for each in self.conditions]
             owned = map_tensors(entry, lambda tensor: tensor.to(device, copy=True))
             self.cache.put(keys[row], part, owned, in_use=keys, device=device)

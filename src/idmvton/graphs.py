@@ -97,8 +97,9 @@ class Recorded:
         return self.outputs
 
 
-def _is_hooked(module: nn.Module) -> bool:
-    return hasattr(module, "_hf_hook") or hasattr(module, "_diffusers_hook")
+def _is_hooked(module: nn.Module, network: nn.Module) -> bool:
+    """Whether something changes a module's weights while the network runs; moving the network as a whole does not."""
+    return hasattr(module, "_diffusers_hook") or (hasattr(module, "_hf_hook") and module is not network)
 
 
 class Graphs:
@@ -130,13 +131,14 @@ class Graphs:
     def match(self, device: torch.device, networks: Sequence[nn.Module]) -> None:
         """To be called before each use: forgets what was recorded of weights that moved since.
 
-        On a CUDA device functions are recorded, unless something is hooked onto the networks: offloading and casting
-        change weights between the layers, which a graph does not see.
+        On a CUDA device functions are recorded, unless something is hooked onto the layers: offloading one by one and
+        casting change weights while a network runs, which a graph does not see.
         """
-        addresses = tuple(each.data_ptr() for network in networks for each in network.parameters())
-        is_hooked = any(_is_hooked(module) for network in networks for module in network.modules())
-        state = (device, addresses, is_hooked)
-        if state == self._state:
+        tensors = [each for network in networks for each in (*network.parameters(), *network.buffers())]
+        is_hooked = any(_is_hooked(module, network) for network in networks for module in network.modules())
+        is_away = any(each.device != device for each in tensors)  # it comes later, to some other address
+        state = (device, tuple(each.data_ptr() for each in tensors), is_hooked)
+        if state == self._state and not is_away:
             return
         self.clear()
         self._state = state

@@ -164,6 +164,8 @@ class TryOnPipeline(TryOnSystem):
             with clock("pasting back"):
                 images = finish(matched, pairs, options, output_type)
         self.maybe_free_model_hooks()
+        if self.placement is not None:
+            self.placement.leave()
         settings = {"scheduler": type(sampler).__name__, "garment_timestep": str(self._policy(options))}
         return TryOnResult(
             images=images,
@@ -235,7 +237,8 @@ class TryOnPipeline(TryOnSystem):
     ) -> FeatureSource:
         """GarmentNet's features; with offloading they are computed now and wait on the CPU."""
         offloads = hasattr(self.unet_encoder, "_hf_hook")
-        waits_on = torch.device("cpu") if offloads else self._execution_device
+        is_tight = offloads or (self.placement is not None and self.placement.mode == "balanced")
+        waits_on = torch.device("cpu") if is_tight else self._execution_device
         runs = GarmentRuns(self.networks, garments, self.feature_cache, waits_on)
         features = feature_source(runs, self._policy(options), timesteps.tolist())
         if offloads:

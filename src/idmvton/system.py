@@ -18,15 +18,17 @@ from idmvton.conditioning import check_policies
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp_net import WarpNet
+from idmvton.errors import ConfigError
 from idmvton.framing import check_size, nearest_valid_size
 from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.garment_encoding import GarmentEncoder
 from idmvton.graphs import Graphs
+from idmvton.memory import Placement, choose_mode
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.networks import Networks
-from idmvton.types import GarmentTimestep, Size, TimeIds
+from idmvton.types import GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 CONDITIONS_MAX_BYTES = 64 * 2**20
@@ -100,6 +102,7 @@ class TryOnSystem(DiffusionPipeline):
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
         self.feature_cache = GarmentCache()
         self.graphs = Graphs()
+        self.placement: Placement | None = None
         self.weights_name = "in memory"
 
     # ------------------------------------------------------------------------------------------ loading, saving
@@ -112,6 +115,7 @@ class TryOnSystem(DiffusionPipeline):
         torch_dtype: torch.dtype | str = "auto",
         device: str = "auto",
         variant: str | None = None,
+        memory: MemoryMode = "auto",
     ) -> Self:
         """Loads a checkpoint in the published layout, from the disk: ``idmvton weights get`` fetches one.
 
@@ -120,6 +124,7 @@ class TryOnSystem(DiffusionPipeline):
             torch_dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
             device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
             variant: part of the weight files' names, such as "fp16".
+            memory: what lies on a GPU, see :mod:`idmvton.memory`.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
@@ -131,14 +136,42 @@ class TryOnSystem(DiffusionPipeline):
         pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
         manifest = read_manifest(folder)
         pipe.weights_name = f"{model} at {manifest.commit if manifest else stamp(folder)}"
-        return pipe.to(where)
+        mode = choose_mode(memory, where, pipe.components)
+        if mode == "fast":
+            pipe.to(where)
+        if where.type == "cuda":
+            pipe.place(mode, where)
+        return pipe
+
+    def place(self, mode: MemoryMode, device: torch.device) -> None:
+        """Puts the parts where a memory mode wants them, once; see :mod:`idmvton.memory`."""
+        encoders = [self.warp_net, self.text_encoder, self.text_encoder_2, self.image_encoder]
+        networks = [self.unet_encoder, self.unet]
+        self.placement = Placement(mode, device, [each for each in encoders if each is not None], networks, self.vae)
+
+    @property
+    def _execution_device(self) -> torch.device:
+        """Where the networks compute, wherever they wait."""
+        is_apart = self.placement is not None and self.placement.mode != "fast"
+        return self.placement.device if is_apart else super()._execution_device
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.save_checkpoint`."""
+        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.save_checkpoint`.
+
+        Raises:
+            ConfigError: the weights were rounded to 8 bits.
+        """
+        self._refuse_placed("saved")
         save_checkpoint(self.components | {name: self.config[name] for name in POLICIES}, save_directory)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Moves and casts the networks; a VAE that half precision would spoil stays float32."""
+        """Moves and casts the networks; a VAE that half precision would spoil stays float32.
+
+        Raises:
+            ConfigError: a memory mode has placed them.
+        """
+        self._refuse_placed("moved or cast")
+        self.placement = None
         vae, before = self.vae, self.unet.dtype
         object.__setattr__(self, "vae", None)  # not cast with the others: that would round its weights
         try:
@@ -148,6 +181,14 @@ class TryOnSystem(DiffusionPipeline):
         is_cast = self.unet.dtype != before
         vae.to(self.unet.device, vae_dtype(vae.config, self.unet.dtype) if is_cast else vae.dtype)
         return self
+
+    def _refuse_placed(self, what: str) -> None:
+        if self.placement is not None and self.placement.mode != "fast":
+            raise ConfigError(
+                f"this pipeline cannot be {what}",
+                got=f"memory={self.placement.mode!r}: its weights are in 8 bits",
+                fix="load it again with memory='fast'",
+            )
 
     def enable_vae_slicing(self) -> None:
         """Decodes one picture at a time: less memory for batches."""
@@ -242,6 +283,7 @@ class TryOnSystem(DiffusionPipeline):
             "device": str(self._execution_device),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
+            **({} if self.placement is None else {"memory": self.placement.about}),
             "idmvton": idmvton.__version__,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,

@@ -132,7 +132,7 @@ def join(layers: Sequence[nn.Linear]) -> None:
     Their parameters stay the same objects with the same names, values and shapes, and no memory is added. To be
     called where nothing trains: checkpoints of a training would take the weights for shared ones.
     """
-    if _lie_together(layers):
+    if not all(_is_plain(layer) for layer in layers) or _lie_together(layers):
         return
     with torch.no_grad():
         together = torch.cat([layer.weight for layer in layers])
