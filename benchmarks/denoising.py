@@ -93,10 +93,10 @@ def fill(net: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None
 
 
 class Case:
-    """One person, one garment, random conditions."""
+    """People in one garment, random conditions; the published loop takes one person."""
 
-    def __init__(self, pipe: TryOnPipeline, picture: Size, num_steps: int) -> None:
-        self.pipe, self.size, self.num_steps = pipe, picture, num_steps
+    def __init__(self, pipe: TryOnPipeline, picture: Size, num_steps: int, num_people: int = 1) -> None:
+        self.pipe, self.size, self.num_steps, self.num_people = pipe, picture, num_steps, num_people
         device, dtype = pipe.device, pipe.unet.dtype
         text = pipe.unet.config.cross_attention_dim
         latent = (1, 4, picture.height // 8, picture.width // 8)
@@ -107,8 +107,11 @@ class Case:
         def prompt() -> PromptConditions:
             return PromptConditions(random(1, 77, text), random(1, POOLED), random(1, CLIP_TOKENS, CLIP_WIDTH))
 
-        self.noise = torch.randn(latent, device=device)
-        self.person = PersonConditions(torch.ones_like(random(1, 1, *latent[2:])), random(*latent), random(*latent))
+        people = (num_people, *latent[1:])
+        self.noise = torch.randn(people, device=device)
+        self.person = PersonConditions(
+            torch.ones_like(random(num_people, 1, *latent[2:])), random(*people), random(*people)
+        )
         self.garment = GarmentConditions("garment", prompt(), random(1, 77, text), random(*latent))
         self.unconditional = prompt()
 
@@ -121,7 +124,7 @@ class Case:
         denoiser = Denoiser(
             self.pipe.networks,
             self.person,
-            [0],
+            [0] * self.num_people,
             [self.garment.prompt],
             self.unconditional,
             size=self.size,
@@ -131,7 +134,7 @@ class Case:
         pipe = self.pipe
         runs = GarmentRuns(pipe.networks, [self.garment], pipe.feature_cache, pipe.device, together)
         features = feature_source(runs, policy, scheduler.timesteps.tolist())
-        generator = [torch.Generator().manual_seed(0)]
+        generator = [torch.Generator().manual_seed(seed) for seed in range(self.num_people)]
         return denoiser.run(self.noise, scheduler, scheduler.timesteps, features, generator)
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ error, and the next one runs. What was measured is written after every part.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import time
@@ -24,16 +25,17 @@ from unittest import mock
 import diffusers
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from benchmarks.denoising import SIZES, Case, build, fill
 from benchmarks.plain_form import plain_form
-from benchmarks.training_memory import encoders
+from benchmarks.training_memory import encoders, garment_features, step_inputs, tryon_net
 from idmvton import TryOnPipeline
 from idmvton.devices import synchronize
 from idmvton.graphs import CudaRecorder, EagerRecorder, Graphs, Recorder
-from idmvton.models import kernels
-from idmvton.models.attention import KeysValues, attend_in_parts, attend_with_garment
+from idmvton.models import fused
+from idmvton.training.tasks.tryon import TryonStep
 from idmvton.types import Size
 
 TINY = {"widths": (32, 64, 64), "heads": (1, 2, 2), "text": 64, "picture": Size(128, 96)}
@@ -58,6 +60,7 @@ class Bench:
         self.steps, self.repeats, self.output = arguments.steps, arguments.repeats, arguments.output
         self.chosen = TINY if arguments.size == "tiny" else SIZES[arguments.size]
         self.found: dict[str, Any] = {}
+        self.generator = np.random.default_rng(0)
         self._case: Case | None = None
 
     @property
@@ -70,6 +73,13 @@ class Bench:
             synchronize(self.device)
             self.tell("built", seconds=time.perf_counter() - start, allocated_gib=self.allocated())
         return self._case
+
+    def release(self) -> None:
+        """Forgets the nets, so that others have room."""
+        self._case = None
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def recorder(self) -> Recorder:
         return CudaRecorder(self.device) if self.device.type == "cuda" else EagerRecorder()
@@ -90,7 +100,7 @@ class Bench:
         for repeat in range(1 + (repeats or self.repeats)):
             if with_peaks and repeat == 0:
                 torch.cuda.empty_cache()
-            if with_peaks:
+            if with_peaks and repeat < 2:
                 torch.cuda.reset_peak_memory_stats(self.device)
             start = time.perf_counter()
             result = run()
@@ -100,9 +110,10 @@ class Bench:
         if with_peaks:
             peaks = {
                 "allocated_gib": torch.cuda.max_memory_allocated(self.device) / GIB,
-                "reserved_gib": torch.cuda.memory_reserved(self.device) / GIB,
+                "reserved_gib": torch.cuda.max_memory_reserved(self.device) / GIB,
             }
-        self.tell(name, first=seconds[0], median=statistics.median(seconds[1:]), least=min(seconds[1:]), **peaks)
+        later = seconds[1:] or seconds
+        self.tell(name, first=seconds[0], median=statistics.median(later), least=min(later), **peaks)
         assert result is not None
         return result
 
@@ -140,54 +151,61 @@ def measure_limits(bench: Bench) -> None:
     )
 
 
-def measure_attention(bench: Bench) -> None:
-    """Kernels that give the logarithm too, and the forms made of them, at both levels of the net."""
+def measure_kernels(bench: Bench) -> None:
+    """Each fused kernel at the sizes of the net: its time and its distance from the modules it stands for."""
     device = bench.device
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    ops = torch.ops.aten
-    named: dict[str, Callable[..., Any]] = {"ours": kernels.attend_with_logsumexp}
-    if device.type == "cuda":
-        named |= {
-            "flash": lambda *parts: ops._scaled_dot_product_flash_attention(*parts)[:2],
-            "cudnn": lambda *parts: ops._scaled_dot_product_cudnn_attention(*parts, None, True)[:2],
-            "efficient": lambda *parts: ops._scaled_dot_product_efficient_attention(*parts, None, True)[:2],
-        }
-    for tokens, heads in ((3072, 10), (768, 20)) if device.type == "cuda" else ((64, 2),):
-        packed = torch.randn(2, tokens, 3, heads, 64, device=device, dtype=dtype)
-        query, *person = (each.transpose(1, 2) for each in packed.unbind(2))
-        garment = [each[:1] for each in torch.randn(2, 1, heads, tokens, 64, device=device, dtype=dtype)]
-        for name, kernel in named.items():
-            try:
-                bench.tell(f"kernel {name} {tokens}", **_about_kernel(kernel, query, *person))
-            except Exception as error:
-                bench.tell(f"kernel {name} {tokens}", failed=str(error)[:300])
-        for name, form in {"cat": _joined, "parts": _in_parts}.items():
-            with kernels.fastest_attention(device):
-                run = partial(form, query, KeysValues(*person), KeysValues(*garment))
-                bench.tell(f"form {name} {tokens}", microseconds=milliseconds(run, device) * 1e3)
+    if device.type != "cuda":
+        return
+    bench.tell("kernels", work=fused._kernels_work(device))
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, device=device, dtype=torch.bfloat16)
+
+    for channels, side in ((320, (128, 96)), (640, (64, 48)), (1280, (32, 24)), (2560, (32, 24))):
+        norm = nn.GroupNorm(32, channels).to(device, torch.bfloat16)
+        picture, added = draw(2, channels, *side), draw(2, channels)
+        last = picture.contiguous(memory_format=torch.channels_last)
+        ours = partial(fused._group_norm, last, norm, added, silu=True)
+        _compare(bench, f"group norm {channels}", ours, partial(_stock_group_norm, picture, norm, added))
+    for tokens, channels in ((3072, 640), (768, 1280)):
+        projected, layer_norm = draw(2, tokens, 8 * channels), nn.LayerNorm(channels).to(device, torch.bfloat16)
+        first, second = draw(2, tokens, channels), draw(2, tokens, channels)
+        _compare(bench, f"geglu {tokens}", partial(fused._geglu, projected), partial(_stock_geglu, projected))
+        ours = partial(_second, fused._add_layer_norm, first, second, layer_norm)
+        _compare(bench, f"add and norm {tokens}", ours, partial(_stock_add_norm, first, second, layer_norm))
 
 
-def _about_kernel(kernel: Callable[..., Any], query: Tensor, keys: Tensor, values: Tensor) -> dict[str, Any]:
-    scores = query.double() @ keys.double().mT / 8
-    exact = scores.softmax(-1) @ values.double(), scores.logsumexp(-1)
-    attended, logsumexp = kernel(query, keys, values)
-    logsumexp = logsumexp.reshape(*query.shape[:2], -1)[..., : query.shape[2]]
-    return {
-        "microseconds": milliseconds(partial(kernel, query, keys, values), query.device) * 1e3,
-        "error": ((attended - exact[0]).norm() / exact[0].norm()).item(),
-        "error_of_logarithm": (logsumexp - exact[1]).abs().max().item(),
-        "is_token_major": attended.transpose(1, 2).is_contiguous(),
-    }
+def _stock_group_norm(picture: Tensor, norm: nn.GroupNorm, added: Tensor) -> Tensor:
+    return F.silu(norm(picture + added[..., None, None]))
 
 
-def _joined(query: Tensor, person: KeysValues, garment: KeysValues) -> Tensor:
-    """The row with a garment, by one attention."""
-    return attend_with_garment(query[1:], KeysValues(*(each[1:] for each in person)), garment)
+def _stock_geglu(projected: Tensor) -> Tensor:
+    hidden, gate = projected.chunk(2, dim=-1)
+    return hidden * F.gelu(gate)
 
 
-def _in_parts(query: Tensor, person: KeysValues, garment: KeysValues) -> Tensor:
-    """Both rows, by two attentions."""
-    return attend_in_parts(query, person, garment, 1)
+def _stock_add_norm(tokens: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:
+    result: Tensor = norm(tokens + change)
+    return result
+
+
+def _second(function: Callable[..., Any], *arguments: Any) -> Tensor:
+    result: Tensor = function(*arguments)[1]
+    return result
+
+
+def _compare(bench: Bench, name: str, ours: Callable[[], Tensor], stock: Callable[[], Tensor]) -> None:
+    forms = {"fused": ours, "stock": stock}
+    results = {form: run().float() for form, run in forms.items()}
+    error = (results["fused"] - results["stock"]).norm() / results["stock"].norm()
+    times = {}
+    for form, run in forms.items():
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for _ in range(20):
+                run()
+        times[f"{form}_microseconds"] = milliseconds(graph.replay, bench.device, 10) * 50
+    bench.tell(name, **times, difference=error.item())
 
 
 def measure_forms(bench: Bench) -> None:
@@ -196,44 +214,59 @@ def measure_forms(bench: Bench) -> None:
     pipe.feature_cache.max_bytes = 0
     with plain_form(pipe.unet, pipe.unet_encoder):
         expected = bench.time_run("published, eager", case.plain)
-
-    def compare(name: str, result: Tensor, other: Tensor = expected) -> None:
-        bench.tell(name, largest=((result - other).abs().max() / other.std()).item(),
-                   typical=((result - other).norm() / other.norm()).item())  # fmt: skip
-
-    ours = bench.time_run("ours, eager", lambda: case.ours(together=1), 1)
-    compare("difference of ours from the published form", ours)
     for net in (pipe.unet, pipe.unet_encoder):
-        net.join_projections()
-    joined = bench.time_run("ours, eager, joined products", lambda: case.ours(together=1), 1)
-    compare("difference of joined products", joined, ours)
-    for together in (1, 3, 5):
+        net.lay_out_for_gpus()
+    steps, case.num_steps = case.num_steps, 6
+    plain = bench.time_run("ours, eager, 6 steps", case.ours)
+    with fused.switched("off"):
+        _distance(bench, "difference of fused kernels, 6 steps", plain, case.ours())
+    for together in (1, 3):
+        eager = case.ours(together=together)
         pipe.graphs = Graphs(bench.recorder())
-        graphs = bench.time_run(
-            f"ours, graphs, {together} timesteps together", lambda n=together: case.ours(together=n)
-        )
-        compare(f"difference of graphs {together} from eager", graphs, joined)
+        for _ in range(3):
+            replayed = case.ours(together=together)
+        _distance(bench, f"difference of graphs from eager, {together} together, 6 steps", replayed, eager)
         bench.tell(f"recorded {together}", graphs=pipe.graphs.num_recorded, is_on=pipe.graphs.is_enabled)
-    fixed = bench.time_run("ours, graphs, fixed garment timestep", lambda: case.ours(0))
-    pipe.graphs.is_enabled = False
-    compare("difference of the fixed timestep's graphs from eager", fixed, case.ours(0))
+    case.num_steps = steps
+    for together in (1, 2, 3):
+        pipe.graphs = Graphs(bench.recorder())
+        repeats = bench.repeats if together == 1 else 1
+        run = partial(case.ours, together=together)
+        result = bench.time_run(f"ours, graphs, {together} timesteps together", run, repeats)
+        _distance(bench, f"difference of ours {together} from the published form", result, expected)
+        _time_replays(bench, together)
+    pipe.graphs = Graphs(bench.recorder())
+    bench.time_run("ours, graphs, fixed garment timestep", partial(case.ours, 0), 1)
+    with fused.switched("off"):
+        pipe.graphs = Graphs(bench.recorder())
+        bench.time_run("ours, graphs, without fused kernels", case.ours, 1)
+    pipe.graphs = Graphs(bench.recorder())
+
+
+def _distance(bench: Bench, name: str, result: Tensor, other: Tensor) -> None:
+    largest = (result - other).abs().max() / other.std()
+    bench.tell(name, largest=largest.item(), typical=((result - other).norm() / other.norm()).item())
+
+
+def _time_replays(bench: Bench, together: int) -> None:
+    """Milliseconds of each recorded network alone."""
+    for key, recorded in bench.case.pipe.graphs._recorded.items():
+        if recorded is not None:
+            name = f"replay of {key[0]}, {together} timesteps together"  # type: ignore[index]
+            bench.tell(name, ms=milliseconds(recorded.replay, bench.device, 20))
 
 
 def measure_profile(bench: Bench) -> None:
-    """Kernels of one step by kind: the published form, and ours from graphs."""
+    """Kernels of one step of ours by kind, from graphs."""
     if bench.device.type != "cuda":
         return
-    case, pipe = bench.case, bench.case.pipe
-    pipe.feature_cache.max_bytes = 0
-    pipe.graphs = Graphs(bench.recorder())
+    case = bench.case
+    case.pipe.feature_cache.max_bytes = 0
+    case.pipe.graphs = Graphs(bench.recorder())
     steps, case.num_steps = case.num_steps, 5
-    case.ours(together=5)
-    case.ours(together=5)  # records GarmentNet, which runs once in so few steps
-    _profile(bench, "ours, graphs", lambda: case.ours(together=5), 5)
-    case.num_steps = 2
-    with plain_form(pipe.unet, pipe.unet_encoder):
-        case.plain()
-        _profile(bench, "published", case.plain, 2)
+    case.ours()
+    case.ours()
+    _profile(bench, "ours, graphs", case.ours, 5)
     case.num_steps = steps
 
 
@@ -260,6 +293,21 @@ def _profile(bench: Bench, name: str, run: Callable[[], Any], steps: int) -> Non
     bench.found[f"profile, {name}, kernels"] = sorted(rows, reverse=True)[:60]
 
 
+def measure_batches(bench: Bench) -> None:
+    """Pictures an hour, denoising alone, of several people in one garment at a time."""
+    pipe = bench.case.pipe
+    for num_people in (1, 4, 8):
+        case = Case(pipe, bench.chosen["picture"], 6, num_people)
+        pipe.graphs = Graphs(bench.recorder())
+        case.ours()
+        start = time.perf_counter()
+        case.ours()
+        synchronize(bench.device)
+        seconds = (time.perf_counter() - start) / case.num_steps * 30
+        bench.tell(f"batch of {num_people}", seconds_of_30_steps=seconds, pictures_an_hour=3600 * num_people / seconds)
+    pipe.graphs = Graphs(bench.recorder())
+
+
 def build_whole(bench: Bench) -> TryOnPipeline:
     """The pipeline with encoders and a VAE of the published sizes beside the nets."""
     nets = bench.case.pipe
@@ -275,35 +323,81 @@ def build_whole(bench: Bench) -> TryOnPipeline:
 
 
 def measure_whole(bench: Bench) -> None:
-    """A whole call, pictures in and pictures out: the published loop and ours, new garments each time."""
-    pipe, size = build_whole(bench), bench.chosen["picture"]
+    """A whole call, pictures in and pictures out, a new garment each time: each memory mode, and the published loop."""
+    pipe = build_whole(bench)
+    bench.case.pipe.graphs = Graphs(bench.recorder())
     bench.tell("weights", allocated_gib=bench.allocated())
-    generator = np.random.default_rng(0)
+    with mock.patch("idmvton.pipeline.Denoiser", partial(Published, bench.case)):
+        _time_calls(bench, pipe, "published loop", 1)
+    for mode in ("fast", "balanced", "low"):
+        start = time.perf_counter()
+        if pipe.placement is not None:
+            pipe.placement.leave()
+            for hook in pipe.placement._hooks:
+                hook.remove()
+        pipe.place(mode, bench.device)
+        bench.tell(f"placing {mode}", seconds=time.perf_counter() - start, allocated_gib=bench.allocated())
+        _time_calls(bench, pipe, mode, 1 if mode == "low" else 2)
+        if mode == "fast":
+            _time_calls(bench, pipe, "fast, fixed garment timestep", 1, garment_timestep=0)
 
-    def picture() -> np.ndarray:
-        return generator.integers(0, 255, (size.height, size.width, 3), dtype=np.uint8)
 
+def _time_calls(bench: Bench, pipe: TryOnPipeline, name: str, repeats: int, **options: Any) -> None:
+    size = bench.chosen["picture"]
     mask = np.zeros((size.height, size.width), bool)
     mask[size.height // 4 : size.height // 2] = True
     timings: dict[str, float] = {}
 
-    def call(**options: Any) -> Tensor:
+    def picture() -> np.ndarray:
+        return bench.generator.integers(0, 255, (size.height, size.width, 3), dtype=np.uint8)
+
+    def call() -> Tensor:
         result = pipe(picture(), picture(), mask, picture(), "shirt", height=size.height, width=size.width, seed=1,
                       num_inference_steps=bench.steps, guidance_scale=2.0, paste_back=False, **options)  # fmt: skip
         timings.update(result.timings)
         return result.latents
 
-    for name, cache_bytes, options in (
-        ("whole call, ours", 0, {}),
-        ("whole call, ours, fixed timestep", 0, {"garment_timestep": 0}),
-    ):
-        pipe.feature_cache.max_bytes = cache_bytes
-        bench.time_run(name, lambda options=options: call(**options))
-        bench.tell(f"stages of {name}", **timings)
-    pipe.graphs.clear()
-    with mock.patch("idmvton.pipeline.Denoiser", partial(Published, bench.case)):
-        bench.time_run("whole call, published loop", call)
-    bench.tell("stages of the published loop", **timings)
+    bench.time_run(f"whole call, {name}", call, repeats)
+    bench.tell(f"stages, {name}", **timings)
+
+
+def measure_training(bench: Bench) -> None:
+    """One training step at full size: TryonNet in float32 under autocast, AdamW, gradient checkpointing."""
+    bench.release()
+    dtype = torch.bfloat16
+    with torch.device("meta"):
+        net = tryon_net()
+    fill(net, bench.device, torch.float32)
+    net.train().requires_grad_(True)
+    net.enable_gradient_checkpointing()
+    step = TryonStep(net)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-5, fused=True)
+    for batch in (1, 4):
+        features = {
+            name: torch.randn(batch, *tokens.shape[1:], device=bench.device, dtype=dtype)
+            for name, tokens in garment_features(1).items()
+        }
+        inputs = [
+            torch.randn_like(each, device=bench.device)
+            if each.is_floating_point()
+            else each.new_zeros(batch, device=bench.device)
+            for each in step_inputs(batch, features)[:3]
+        ]
+        added = {
+            "text_embeds": torch.randn(batch, 1280, device=bench.device),
+            "time_ids": torch.ones(batch, 6, device=bench.device),
+        }
+        clip = torch.randn(batch, 257, 1280, device=bench.device)
+
+        def train(inputs: Any = inputs, added: Any = added, clip: Any = clip, features: Any = features) -> Tensor:
+            with torch.autocast(bench.device.type, dtype):
+                loss = step(*inputs, added, clip, features, 0).float().square().mean()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            return loss.detach()
+
+        bench.time_run(f"training step, batch {batch}, checkpointing", train)
 
 
 class Published:
@@ -319,10 +413,12 @@ class Published:
 
 PARTS: dict[str, Callable[[Bench], None]] = {
     "limits": measure_limits,
-    "attention": measure_attention,
+    "kernels": measure_kernels,
     "forms": measure_forms,
     "profile": measure_profile,
+    "batches": measure_batches,
     "whole": measure_whole,
+    "training": measure_training,
 }
 
 

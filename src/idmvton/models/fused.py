@@ -6,8 +6,10 @@ on processors, with gradients, under ``torch.compile``, without Triton. :func:`i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,7 +24,7 @@ from idmvton.errors import GraphsWarning
 
 MAX_CHANNELS = 8192
 MAX_ELEMENTS = 2**31
-_ALLOWED = {"interpreted": False}
+_SWITCHES = {"on a processor, interpreted": False, "off": False}
 
 
 def install(network: nn.Module) -> None:
@@ -42,11 +44,31 @@ def install(network: nn.Module) -> None:
 
 def is_available(tensor: Tensor) -> bool:
     """Whether the kernels can run on a tensor."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or tensor.numel() >= MAX_ELEMENTS:
+    if (
+        _SWITCHES["off"]
+        or torch.is_grad_enabled()
+        or torch.is_autocast_enabled()
+        or torch.compiler.is_compiling()
+        or tensor.numel() >= MAX_ELEMENTS
+    ):
         return False
     if tensor.device.type == "cpu":
-        return _ALLOWED["interpreted"]
+        return _SWITCHES["on a processor, interpreted"]
     return tensor.device.type == "cuda" and _kernels_work(tensor.device)
+
+
+@contextlib.contextmanager
+def switched(name: str = "off") -> Iterator[None]:
+    """For the length of the block, lets every function do as the modules of diffusers do.
+
+    Args:
+        name: or ``on a processor, interpreted``: runs the kernels on a CPU, which is for tests.
+    """
+    before, _SWITCHES[name] = _SWITCHES[name], True
+    try:
+        yield
+    finally:
+        _SWITCHES[name] = before
 
 
 @functools.lru_cache(maxsize=8)
