@@ -1,10 +1,10 @@
 # Two commands do everything on a machine with Python 3.11 or newer and nothing else installed:
 #   make demo   install into .venv, fetch the pose networks, dress the example person, say where the picture is
-#   make test   install into .venv with the test extras, then ruff, mypy and pytest
+#   make test   install into .venv with the test extras, then ruff, mypy, codespell and pytest
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: demo test format clean opengl pose
+.PHONY: demo test lint types spelling links format clean opengl pose
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -28,11 +28,21 @@ demo: .venv/installed pose
 	.venv/bin/idmvton try-on examples/person.jpg examples/checked_shirt.jpg --output demo.png --seed 0
 	@echo "The person: examples/person.jpg. The garment: examples/checked_shirt.jpg. The person wearing it: demo.png"
 
-test: .venv/installed-test opengl pose
+test: lint types spelling opengl pose
+	.venv/bin/python -m pytest
+
+lint: .venv/installed-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+types: .venv/installed-test
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+
+spelling: .venv/installed-test
+	.venv/bin/codespell
+
+links: .venv/installed-test
+	.venv/bin/python -m pytest tests/test_docs.py
 
 format: .venv/installed-test
 	.venv/bin/ruff check --fix .

@@ -18,10 +18,10 @@ from collections.abc import Callable
 
 import torch
 from diffusers.models.attention_processor import Attention
+from tests.plain_form import PlainSelfAttention
 from torch import Tensor
 
 from benchmarks.memory import peak_memory
-from benchmarks.plain_form import PlainSelfAttention
 from idmvton.devices import resolve_dtype, synchronize
 from idmvton.models.attention import AttentionContext, GarmentSelfAttention
 

@@ -21,19 +21,19 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from tests.plain_form import guided_prediction, plain_form
 from torch import Tensor
 
 from benchmarks.memory import peak_memory
-from benchmarks.plain_form import guided_prediction, plain_form
 from idmvton import TryOnPipeline, load_checkpoint
-from idmvton.conditioning import PersonConditions, make_time_ids, tryon_input
-from idmvton.denoising import Denoiser
 from idmvton.devices import resolve_dtype, synchronize
-from idmvton.garment_encoding import GarmentConditions, PromptConditions
-from idmvton.garment_features import GarmentRuns, feature_source
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.tryon_net import TryonNet
-from idmvton.schedulers import make_scheduler
+from idmvton.tryon.conditioning import PersonConditions, make_time_ids, tryon_input
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.garments import GarmentConditions, PromptConditions
+from idmvton.tryon.schedulers import make_scheduler
 from idmvton.types import Size
 
 TINY = Path(__file__).parents[1] / "tests" / "golden" / "dev" / "pipeline"

@@ -26,16 +26,16 @@ import diffusers
 import numpy as np
 import torch
 import torch.nn.functional as F
+from idmvton.training.tasks.tryon import TryonStep
+from tests.plain_form import plain_form
 from torch import Tensor, nn
 
 from benchmarks.denoising import SIZES, Case, build, fill
-from benchmarks.plain_form import plain_form
 from benchmarks.training_memory import encoders, garment_features, step_inputs, tryon_net
 from idmvton import TryOnPipeline
 from idmvton.devices import synchronize
-from idmvton.graphs import CudaRecorder, EagerRecorder, Graphs, Recorder
 from idmvton.models import fused
-from idmvton.training.tasks.tryon import TryonStep
+from idmvton.tryon.graphs import CudaRecorder, EagerRecorder, Graphs, Recorder
 from idmvton.types import Size
 
 TINY = {"widths": (32, 64, 64), "heads": (1, 2, 2), "text": 64, "picture": Size(128, 96)}
@@ -327,7 +327,7 @@ def measure_whole(bench: Bench) -> None:
     pipe = build_whole(bench)
     bench.case.pipe.graphs = Graphs(bench.recorder())
     bench.tell("weights", allocated_gib=bench.allocated())
-    with mock.patch("idmvton.pipeline.Denoiser", partial(Published, bench.case)):
+    with mock.patch("idmvton.tryon.pipeline.Denoiser", partial(Published, bench.case)):
         _time_calls(bench, pipe, "published loop", 1)
     for mode in ("fast", "balanced", "low"):
         start = time.perf_counter()

@@ -19,14 +19,14 @@ from typing import Any
 
 import diffusers
 import torch
+from tests.plain_form import plain_form
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop
 
 from benchmarks.denoising import Case, build
-from benchmarks.plain_form import plain_form
-from idmvton.garment_features import TIMESTEPS_TOGETHER
+from idmvton.tryon.garment_features import TIMESTEPS_TOGETHER
 from idmvton.types import Size
 
 WIDTHS, HEADS, TEXT, PICTURE = (32, 64, 64), (1, 2, 2), 64, Size(128, 96)

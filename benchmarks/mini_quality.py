@@ -14,48 +14,32 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torchmetrics.functional.image import structural_similarity_index_measure
 
-from benchmarks.baselines import colour_fill, thin_plate_warp
 from idmvton import TryOnPipeline
 from idmvton.data import TryOnSample
 from idmvton.data.viton_hd import VitonHD
 from idmvton.draft.drafter import Drafter
+from idmvton.evaluate.baselines import colour_fill, thin_plate_warp
+from idmvton.evaluate.making import without_garment_features
+from idmvton.evaluate.pictures import scores_inside
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_pil, to_vae_tensor
-from idmvton.types import GarmentFeatures
 
 Bytes = NDArray[np.uint8]
 Method = Callable[[Sequence[TryOnSample]], list[Bytes]]
 SCORES = ("SSIM", "PSNR", "colour")
 BATCH = 4
-
-
-def scores(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
-    """Figures inside the mask: mean SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
-    pictures = [torch.tensor(each).permute(2, 0, 1)[None] / 255 for each in (result, truth)]
-    similarity: Any = structural_similarity_index_measure(
-        pictures[0], pictures[1], data_range=1.0, return_full_image=True
-    )[1]
-    error = ((result[mask].astype(float) - truth[mask]) / 255) ** 2
-    lab = [cv2.cvtColor(each.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[mask].mean(0) for each in (result, truth)]
-    return {
-        "SSIM": float(similarity[0].mean(0).numpy()[mask].mean()),
-        "PSNR": float(-10 * np.log10(max(error.mean(), 1e-10))),
-        "colour": float(np.linalg.norm(lab[0] - lab[1])),
-    }
 
 
 @dataclass
@@ -71,7 +55,7 @@ class TryOn:
         """The pictures of one batch, with seeds 0, 1, ..."""
         self.pipe.garment_cache.clear()
         self.pipe.feature_cache.clear()
-        with contextlib.nullcontext() if self.has_features else without_garment_net(self.pipe):
+        with contextlib.nullcontext() if self.has_features else without_garment_features(self.pipe):
             result = self.pipe(
                 person=[each.person for each in samples],
                 garment=[each.garment for each in samples],
@@ -87,20 +71,6 @@ class TryOn:
 def _person(sample: TryOnSample) -> str:
     """Of an unpaired sample, whose name is that of the pair, the person's part."""
     return sample.name.split("__")[0]
-
-
-@contextlib.contextmanager
-def without_garment_net(pipe: TryOnPipeline) -> Iterator[None]:
-    """GarmentNet's features are zero: what the unconditional half of guidance sees."""
-
-    def no_features(_module: Any, _inputs: Any, features: GarmentFeatures) -> GarmentFeatures:
-        return GarmentFeatures({name: torch.zeros_like(tokens) for name, tokens in features.tokens.items()})
-
-    handle = pipe.unet_encoder.register_forward_hook(no_features)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str, Method]:
@@ -175,7 +145,7 @@ def measure(
             for sample, picture in zip(exact, compared[name](samples), strict=True):
                 truth = sample.person if order == "paired" else sample.unpaired_target
                 assert truth is not None
-                rows.append(scores(picture, np.asarray(truth), sample.mask))
+                rows.append(scores_inside(picture, np.asarray(truth), sample.mask))
     return {name: {key: float(np.mean([row[key] for row in rows])) for key in SCORES} for name, rows in table.items()}
 
 

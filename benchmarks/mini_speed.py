@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from idmvton import TryOnPipeline
-from idmvton.engine.captions import Describer
+from idmvton.engine.describer import Describer
 from idmvton.options import PrepareOptions
-from idmvton.prepare.preparing import preparer_for
+from idmvton.prepare.preparer import preparer_for
 
 
 def cold(person: Path, garment: Path, model: str) -> tuple[float, float]:

@@ -18,15 +18,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.data.synthetic.sampling import StudioSample
-from idmvton.prepare.densepose import COARSE_PARTS
+from idmvton.images.densepose import COARSE_PARTS
+from idmvton.prepare.backends.edges import EdgeSegmenter
+from idmvton.prepare.backends.protocols import Photo, Pose
+from idmvton.prepare.backends.studio_net.network import NUM_LABELS, NUM_PART_CLASSES
+from idmvton.prepare.backends.studio_net.parser import NAME, StudioNet
+from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
-from idmvton.prepare.parsing.network import NUM_LABELS, NUM_PART_CLASSES
-from idmvton.prepare.parsing.scores import confusion, intersection_over_union, mean_iou
-from idmvton.prepare.pose import openpose_from_landmarks
-from idmvton.prepare.registry import PARSER_BACKENDS
-from idmvton.prepare.signals import Photo, Pose
-from idmvton.prepare.silhouette import EdgeSegmenter
+from idmvton.studio.sampling import StudioSample
 from idmvton.types import Category, Size
 
 TIMED_SIZE: Final = (1024, 768)
@@ -67,32 +66,30 @@ class Shares:
                 self.touched.setdefault(f"{truth.category}, {name}", []).append(float(mask[region].mean()))
 
 
-def parsing_rows(people: Sequence[tuple[StudioSample, Pose]], name: str = "studio-net") -> list[Line]:
+def parsing_rows(people: Sequence[tuple[StudioSample, Pose]]) -> list[Line]:
     """Stage, measure and value: agreement of labels and parts with the truth, masks made from them, time."""
-    parser, segmenter = PARSER_BACKENDS.get(name), EdgeSegmenter()
+    parser, segmenter = StudioNet(), EdgeSegmenter()
     counts = {classes: np.zeros((classes, classes), np.int64) for classes in (NUM_LABELS, NUM_PART_CLASSES, 15)}
     found_masks, true_masks = Shares(), Shares()
     for truth, pose in people:
-        found = parser(truth.person, pose, segmenter(truth.person, pose))
-        assert found.labels is not None
-        assert found.parts is not None
+        labels, parts = parser(truth.person, pose, segmenter(truth.person, pose))
         true_parts = np.ascontiguousarray(truth.iuv[..., 0])
-        counts[NUM_LABELS] += confusion(truth.labels, found.labels, NUM_LABELS)
-        counts[NUM_PART_CLASSES] += confusion(true_parts, found.parts, NUM_PART_CLASSES)
-        counts[15] += confusion(COARSE_PARTS[true_parts], COARSE_PARTS[found.parts], 15)
-        points = openpose_from_landmarks(pose, Size(*truth.labels.shape))
-        found_masks.add(truth, agnostic_mask(found.labels, points, truth.category, ARM_WIDTH) > 0)
+        counts[NUM_LABELS] += confusion(truth.labels, labels, NUM_LABELS)
+        counts[NUM_PART_CLASSES] += confusion(true_parts, parts, NUM_PART_CLASSES)
+        counts[15] += confusion(COARSE_PARTS[true_parts], COARSE_PARTS[parts], 15)
+        points = pose.keypoints(Size(*truth.labels.shape))
+        found_masks.add(truth, agnostic_mask(labels, points, truth.category, ARM_WIDTH) > 0)
         true_masks.add(truth, agnostic_mask(truth.labels, truth.keypoints, truth.category, ARM_WIDTH) > 0)
-    stage = f"parser ({parser.name})"
-    labels = intersection_over_union(counts[NUM_LABELS])
+    stage = f"parser ({NAME})"
+    overlaps = intersection_over_union(counts[NUM_LABELS])
     names = (*ATR_LABELS, "bare neck and trunk")
     return [
         (stage, "mean overlap of 24 parts", f"{mean_iou(counts[NUM_PART_CLASSES]):.3f}"),
         (stage, "mean overlap of 14 parts", f"{mean_iou(counts[15]):.3f}"),
         (stage, "mean overlap of labels", f"{mean_iou(counts[NUM_LABELS]):.3f}"),
-        *((stage, f"label {name}", f"{value:.3f}") for name, value in zip(names, labels, strict=True) if value >= 0),
+        *((stage, f"label {name}", f"{value:.3f}") for name, value in zip(names, overlaps, strict=True) if value >= 0),
         *_mask_rows(found_masks, true_masks),
-        (stage, "ms", _milliseconds(name, *people[0])),
+        (stage, "ms", _milliseconds(parser, *people[0])),
     ]
 
 
@@ -113,14 +110,15 @@ def _where(labels: Photo, names: tuple[str, ...]) -> NDArray[np.bool_]:
     return np.isin(labels, [ATR_LABELS.index(name) for name in names])
 
 
-def _milliseconds(name: str, truth: StudioSample, pose: Pose) -> str:
+def _milliseconds(parser: StudioNet, truth: StudioSample, pose: Pose) -> str:
     """The median time for that person's photo, enlarged."""
-    parser, scale = PARSER_BACKENDS.get(name), TIMED_SIZE[0] / truth.labels.shape[0]
+    scale = TIMED_SIZE[0] / truth.labels.shape[0]
     photo = cv2.resize(truth.person, TIMED_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     outline = cv2.resize((truth.labels > 0).astype(np.float32), TIMED_SIZE[::-1])
-    larger = Pose(pose.landmarks * np.float32(scale), pose.visibility, None, pose.source)
+    larger = pose.mapped(lambda points: points * np.float32(scale), None)
     times = []
     for _ in range(REPEATS):
+        photo = photo.copy()  # what was computed for the last one is kept
         start = time.perf_counter()
         parser(photo, larger, outline)
         times.append(time.perf_counter() - start)

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 
 from benchmarks.parsing import parsing_rows
-from idmvton.data.synthetic.sampling import Split, StudioSample, sample
-from idmvton.prepare.framing_person import frame_person
+from idmvton.prepare.backends.blazepose import BlazePose
+from idmvton.prepare.backends.blazepose.estimator import Model
+from idmvton.prepare.backends.edges import EdgeSegmenter
+from idmvton.prepare.backends.protocols import Photo, Pose
+from idmvton.prepare.frame import frame_person
 from idmvton.prepare.person_check import check_person
-from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length
-from idmvton.prepare.pose.blazepose import Model
-from idmvton.prepare.signals import Photo, Pose
-from idmvton.prepare.silhouette import EdgeSegmenter
+from idmvton.studio.sampling import Split, StudioSample, sample
 from idmvton.types import Size
 
 SIZE = (512, 384)
@@ -90,7 +90,7 @@ def outline_rows(people: list[Person]) -> list[Row]:
     segmenter = EdgeSegmenter()
     overlaps: dict[Literal["rough", "refined"], list[float]] = {"rough": [], "refined": []}
     for person in people:
-        outline = person.pose.segmentation
+        outline = person.pose.outline
         assert outline is not None
         overlaps["rough"].append(_overlap(outline, person.truth))
         overlaps["refined"].append(_overlap(segmenter(person.truth.person, person.pose), person.truth))
@@ -111,9 +111,9 @@ def framing_rows(people: list[Person]) -> list[Row]:
 
 
 def _errors(person: Person) -> np.ndarray:
-    points = openpose_from_landmarks(person.pose, Size(*SIZE))
+    points = person.pose.keypoints(Size(*SIZE))
     both = points.any(1) & person.truth.keypoints.any(1)
-    return np.hypot(*(points - person.truth.keypoints)[both].T) / torso_length(person.pose)
+    return np.hypot(*(points - person.truth.keypoints)[both].T) / person.pose.torso
 
 
 def _overlap(outline: np.ndarray, truth: StudioSample) -> float:
@@ -125,10 +125,10 @@ def _milliseconds(stage: Callable[[Photo, Pose], object], person: Person) -> str
     """The median time of a stage on that person's photo, enlarged."""
     photo = cv2.resize(person.truth.person, TIMED_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     scale = TIMED_SIZE[0] / SIZE[0]
-    outline = person.pose.segmentation
+    outline = person.pose.outline
     assert outline is not None
     larger = cv2.resize(outline, TIMED_SIZE[::-1])
-    pose = Pose(person.pose.landmarks * np.float32(scale), person.pose.visibility, larger, person.pose.source)
+    pose = person.pose.mapped(lambda points: points * np.float32(scale), larger)
     stage(photo, pose)
     times = []
     for _ in range(REPEATS):

@@ -22,10 +22,10 @@ import psutil
 import torch
 
 from benchmarks.parsing import Shares
-from idmvton.data.synthetic.sampling import Split, StudioSample, sample
 from idmvton.errors import PreparationError
 from idmvton.options import PrepareOptions
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
+from idmvton.studio.sampling import Split, StudioSample, sample
 
 QUALITY_SIZE: Final = (512, 384)
 COST_SIZE: Final = (1024, 768)

@@ -15,9 +15,9 @@ import platform
 import tempfile
 import time
 
-from idmvton.data.synthetic.dataset import make_dataset
-from idmvton.data.synthetic.sampling import Split
-from idmvton.data.synthetic.shots import renderer
+from idmvton.studio.dataset import make_dataset
+from idmvton.studio.sampling import Split
+from idmvton.studio.shots import renderer
 
 SIZES = ((256, 192), (512, 384))
 

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.denoising import CLIP_TOKENS, CLIP_WIDTH, POOLED, SDXL, SIZES
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.tryon_net import TryonNet
-from idmvton.training.tasks.tryon import TryonStep
+from idmvton.training.tryon_task import TryOnStep
 
 GIB = 2**30
 PEAKS = {"A100": 312e12, "H100": 989e12}  # dense bfloat16 operations a second, the makers' figures
@@ -192,7 +192,7 @@ def count(module: nn.Module) -> int:
 
 
 def step_inputs(batch: int, features: Mapping[str, Tensor]) -> tuple[Any, ...]:
-    """What :class:`TryonStep` is called with, without numbers."""
+    """What :class:`TryOnStep` is called with, without numbers."""
     picture, text = SIZES["full"]["picture"], SIZES["full"]["text"]
     with torch.device("meta"):
         return (
@@ -219,7 +219,7 @@ def garment_features(batch: int) -> dict[str, Tensor]:
 def activations(batch: int, *, checkpointing: bool) -> int:
     """Bytes that one forward pass of the training step saves for its backward pass, at the peak."""
     net = tryon_net().train()
-    step = TryonStep(net)
+    step = TryOnStep(net)
     saved = Saved({each.untyped_storage()._cdata for each in step.parameters()})
     features = garment_features(batch)
     if checkpointing:
@@ -238,7 +238,7 @@ def operations() -> dict[str, float]:
         features = garment_features(1)
     counts["GarmentNet"] = float(counter.get_total_flops())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        TryonStep(tryon_net())(*step_inputs(1, {name: each.float() for name, each in features.items()}))
+        TryOnStep(tryon_net())(*step_inputs(1, {name: each.float() for name, each in features.items()}))
     counts["TryonNet"] = float(counter.get_total_flops())
     return counts
 

@@ -12,19 +12,21 @@ SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors"},
     {"types"},
-    {"options"},
-    {"images", "framing", "weights", "devices", "schedulers"},
-    {"clock", "garment_cache"},
-    {"prepare", "models"},
+    {"options", "devices", "atomic", "nested"},
+    {"resume"},
+    {"images"},
+    {"weights"},
+    {"models"},
     {"draft"},
-    {"data", "conditioning", "inputs", "checkpoint_parts", "networks"},
-    {"checkpoint", "garment_encoding", "captioning"},
-    {"garment_features", "outputs"},
-    {"denoising"},
-    {"system"},
-    {"pipeline"},
-    {"training", "evaluate"},
+    {"checkpoint"},
+    {"captions"},
+    {"prepare"},
+    {"tryon"},
+    {"data"},
+    {"studio"},
+    {"training"},
     {"customize"},
+    {"evaluate"},
     {"engine"},
     {"cli", "server", "web"},
 ]
@@ -99,13 +101,13 @@ def test_no_file_imports_itself_by_way_of_others():
 @pytest.mark.parametrize(
     "text",
     [
-        "def f():\n    from idmvton.pipeline import TryOnPipeline\n",
-        "if TYPE_CHECKING:\n    from idmvton.pipeline import TryOnPipeline\n",
+        "def f():\n    from idmvton.tryon.pipeline import TryOnPipeline\n",
+        "if TYPE_CHECKING:\n    from idmvton.tryon.pipeline import TryOnPipeline\n",
     ],
 )
 def test_the_check_sees_imports_inside_functions_and_for_type_checkers(tmp_path, text):
     (tmp_path / "module.py").write_text(text)
-    assert list(imports_of(tmp_path / "module.py")) == ["pipeline.TryOnPipeline"]
+    assert list(imports_of(tmp_path / "module.py")) == ["tryon.pipeline.TryOnPipeline"]
 
 
 def test_the_check_sees_circles_inside_a_folder(tmp_path):

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from benchmarks.plain_form import PlainSelfAttention
 from diffusers.models.attention_processor import Attention
 
 from idmvton.errors import ConfigError
@@ -18,6 +17,7 @@ from idmvton.models.attention import (
     count_biases,
     project,
 )
+from plain_form import PlainSelfAttention
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
-from idmvton.captioning import Captioner
+from idmvton.captions import templates as words
+from idmvton.captions.captioner import Captioner
 from idmvton.cli import app
-from idmvton.data.synthetic import colours, wardrobe
 from idmvton.errors import ConfigError, WeightsError
-from idmvton.prepare import caption as words
+from idmvton.studio import colours, wardrobe
 
 WIDTH = 1024
 

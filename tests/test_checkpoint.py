@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline, load_checkpoint, load_training_parts
-from idmvton.checkpoint import FOLDERS, ip_adapter_names
+from idmvton.checkpoint.published import FOLDERS, ip_adapter_names
 from idmvton.errors import WeightsError
 from idmvton.models.image_prompt import to_published
 from idmvton.models.latents import decode_latents

@@ -8,7 +8,7 @@ from idmvton.draft.drafter import draft_results
 from idmvton.draft.warp import garment_outlines
 from idmvton.draft.warp_net import Warp, places
 from idmvton.images import to_vae_tensor
-from idmvton.prepare.densepose import colour_parts
+from idmvton.images.densepose import colour_parts
 
 RED, GREEN, BLUE = ((1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0))
 HERE = places((64, 64), torch.zeros(()))
@@ -84,10 +84,10 @@ def test_pictures_spread_from_the_nearest_known_pixels():
     known = torch.zeros(1, 1, 64, 64)
     known[..., :20], known[..., 44:] = 1, 1
     picture = torch.where(torch.arange(64) < 32, filled(RED), filled(BLUE))
-    spreaded = spread(picture, known)
-    assert torch.equal(spreaded * known, picture * known)
-    assert (spreaded[..., 20:26] - picture[..., 20:26]).abs().max() < 1.0
-    assert (spreaded[..., 38:44] - picture[..., 38:44]).abs().max() < 1.0
+    carried_on = spread(picture, known)
+    assert torch.equal(carried_on * known, picture * known)
+    assert (carried_on[..., 20:26] - picture[..., 20:26]).abs().max() < 1.0
+    assert (carried_on[..., 38:44] - picture[..., 38:44]).abs().max() < 1.0
     assert (spread(picture, torch.zeros_like(known)) == 0).all()
 
 

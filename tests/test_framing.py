@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import Framing, check_size, nearest_valid_size, paste_back
+from idmvton.images.framing import Framing, check_size, nearest_valid_size
+from idmvton.images.paste import paste_back
 from idmvton.types import Size
 
 PHOTOS = [Size(1200, 80), Size(80, 1200), Size(30, 20), Size(150, 100), Size(90, 160), Size(517, 301)]

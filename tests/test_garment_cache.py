@@ -2,9 +2,9 @@
 
 import torch
 
-from idmvton.garment_cache import GarmentCache, fingerprint
 from idmvton.models.attention import KeysValues
 from idmvton.nested import num_bytes
+from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 
 CPU = torch.device("cpu")
 
@@ -60,7 +60,7 @@ def test_garments_of_one_call_do_not_push_each_other_out():
 
 
 def test_unless_told_it_takes_a_share_of_the_free_memory(monkeypatch):
-    monkeypatch.setattr("idmvton.garment_cache.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("idmvton.tryon.garment_cache.free_bytes", lambda device: 1000)
     cache = GarmentCache()
     for part in range(5):
         put(cache, "shirt", part)

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from benchmarks.plain_form import plain_form, predict, record
 
-from idmvton.conditioning import PersonConditions, make_time_ids, tryon_input
-from idmvton.graphs import EagerRecorder, Graphs
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.models.attention import AttentionContext
 from idmvton.models.text import encode_prompts
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
+from idmvton.tryon.conditioning import PersonConditions, make_time_ids, tryon_input
+from idmvton.tryon.graphs import EagerRecorder, Graphs
 from idmvton.types import Size
+from plain_form import plain_form, predict, record
 
 UNET_TOLERANCE = 1e-4
 LATENTS_TOLERANCE = 1e-3
@@ -156,7 +156,7 @@ def test_replayed_steps_equal_plain_ones(own_pipe, golden_call, guidance_scale, 
 def test_garment_net_at_several_timesteps_at_once(own_pipe, golden_call, monkeypatch):
     call = golden_call | {"seed": 5, "num_inference_steps": 5, "output_type": "latent"}
     expected = own_pipe(**call).latents
-    monkeypatch.setattr("idmvton.garment_features.together_on", lambda device: 2)
+    monkeypatch.setattr("idmvton.tryon.garment_features.together_on", lambda device: 2)
     own_pipe.feature_cache.clear()
     own_pipe.graphs = Graphs(EagerRecorder())
     assert worst(own_pipe(**call).latents, expected) < UNET_TOLERANCE

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from idmvton.errors import GraphsWarning
-from idmvton.graphs import EagerRecorder, Graphs
 from idmvton.models.attention import KeysValues
 from idmvton.nested import copy_tensors, map_tensors, num_bytes, signature, tensors_in
+from idmvton.tryon.graphs import EagerRecorder, Graphs
 
 CPU = torch.device("cpu")
 

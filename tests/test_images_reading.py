@@ -17,7 +17,7 @@ from pictures import picture, pixels, png_16_bit, png_header
 
 
 def test_importing_loads_neither_torch_nor_opencv():
-    code = "import sys, idmvton.images, idmvton.framing; print('torch' in sys.modules or 'cv2' in sys.modules)"
+    code = "import sys, idmvton.images, idmvton.images.framing; print('torch' in sys.modules or 'cv2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from idmvton.errors import ConfigError
-from idmvton.graphs import EagerRecorder, Graphs
-from idmvton.memory import choose_mode
 from idmvton.models import eight_bit
 from idmvton.models.eight_bit import EightBitConv2d, EightBitLinear, shrink
 from idmvton.nested import num_bytes
+from idmvton.tryon.graphs import EagerRecorder, Graphs
+from idmvton.tryon.memory import choose_mode
 
 CPU = torch.device("cpu")
 
@@ -84,8 +84,8 @@ def test_laid_out_for_gpus_a_pipeline_gives_the_same_and_is_saved_whole(own_pipe
 @pytest.mark.parametrize(("free", "mode"), [(1 << 40, "fast"), (5000, "balanced"), (10, "low")])
 def test_auto_takes_the_fastest_mode_that_fits(monkeypatch, free, mode):
     parts = {"unet": nn.Linear(1000, 2, bias=False), "scheduler": object()}  # 8,000 bytes
-    monkeypatch.setattr("idmvton.memory.free_bytes", lambda device: free)
-    monkeypatch.setattr("idmvton.memory.WORKING_BYTES", 1000)
+    monkeypatch.setattr("idmvton.tryon.memory.free_bytes", lambda device: free)
+    monkeypatch.setattr("idmvton.tryon.memory.WORKING_BYTES", 1000)
     assert choose_mode("auto", torch.device("cuda"), parts) == mode
     assert choose_mode("low", torch.device("cuda"), parts) == "low"
     assert choose_mode("auto", CPU, parts) == "fast"

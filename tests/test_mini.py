@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.baselines import colour_fill
-from benchmarks.mini_quality import scores, without_garment_net
 from PIL import Image
 from typer.testing import CliRunner
 
 from idmvton import TryOnPipeline
 from idmvton.cli import app
-from idmvton.data.synthetic import sample
+from idmvton.evaluate.baselines import colour_fill
+from idmvton.evaluate.making import without_garment_features
+from idmvton.evaluate.pictures import scores_inside
 from idmvton.images import read_provenance
+from idmvton.studio import sample
 from idmvton.weights import locate, stamp, status, verify
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -54,8 +55,8 @@ def test_rendered_people_wear_the_new_garment(mini, category):
         seed=0,
     )
     mask = made.mask > 0
-    ours = scores(np.asarray(result.images[0]), made.unpaired, mask)
-    plain = scores(colour_fill(made.person, made.other_garment, mask), made.unpaired, mask)
+    ours = scores_inside(np.asarray(result.images[0]), made.unpaired, mask)
+    plain = scores_inside(colour_fill(made.person, made.other_garment, mask), made.unpaired, mask)
     assert ours["PSNR"] > plain["PSNR"]
     assert ours["SSIM"] > plain["SSIM"]
 
@@ -66,12 +67,12 @@ def test_what_the_garment_looks_like_comes_from_garment_net(mini):
     given = {name: Image.fromarray(getattr(made, name)) for name in ("person", "mask", "densepose")}
     given |= {"garment": Image.fromarray(made.other_garment), "caption": made.other_caption, "seed": 0}
     ours = np.asarray(mini(**given).images[0])
-    with without_garment_net(mini):
+    with without_garment_features(mini):
         without = np.asarray(mini(**given).images[0])
     mask = made.mask > 0
     chest = np.s_[200:300, 160:230]
     assert mask[chest].all()
-    colour, lost = (scores(each, made.unpaired, mask)["colour"] for each in (ours, without))
+    colour, lost = (scores_inside(each, made.unpaired, mask)["colour"] for each in (ours, without))
     assert colour < 0.5 * lost, (colour, lost)
     assert without[chest].std((0, 1)).max() < 0.3 * ours[chest].std((0, 1)).max()
 

@@ -4,17 +4,19 @@ import json
 
 import pytest
 import torch
-from benchmarks.plain_form import plain_form, record
 from diffusers import UNet2DConditionModel
 from torch._dynamo.testing import CompileCounter
 
 from golden_data import GOLDEN, forget
-from idmvton.conditioning import PersonConditions, tryon_input
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.attention import AttentionContext
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import build_resampler, from_published, to_published
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
+from idmvton.training.initialise import garment_net_from, new_resampler, new_unet, tryon_net_from
+from idmvton.training.sections import ImagePromptOptions, UnetOptions
+from idmvton.tryon.conditioning import PersonConditions, tryon_input
+from plain_form import plain_form, record
 
 SDXL = {
     "in_channels": 4,
@@ -196,13 +198,26 @@ def test_image_prompt_scale_zero_is_text_alone(loaded, unet_io):
     assert torch.equal(*outputs)
 
 
-def test_both_nets_compile_once_without_graph_breaks(own_pipe, one_call):
+@pytest.fixture
+def shallow_pipe(own_pipe):
+    """One level with attention, one without: tracing takes a second for each layer, and every kind of layer is here."""
+    sizes = UnetOptions(block_out_channels=(16, 32), transformer_layers=(0, 1), head_size=16, norm_num_groups=8)
+    text, images = own_pipe.unet.config.cross_attention_dim, own_pipe.image_encoder.config.hidden_size
+    pooled = own_pipe.text_encoder_2.config.projection_dim
+    torch.manual_seed(0)
+    start = new_unet(sizes, latent_channels=4, text_width=text, pooled_width=pooled, latent_height=16)
+    resampler = new_resampler(ImagePromptOptions(num_tokens=4, width=16, depth=1), clip_width=images, text_width=text)
+    own_pipe.register_modules(unet=tryon_net_from(start, resampler), unet_encoder=garment_net_from(start))
+    return own_pipe
+
+
+def test_both_nets_compile_once_without_graph_breaks(shallow_pipe, one_call):
     """The contexts travel through torch.compile; its backend here runs the traced graph as it is."""
-    eager = own_pipe(**one_call, output_type="latent").latents
-    forget(own_pipe)
+    eager = shallow_pipe(**one_call, output_type="latent").latents
+    forget(shallow_pipe)
     counters = {name: CompileCounter() for name in ("unet", "unet_encoder")}
     for name, counter in counters.items():
-        setattr(own_pipe, name, torch.compile(getattr(own_pipe, name), backend=counter, fullgraph=True))
-    compiled = own_pipe(**one_call, output_type="latent").latents
+        setattr(shallow_pipe, name, torch.compile(getattr(shallow_pipe, name), backend=counter, fullgraph=True))
+    compiled = shallow_pipe(**one_call, output_type="latent").latents
     assert {name: counter.frame_count for name, counter in counters.items()} == {"unet": 1, "unet_encoder": 1}
     torch.testing.assert_close(compiled, eager, atol=1e-3, rtol=0)

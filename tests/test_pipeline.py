@@ -7,22 +7,22 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from benchmarks.plain_form import guided_prediction, plain_form
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
 from golden_data import CHECKPOINT, forget
 from idmvton import TryOnPipeline, load_checkpoint
-from idmvton.conditioning import make_time_ids, tryon_input
-from idmvton.denoising import Denoiser
 from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, NumericsError
-from idmvton.garment_features import GarmentRuns, feature_source
 from idmvton.images import from_vae_tensor, to_pil
-from idmvton.inputs import Request, gather_pairs
 from idmvton.models.latents import decode_latents
 from idmvton.options import NEGATIVE_PROMPT, TryOnOptions, describe
+from idmvton.tryon.conditioning import make_time_ids, tryon_input
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.inputs import Request, gather_pairs
 from idmvton.types import SchedulerName
 from idmvton.weights import stamp
+from plain_form import guided_prediction, plain_form
 
 CLOSE = {"atol": 2e-3, "rtol": 0.0}  # batches of other sizes round differently; latents have a deviation of 6
 
@@ -103,6 +103,21 @@ def test_the_tenth_person_pays_nothing_for_the_garment(pipe, one_call, golden_ca
         hook.remove()
     assert set(runs) == set(names)
     same(cached.latents, fresh.latents)
+
+
+@pytest.mark.parametrize("policy", [None, 400])
+def test_a_garment_that_was_seen_beside_a_new_one(pipe, golden_call, policy):
+    """GarmentNet runs for the new one alone at each step; what comes out is what it is without a cache."""
+    steps = {"num_inference_steps": 2, "seed": 3, "garment_timestep": policy}
+    fresh = pipe(**golden_call, **steps).latents
+    forget(pipe)
+    pipe(**{name: values[1] for name, values in golden_call.items()}, **steps)
+    runs = []
+    hook = pipe.unet_encoder.register_forward_pre_hook(lambda _, inputs: runs.append(inputs[0].shape[0]))
+    mixed = pipe(**golden_call, **steps).latents
+    hook.remove()
+    assert runs == ([1, 1] if policy is None else [2])
+    same(mixed, fresh)
 
 
 def test_a_changed_weight_empties_the_cache(own_pipe, one_call):

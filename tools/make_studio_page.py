@@ -9,9 +9,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from idmvton.data.synthetic.dataset import make_dataset, stem
-from idmvton.data.synthetic.sampling import CATEGORIES, Split
-from idmvton.data.synthetic.sheet import contact_sheet
+from idmvton.studio.dataset import make_dataset, stem
+from idmvton.studio.sample_sheet import contact_sheet
+from idmvton.studio.sampling import CATEGORIES, Split
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- samples -->", "<!-- end of samples -->"

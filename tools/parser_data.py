@@ -17,10 +17,11 @@ import torch
 from parser_textures import repaint
 from torch.utils.data import Dataset, IterableDataset
 
-from idmvton.prepare.densepose import OTHER_SIDE
+from idmvton.images.densepose import OTHER_SIDE
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, landmarks_of
+from idmvton.prepare.backends.protocols import PoseEstimator
+from idmvton.prepare.backends.studio_net import encoding
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
-from idmvton.prepare.parsing import inputs
-from idmvton.prepare.signals import PoseEstimator
 
 HELD_OUT = 40  # every so many samples one is for validation
 SOURCE = (192, 144)  # height, width at which pictures are repainted; larger costs much time and teaches little more
@@ -94,9 +95,10 @@ def make_signals(data: Path, signals: Path, estimator: PoseEstimator) -> int:
         image = cv2.imread(str(data / "image" / f"{name}.jpg"), cv2.IMREAD_COLOR)[..., ::-1]
         people = estimator(np.ascontiguousarray(image))
         found = {}
-        if people and people[0].segmentation is not None:
-            outline = np.round(people[0].segmentation * 255).astype(np.uint8)
-            found = {"landmarks": people[0].landmarks, "visibility": people[0].visibility, "segmentation": outline}
+        if people and people[0].outline is not None:
+            outline = np.round(people[0].outline * 255).astype(np.uint8)
+            landmarks = landmarks_of(people[0])
+            found = {"landmarks": landmarks.points, "visibility": landmarks.visibility, "segmentation": outline}
         temporary = signals / f".{name}.npz"
         np.savez(temporary, **found)
         temporary.replace(signals / f"{name}.npz")
@@ -122,10 +124,10 @@ class Validation(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         found = read_example(self.data, self.signals, self.names[index])
-        crop = inputs.person_crop(found.outline, self.size)
+        crop = encoding.person_crop(found.outline, self.size)
         maps = (_nearest(values, crop) for values in (found.labels, found.parts))
-        picture = inputs.encode_picture(crop.cut(found.image), crop.cut(found.outline))
-        pose = inputs.encode_pose(crop.points(found.points), found.visibility, self.size)
+        picture = encoding.encode_picture(crop.cut(found.image), crop.cut(found.outline))
+        pose = encoding.encode_pose(crop.points(found.points), found.visibility, self.size)
         return _tensors(picture, pose, *maps)
 
 
@@ -179,9 +181,9 @@ def distort(found: Example, scenery: np.ndarray, size: tuple[int, int], rng: np.
     points, visibility = unreliable_pose(points, found.visibility, size, rng)
     if flip:
         labels, parts = OTHER_LABEL[labels], OTHER_SIDE[parts]
-        points, visibility = points[inputs.MIRRORED], visibility[inputs.MIRRORED]
-    encoded = inputs.encode_picture(picture, cut(outline, cv2.INTER_LINEAR))
-    return _tensors(encoded, inputs.encode_pose(points.astype(np.float32), visibility, size), labels, parts)
+        points, visibility = points[MIRRORED], visibility[MIRRORED]
+    encoded = encoding.encode_picture(picture, cut(outline, cv2.INTER_LINEAR))
+    return _tensors(encoded, encoding.encode_pose(points.astype(np.float32), visibility, size), labels, parts)
 
 
 def _random_crop(person: np.ndarray, size: tuple[int, int], rng: np.random.Generator):
@@ -199,9 +201,9 @@ def _random_crop(person: np.ndarray, size: tuple[int, int], rng: np.random.Gener
     if rng.random() < 0.1:
         edge[3] = int(right - wide * rng.uniform(0, 0.25))
     top, bottom, left, right = max(top, edge[0]), min(bottom, edge[1]), max(left, edge[2]), min(right, edge[3])
-    crop = inputs.fitted_crop((left, top, right, bottom), float(rng.uniform(0, 0.14)), size)
+    crop = encoding.fitted_crop((left, top, right, bottom), float(rng.uniform(0, 0.14)), size)
     shift = rng.normal(0, 0.03, 2) * crop.scale * size[0]
-    crop = inputs.Crop(crop.left + float(shift[0]), crop.top + float(shift[1]), crop.scale, size)
+    crop = encoding.Crop(crop.left + float(shift[0]), crop.top + float(shift[1]), crop.scale, size)
     return crop, (slice(edge[0], edge[1]), slice(edge[2], edge[3]))
 
 
@@ -273,7 +275,7 @@ def photographed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def _nearest(values: np.ndarray, crop: inputs.Crop) -> np.ndarray:
+def _nearest(values: np.ndarray, crop: encoding.Crop) -> np.ndarray:
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(values, crop.matrix(), crop.size[::-1], flags=flags)
 

@@ -17,9 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from idmvton.errors import InputError, PreparationError
 from idmvton.images import load_image
+from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
-from idmvton.prepare.many import list_photos
-from idmvton.prepare.preparing import Preparer, preparer_for
+from idmvton.prepare.preparer import Preparer, preparer_for
 
 TILE = (480, 720)  # height, width: overlay and body map side by side
 LINE = 16
@@ -31,7 +31,7 @@ def main() -> None:
     options = PrepareOptions(category=arguments.category)
     preparer = preparer_for(options)
     tiles, failed = [], 0
-    for photo in list_photos(arguments.folder):
+    for photo in list_pictures(arguments.folder):
         start = time.perf_counter()
         picture, lines, is_good = _prepare(preparer, photo, options)
         failed += not is_good

@@ -15,13 +15,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# The first import of the package `prepare` puts it under this name. Here the name is the function's.
+importlib.import_module("idmvton.prepare")
+del globals()["prepare"]
+
 if TYPE_CHECKING:
-    from idmvton.checkpoint import load_checkpoint, load_training_parts, save_checkpoint
+    from idmvton.checkpoint.published import load_checkpoint, load_training_parts, save_checkpoint
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
-    from idmvton.outputs import TryOnResult
-    from idmvton.pipeline import TryOnPipeline
     from idmvton.prepare import Prepared, prepare, read_prepared
+    from idmvton.tryon.outputs import TryOnResult
+    from idmvton.tryon.pipeline import TryOnPipeline
     from idmvton.types import GarmentFeatures
 
 __version__ = "0.1.0"
@@ -31,13 +35,13 @@ _HOME = {
     "IdmVtonError": "errors",
     "Prepared": "prepare",
     "TryOnOptions": "options",
-    "TryOnPipeline": "pipeline",
-    "TryOnResult": "outputs",
-    "load_checkpoint": "checkpoint",
-    "load_training_parts": "checkpoint",
+    "TryOnPipeline": "tryon.pipeline",
+    "TryOnResult": "tryon.outputs",
+    "load_checkpoint": "checkpoint.published",
+    "load_training_parts": "checkpoint.published",
     "prepare": "prepare",
     "read_prepared": "prepare",
-    "save_checkpoint": "checkpoint",
+    "save_checkpoint": "checkpoint.published",
 }
 
 __all__ = [
@@ -58,7 +62,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'idmvton' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)
+    found = getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -26,6 +26,10 @@ class InputError(IdmVtonError, ValueError):
     """A picture, mask, caption or path that cannot be used."""
 
 
+class OutputError(InputError):
+    """A file or folder that cannot be written."""
+
+
 class PreparationError(IdmVtonError, ValueError):
     """A map of a photo (mask, body map, labels, keypoints) that cannot be made."""
 

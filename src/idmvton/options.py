@@ -271,9 +271,10 @@ class PrepareOptions(Options):
         maximum=256,
         unit="pixels of a picture 512 high",
     )
-    pose_backend: str = option("blazepose", "Which backend finds people and their joints.")
-    outline_backend: str = option("blazepose+edges", "Which backend outlines the person.")
-    parser_backend: str = option("studio-net", "Which backend tells clothes, skin and body parts.")
+    pose_backend: str = option("blazepose", "The backend that finds people and their joints.", flag="pose")
+    outline_backend: str = option("edges", "The backend that outlines the person.", flag="outline")
+    labels_backend: str = option("studio-net", "The backend that tells clothes and skin.", flag="labels")
+    body_backend: str = option("studio-net", "The backend that tells the parts of the body.", flag="body")
 
 
 @dataclass(frozen=True, slots=True)

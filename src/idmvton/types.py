@@ -27,6 +27,11 @@ Order = Literal["paired", "unpaired"]
 """Which list of pairs of a data set: with a person's own garment, or with another."""
 Captions = Literal["tags", "detailed", "naive"]
 MissingCaption = Literal["error", "category phrase"]
+Orders = Literal["paired", "unpaired", "both"]
+MapsOfPeople = Literal["given", "prepared", "both"]
+"""A data set's own masks and body maps, those that were made of its photos, or either."""
+RenderedCategory = Literal["upper_body", "lower_body", "dresses", "mixed"]
+"""What the rendered people of a data set change."""
 
 
 class Size(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from idmvton.prepare.densepose import colour_parts
+from idmvton.images.densepose import colour_parts
 from idmvton.prepare.mask import ATR_LABELS
 from idmvton.types import Size
 

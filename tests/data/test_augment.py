@@ -10,7 +10,7 @@ from PIL import Image
 from idmvton.data import AugmentOptions, TryOnSample, augmented
 from idmvton.data.augment import MIRRORED_KEYPOINTS, MIRRORED_LABELS, change_colours, flip, shift_and_scale
 from idmvton.errors import ConfigError, InputError
-from idmvton.prepare.densepose import OTHER_SIDE, colour_parts, part_colours, parts_of
+from idmvton.images.densepose import OTHER_SIDE, colour_parts, part_colours, parts_of
 from idmvton.prepare.mask import ATR_LABELS
 from idmvton.types import Size
 

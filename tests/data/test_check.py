@@ -8,7 +8,7 @@ from layouts import SIZE, draw, dress_code, garment, mask, pairs_folder, person,
 from PIL import Image
 
 from idmvton.data import check_dataset
-from idmvton.data.sheet import draw_sheet
+from idmvton.data.finding_sheet import draw_sheet
 from idmvton.errors import InputError
 from idmvton.types import Size
 

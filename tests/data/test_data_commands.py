@@ -9,7 +9,7 @@ from layouts import ATR, draw, keypoints, mask, save, viton_hd
 from typer.testing import CliRunner
 
 from idmvton.cli import app
-from idmvton.data import ShardStream
+from idmvton.data import ShardDataset
 from truth_backends import Truth, use
 
 runner = CliRunner(env={"COLUMNS": "200"})
@@ -64,7 +64,7 @@ def test_pack_refuses_and_obeys(root, tmp_path):
     assert done.exit_code == 0, done.output
     assert "3 samples in 1 shards" in done.stdout
     assert "1 garments have no caption" in done.stderr
-    assert [sample.size for sample in ShardStream(tmp_path / "shards")] == [(64, 48)] * 3
+    assert [sample.size for sample in ShardDataset(tmp_path / "shards")] == [(64, 48)] * 3
 
 
 def test_pack_of_an_impossible_size(root, tmp_path):

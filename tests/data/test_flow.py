@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from idmvton.atomic import whole_file
 from idmvton.data import augment, flow_files, open_dataset
-from idmvton.data.synthetic import make_dataset
 from idmvton.errors import InputError
-from idmvton.images.whole import whole_file
+from idmvton.studio import make_dataset
 from idmvton.types import Size
 
 SIZE = (128, 96)

@@ -9,12 +9,11 @@ from layouts import ATR, SIZE, draw, dress_code, keypoints, pairs_folder, person
 from PIL import Image
 
 from idmvton.data import DressCode, VitonHD, open_dataset, prepare_dataset
-from idmvton.data.prepare import Prepared
+from idmvton.data.prepare import Made
 from idmvton.errors import InputError
+from idmvton.images.densepose import parts_of
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.mask import agnostic_mask
-from idmvton.prepare.pose import openpose_from_landmarks
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels
 from truth_backends import Truth
 
@@ -31,7 +30,7 @@ def masks(root):
 
 
 def test_the_masks_are_those_of_the_rules(root):
-    assert prepare_dataset(root, split="test") == Prepared(num_masks=3, num_new=3)
+    assert prepare_dataset(root, split="test") == Made(num_masks=3, num_new=3)
     written = np.asarray(Image.open(masks(root)[0]))
     expected = agnostic_mask(draw(ATR), keypoints(), "upper_body", arm_width=60)
     assert np.array_equal(written, expected)
@@ -40,7 +39,7 @@ def test_the_masks_are_those_of_the_rules(root):
 
 def test_dress_code_has_thinner_arms_and_small_maps(tmp_path):
     root = dress_code(tmp_path)
-    assert prepare_dataset(root, split="train") == Prepared(num_masks=4, num_new=4)
+    assert prepare_dataset(root, split="train") == Made(num_masks=4, num_new=4)
     written = np.asarray(Image.open(root / "upper_body" / "agnostic-mask" / "000001_0_mask.png"))
     expected = agnostic_mask(draw(ATR), keypoints(), "upper_body", arm_width=45)
     assert (written != expected).mean() < 0.02
@@ -105,18 +104,18 @@ def test_missing_maps_are_found_in_the_photo(root, folder, kind, read):
     shutil.rmtree(root / "test" / folder)
     truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
     done = prepare_dataset(root, split="test", make_preparer=truth.preparer)
-    assert done == Prepared(num_masks=3, num_new=3, num_maps=3)
+    assert done == Made(num_masks=3, num_new=3, num_maps=3)
     assert sorted(path.name for path in (root / "test" / folder).iterdir()) == names
     for name, old in zip(names, before, strict=True):
         new = read(root / "test" / folder / name)
         if kind == "keypoints":
-            assert np.abs(new - openpose_from_landmarks(truth.known, SIZE)).max() < 0.1
+            assert np.abs(new - truth.known.keypoints(SIZE)).max() < 0.1
         else:
             assert (new == old).mean() > 0.99
-    assert ("parser" in truth.calls) == (kind != "keypoints")
+    assert ("labels" in truth.calls or "body" in truth.calls) == (kind != "keypoints")
     assert ("pose" in truth.calls) == (kind != "densepose")
     again = prepare_dataset(root, split="test", make_preparer=find_nobody)
-    assert again == Prepared(num_masks=3, num_new=0, num_maps=0)
+    assert again == Made(num_masks=3, num_new=0, num_maps=0)
 
 
 def test_each_thread_has_its_own_backends(root):
@@ -151,7 +150,7 @@ def test_own_photos_lack_everything(tmp_path):
     root = pairs_folder(tmp_path)
     truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
     done = prepare_dataset(root, make_preparer=truth.preparer)
-    assert done == Prepared(num_masks=2, num_new=1, num_maps=3)
+    assert done == Made(num_masks=2, num_new=1, num_maps=3)
     made = sorted(str(path.relative_to(root / "prepared").parent) for path in (root / "prepared").rglob("*.*"))
     assert set(made) == {"densepose", "keypoints", "labels", "mask"}
     assert open_dataset(root, SIZE, missing_caption="category phrase")[0].mask.any()
@@ -162,7 +161,7 @@ def test_what_a_try_on_makes_of_the_photos_lies_beside(root):
     before = [path.read_bytes() for path in masks(root)]
     truth = Truth(draw(ATR), draw(ATR, parts=True), keypoints())
     done = prepare_dataset(root, split="test", beside=True, make_preparer=truth.preparer)
-    assert done == Prepared(num_masks=3, num_new=3, num_maps=3)
+    assert done == Made(num_masks=3, num_new=3, num_maps=3)
     assert [path.read_bytes() for path in masks(root)] == before
     given = VitonHD(root, SIZE, split="test", missing_caption="category phrase")
     sample, own = given.as_prepared()[1], given[1]
@@ -172,7 +171,7 @@ def test_what_a_try_on_makes_of_the_photos_lies_beside(root):
     assert (parts_of(sample.densepose)[0] == draw(ATR, parts=True)).mean() > 0.99
     assert np.array_equal(sample.labels, own.labels)
     again = prepare_dataset(root, split="test", beside=True, make_preparer=find_nobody)
-    assert again == Prepared(num_masks=3, num_new=0, num_maps=0)
+    assert again == Made(num_masks=3, num_new=0, num_maps=0)
 
 
 @pytest.mark.parametrize("make", [dress_code, pairs_folder])

@@ -23,7 +23,7 @@ from PIL import Image
 
 from idmvton.data import DressCode, PairsFolder, VitonHD, open_dataset
 from idmvton.errors import InputError
-from idmvton.prepare.densepose import colour_parts, parts_of
+from idmvton.images.densepose import colour_parts, parts_of
 from idmvton.types import Size
 
 PHRASE = {"missing_caption": "category phrase"}

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from idmvton.data.synthetic import sample
+from idmvton.studio import sample
 from truth_backends import of_sample, use
 
 

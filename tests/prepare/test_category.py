@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from idmvton.data.synthetic import sample
 from idmvton.errors import ConfigError
 from idmvton.prepare.category import category_of_labels, category_of_outline, choose_category, shows_legs
 from idmvton.prepare.mask import ATR_LABELS
+from idmvton.studio import sample
 
 LABEL = {name: number for number, name in enumerate(ATR_LABELS)}
 NO_POINTS = np.zeros((18, 2))

@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from golden_data import CHECKPOINT
 from idmvton import read_prepared
 from idmvton.cli import app
-from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.mask import ATR_LABELS
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
@@ -50,7 +49,7 @@ def test_points_and_parts_lie_where_the_truth_has_them(prepared, rendered):
     both = made.keypoints.any(1) & rendered.keypoints.any(1)
     assert both.sum() >= 12
     assert np.median(np.abs(points - rendered.keypoints)[both]) < 8
-    parts = made.framing.invert_labels(parts_of(made.densepose)[0])
+    parts = made.framing.invert_labels(made.parts)
     body = rendered.iuv[..., 0] > 0
     assert (parts == rendered.iuv[..., 0])[body].mean() > 0.7
 
@@ -58,7 +57,7 @@ def test_points_and_parts_lie_where_the_truth_has_them(prepared, rendered):
 def test_every_map_names_its_backend(prepared):
     summary = json.loads((prepared / "prepared.json").read_text())
     assert summary["sources"]["keypoints"].startswith("blazepose")
-    assert summary["sources"]["silhouette"] == "blazepose+edges"
+    assert summary["sources"]["silhouette"] == "edges"
     assert summary["sources"]["labels"] == summary["sources"]["densepose"] == "studio-net"
 
 

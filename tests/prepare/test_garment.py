@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from idmvton.data.synthetic import sample
 from idmvton.errors import PreparationError
 from idmvton.prepare.cutout import cut_out, onto_white
 from idmvton.prepare.garment import find_wearer, prepare_garment
 from idmvton.prepare.maps import pose_of_keypoints
-from idmvton.prepare.signals import Parsing
+from idmvton.studio import sample
 from truth_backends import of_sample
 
 SHIRT = [(60, 60), (120, 40), (180, 40), (240, 60), (280, 150), (235, 170), (225, 120), (225, 340), (75, 340),
@@ -163,7 +162,7 @@ class TestWorn:
 
     def test_it_is_cut_out_of_its_wearer(self, rendered):
         truth = of_sample(rendered)
-        made = prepared(rendered.person, people=truth.find, parse=lambda photo, pose: Parsing(labels=rendered.labels))
+        made = prepared(rendered.person, people=truth.find, parse=lambda photo, pose: rendered.labels)
         assert made.kind == "worn"
         assert made.category == "upper_body"
         assert "a person wears the garment" in made.warnings[0]
@@ -175,7 +174,7 @@ class TestWorn:
     def test_another_of_the_wearers_clothes(self, rendered):
         truth = of_sample(rendered)
         upper, lower = (
-            prepared(rendered.person, word, truth.find, lambda photo, pose: Parsing(labels=rendered.labels))
+            prepared(rendered.person, word, truth.find, lambda photo, pose: rendered.labels)
             for word in ("upper", "lower_body")
         )
         assert (upper.category, lower.category) == ("upper_body", "lower_body")
@@ -189,12 +188,8 @@ class TestWorn:
     def test_clothes_that_the_wearer_does_not_have(self, rendered):
         truth = of_sample(rendered)
         with pytest.raises(PreparationError, match="no garment") as caught:
-            prepared(rendered.person, "dress", truth.find, lambda *_: Parsing(labels=np.minimum(rendered.labels, 3)))
+            prepared(rendered.person, "dress", truth.find, lambda *_: np.minimum(rendered.labels, 3))
         assert "no such garment is seen" in str(caught.value)
-
-    def test_a_parser_without_labels(self, rendered):
-        with pytest.raises(PreparationError, match="tells no clothes"):
-            prepared(rendered.person, "upper", of_sample(rendered).find, lambda *_: Parsing())
 
     def test_a_mannequin_is_nobody(self):
         """A pose network sees a person in every shirt; there is no skin."""

@@ -15,7 +15,6 @@ from idmvton.cli.prepare import prepare as command
 from idmvton.images import read_provenance
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import read_prepared
-from idmvton.prepare.signals import Pose
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
 FILES = {"person", "photo", "mask", "densepose", "labels", "silhouette", "overlay", "garment", "garment_mask"}
@@ -77,7 +76,10 @@ def test_the_mask_options_arrive(photos):
 
 def test_every_declared_option_is_a_flag():
     parameters = inspect.signature(command).parameters
+    assert "labels_backend" not in parameters  # its flag is that of the label map's file
     for option in describe(PrepareOptions):
+        if option.name == "labels_backend":
+            continue
         declared = parameters[option.name].default
         assert declared.default == option.default
         assert declared.param_decls[0].split("/")[0] == f"--{option.flag}"
@@ -213,8 +215,8 @@ class TestTryOn:
     def test_from_a_wide_photo_the_result_has_its_size(self, photos, rendered, truth):
         wide = np.pad(rendered.person, ((0, 0), (500, 400), (0, 0)), mode="edge")
         truth.labels, truth.parts = (np.pad(each, ((0, 0), (500, 400))) for each in (truth.labels, truth.parts))
-        moved = truth.known.landmarks + np.array([500, 0], np.float32)
-        truth.known = Pose(moved, truth.known.visibility, (truth.labels > 0).astype(np.float32), "truth")
+        outline = (truth.labels > 0).astype(np.float32)
+        truth.known = truth.known.mapped(lambda points: points + np.array([500, 0], np.float32), outline)
         Image.fromarray(wide).save(photos / "wide.png")
         out = photos / "out.png"
         assert call("try-on", photos / "wide.png", photos / "shirt.png", "-o", out, *MODEL).exit_code == 0

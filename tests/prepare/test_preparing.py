@@ -1,21 +1,21 @@
 """Preparing with backends that know the truth: what comes out is the truth, framed, and the rules' mask."""
 
 import inspect
+import json
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import idmvton
 from idmvton.errors import ConfigError, InputError, PreparationError
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare import Given, Preparer, prepare, read_prepared
-from idmvton.prepare.densepose import parts_of
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.backends.registry import POSE_BACKENDS, Registry
 from idmvton.prepare.maps import corrected_pose, frame_pose, pose_of_keypoints
-from idmvton.prepare.pose import openpose_from_landmarks
-from idmvton.prepare.preparing import preparer_for
-from idmvton.prepare.registry import POSE_BACKENDS, Registry
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.preparer import preparer_for
 from truth_backends import use
 
 
@@ -24,9 +24,9 @@ def test_the_maps_are_the_truth_in_the_photo(rendered, truth):
     framing = made.framing
     restored = framing.invert_labels(made.labels)
     assert (restored == rendered.labels).mean() > 0.99
-    assert (framing.invert_labels(parts_of(made.densepose)[0]) == rendered.iuv[..., 0]).mean() > 0.99
+    assert (framing.invert_labels(made.parts) == rendered.iuv[..., 0]).mean() > 0.99
     found = framing.to_photo(made.keypoints)
-    expected = openpose_from_landmarks(truth.known, framing.photo)
+    expected = truth.known.keypoints(framing.photo)
     assert np.array_equal(made.keypoints.any(1), expected.any(1))
     assert np.abs(found - expected)[expected.any(1)].max() < 0.1
     expected = rendered.mask > 0
@@ -40,8 +40,8 @@ def test_the_maps_are_the_truth_in_the_photo(rendered, truth):
 def test_a_wide_photo_is_framed_and_comes_back(rendered, truth):
     wide = np.pad(rendered.person, ((0, 0), (700, 500), (0, 0)), mode="edge")
     truth.labels, truth.parts = (np.pad(each, ((0, 0), (700, 500))) for each in (truth.labels, truth.parts))
-    moved = truth.known.landmarks + np.array([700, 0], np.float32)
-    truth.known = Pose(moved, truth.known.visibility, (truth.labels > 0).astype(np.float32), "truth")
+    outline = (truth.labels > 0).astype(np.float32)
+    truth.known = truth.known.mapped(lambda points: points + np.array([700, 0], np.float32), outline)
     made = truth.preparer()(wide)
     assert (made.photo.height, made.photo.width) == wide.shape[:2]
     clothes = truth.labels == 4
@@ -82,14 +82,14 @@ def test_keypoints_alone_correct_the_pose(rendered, truth):
     points = rendered.keypoints.astype(np.float32)
     points[4] += 12
     made = truth.preparer()(rendered.person, given=Given(keypoints=points))
-    assert truth.calls == ["pose", "parser"]
+    assert truth.calls == ["pose", "labels", "body"]
     assert np.abs(made.framing.to_photo(made.keypoints) - points)[points.any(1)].max() < 0.1
     assert made.sources["keypoints"] == "given"
     known = truth.known
     fixed = corrected_pose(known, pose_of_keypoints(points, "given"))
-    assert np.allclose(fixed.landmarks[16], known.landmarks[16] + 12)
-    assert np.array_equal(fixed.landmarks[11], known.landmarks[11])
-    assert fixed.segmentation is known.segmentation
+    assert np.allclose(fixed.points[4], known.points[4] + 12)
+    assert np.array_equal(fixed.points[5], known.points[5])
+    assert fixed.outline is known.outline
 
 
 def test_nobody_in_the_photo(rendered, truth):
@@ -105,19 +105,27 @@ def test_nothing_to_repaint(rendered, truth):
     assert "category lower" in str(caught.value)
 
 
-def test_a_parser_without_parts_is_refused(rendered, truth):
-    truth.parts = truth.labels
-    original = truth.parse
-    truth.parse = lambda *inputs: type(original(*inputs))(labels=original(*inputs).labels)
-    with pytest.raises(PreparationError, match="does not make every map"):
-        truth.preparer()(rendered.person)
+def test_one_signal_may_have_another_backend(rendered, truth):
+    def nothing(photo, pose, outline):
+        return np.zeros(photo.shape[:2], np.uint8)
+
+    nothing.name = "nothing"
+    made = Preparer(truth.pose, truth.outline, truth.label_map, nothing)(rendered.person)
+    assert truth.calls == ["pose", "labels"]
+    assert not made.parts.any()
+    assert (made.sources["labels"], made.sources["densepose"]) == ("truth", "nothing")
+
+
+def test_a_given_body_map_in_other_colours_is_refused(rendered, truth):
+    with pytest.raises(InputError, match="colours that stand for no body part"):
+        truth.preparer()(rendered.person, given=Given(densepose=rendered.person))
 
 
 def test_saved_and_read_back(rendered, truth, tmp_path):
     made = truth.preparer()(rendered.person, rendered.garment, options=PrepareOptions(mask_feather=9))
     made.save(tmp_path / "anna")
     back = read_prepared(tmp_path / "anna")
-    for name in ("mask", "labels", "keypoints", "silhouette", "garment_mask"):
+    for name in ("mask", "labels", "parts", "keypoints", "silhouette", "garment_mask"):
         assert np.array_equal(getattr(back, name), getattr(made, name)), name
     for name in ("photo", "person", "densepose", "garment"):
         assert np.array_equal(np.asarray(getattr(back, name)), np.asarray(getattr(made, name))), name
@@ -125,6 +133,22 @@ def test_saved_and_read_back(rendered, truth, tmp_path):
         assert getattr(back, name) == getattr(made, name), name
     assert back.timings == pytest.approx(made.timings, abs=1e-4)
     assert [path.name for path in tmp_path.iterdir()] == ["anna"]
+
+
+def test_folders_of_older_versions_are_read(rendered, truth, tmp_path):
+    """They name one parser for labels and body, and the outline's backend by what it starts from."""
+    made = truth.preparer()(rendered.person)
+    made.save(tmp_path / "anna")
+    file = tmp_path / "anna" / "prepared.json"
+    summary = json.loads(file.read_text())
+    options = summary["options"]
+    options["parser_backend"] = options.pop("labels_backend")
+    del options["body_backend"]
+    options["outline_backend"] = "blazepose+edges"
+    file.write_text(json.dumps(summary))
+    back = read_prepared(tmp_path / "anna")
+    assert back.options == made.options
+    assert np.array_equal(back.parts, made.parts)
 
 
 def test_a_mask_changed_by_hand_is_used(rendered, truth, tmp_path):
@@ -177,11 +201,15 @@ def test_a_damaged_summary(content, rendered, truth, tmp_path):
         read_prepared(tmp_path / "anna")
 
 
-def test_the_package_can_be_called(rendered, truth, monkeypatch):
+def test_prepare_is_a_function_although_the_package_has_its_name(rendered, truth, monkeypatch):
     use(truth, monkeypatch)
+    import idmvton.prepare.frame
+
     made = idmvton.prepare(rendered.person, category="upper")
-    assert isinstance(made, idmvton.prepare.Prepared)
+    assert isinstance(made, idmvton.Prepared)
     assert made.mask.any()
+    assert inspect.isfunction(idmvton.prepare)
+    assert type(sys.modules["idmvton.prepare"]) is ModuleType
 
 
 def test_the_functions_options_are_the_declared_ones():
@@ -230,8 +258,13 @@ def test_a_pose_moves_with_its_photo(rendered, truth):
     made = truth.preparer()(rendered.person)
     outline = (rendered.labels > 0).astype(np.float32)
     known = truth.known
-    moved = frame_pose(Pose(known.landmarks, known.visibility, outline, "truth"), made.framing)
-    assert moved.segmentation.shape == tuple(made.size)
-    assert ((moved.segmentation > 0.5) == (made.labels > 0)).mean() > 0.98
-    back = made.framing.to_photo(moved.landmarks)
-    assert np.abs(back - known.landmarks).max() < 1e-2
+    extra = {"more": np.column_stack([known.points, known.visibility])}
+    box = (10.0, 20.0, 200.0, 300.0)
+    moved = frame_pose(Pose(known.points, known.visibility, "truth", 1.0, outline, box, extra), made.framing)
+    assert moved.outline.shape == tuple(made.size)
+    assert ((moved.outline > 0.5) == (made.labels > 0)).mean() > 0.98
+    back = made.framing.to_photo(moved.points)
+    assert np.abs(back - known.points).max() < 1e-2
+    assert np.array_equal(moved.extra["more"][:, :2], moved.points)
+    corners = made.framing.to_photo(np.array(moved.box).reshape(2, 2))
+    assert np.abs(corners.ravel() - box).max() < 1e-2

@@ -8,11 +8,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
+from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.cli import app
 from idmvton.engine.folders import listed_pairs, names_of
 from idmvton.errors import InputError
 from idmvton.images import read_provenance
-from idmvton.prepare.caption import DEFAULT_CAPTION
 
 runner = CliRunner(env={"COLUMNS": "300", "HF_HUB_OFFLINE": "1"})
 MODEL = ("--model", str(CHECKPOINT), "--steps", "1", "--seed", "3")
@@ -77,7 +77,7 @@ class TestFolders:
     def test_work_is_done_once(self, folders, truth):
         (folders / "people" / "broken.jpg").unlink()
         assert run(folders).exit_code == 0
-        assert truth.calls.count("parser") == 1
+        assert truth.calls.count("labels") == 1
 
     def test_listed_pairs(self, folders):
         (folders / "pairs.txt").write_text("# person garment\nanna.png, shirt.png\n\n")

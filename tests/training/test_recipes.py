@@ -14,10 +14,10 @@ from idmvton.cli import app
 from idmvton.errors import ConfigError, MissingExtraError
 from idmvton.options import describe
 from idmvton.training.optimization import make_optimizer
-from idmvton.training.options import OptimizerOptions
 from idmvton.training.recipe import find_recipe, load_recipe, make_recipe, recipe_folder
+from idmvton.training.sections import OptimizerOptions
 
-ALL = sorted(path.stem for path in recipe_folder().glob("*.toml"))
+ALL = sorted(path.stem for path in recipe_folder().rglob("*.toml"))
 FULL_SIZE = ("viton_hd", "dress_code")
 
 
@@ -34,7 +34,9 @@ def test_the_recipes_are_there():
         "viton_hd",
     ]
     tasks = {load_recipe(name).task for name in ALL}
-    assert tasks == {"tryon", "text_to_image", "autoencoder", "contrastive", "warp"}
+    assert tasks == {"tryon", "mini_tryon", "text_to_image", "autoencoder", "contrastive", "warp"}
+    assert {path.parent.name for path in map(find_recipe, ALL)} == {"recipes", "mini"}
+    assert {load_recipe(name).task for name in ALL if find_recipe(name).parent.name == "recipes"} == {"tryon"}
 
 
 @pytest.mark.parametrize("name", FULL_SIZE)

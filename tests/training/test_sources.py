@@ -1,4 +1,4 @@
-"""Where samples come from: a folder in both orders, and the studio."""
+"""Where samples come from: a folder in both orders, shards of it, and the studio."""
 
 import dataclasses
 import signal
@@ -7,13 +7,17 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from data.layouts import ATR, draw, keypoints, pairs_folder, save
-from idmvton.data import prepare_dataset
-from idmvton.data.synthetic import sample as studio_sample
+from idmvton.cli import app
+from idmvton.data import prepare_dataset, write_shards
+from idmvton.data.folder import FolderDataset, FolderView
 from idmvton.errors import ConfigError, InputError
+from idmvton.studio import make_dataset
+from idmvton.studio import sample as studio_sample
 from idmvton.training.batches import Ticket, read_ahead
-from idmvton.training.options import DataOptions
+from idmvton.training.sections import DataOptions
 from idmvton.training.sources import open_source, picture_to_learn
 from training.toy import data_folder
 from truth_backends import Truth
@@ -103,3 +107,50 @@ def test_a_stop_that_reaches_the_whole_group_spares_the_workers():
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
     assert [int(batch["number"]) for batch in batches] == list(range(1, 8))
+
+
+@pytest.fixture(scope="module")
+def both_orders(tmp_path_factory):
+    """A studio folder and its shards: both orders, detailed captions, flows."""
+    root = tmp_path_factory.mktemp("both")
+    make_dataset(root / "renders", pairs=2, size=(64, 48), split="train", seed=5, workers=0, flow=True)
+    arguments = ["data", "pack", root / "renders", "-o", root / "shards" / "train", "--size", "64x48"]
+    called = CliRunner().invoke(app, [*map(str, arguments), "--order", "both", "--captions", "detailed"])
+    assert called.exit_code == 0, called.output
+    return root
+
+
+def test_shards_give_what_the_folder_gives(both_orders):
+    size = {"height": 64, "width": 48}
+    view = {"folder": str(both_orders / "renders"), "order": "both", "captions": "detailed", **size}
+    folder = open_source(DataOptions(**view), "train", None)
+    shards = open_source(DataOptions(source="shards", folder=str(both_orders / "shards"), **size), "train", None)
+    assert list(shards.names) == list(folder.names)
+    assert shards.captions() == [each.caption for each in (folder[0], folder[1], folder[2], folder[3])]
+    for number in range(4):
+        own, other = folder[number], shards[number]
+        assert own.caption == other.caption
+        for name in ("person", "garment", "mask", "densepose"):
+            assert np.array_equal(getattr(own, name), getattr(other, name)), name
+        np.testing.assert_array_equal(picture_to_learn(own), picture_to_learn(other))
+        np.testing.assert_allclose(own.flow, other.flow, atol=1 / 64)
+    first = open_source(DataOptions(source="shards", folder=str(both_orders / "shards"), **size), "train", 2)
+    assert list(first.names) == list(folder.names)[:2]
+
+
+def test_what_was_decided_when_shards_were_packed(both_orders):
+    shards = {"source": "shards", "folder": str(both_orders / "shards"), "height": 64, "width": 48}
+    with pytest.raises(ConfigError, match=r"data pack \.\.\. --order both"):
+        open_source(DataOptions(order="both", **shards), "train", None)
+    with pytest.raises(InputError, match=r"there is no .*test/shards\.json"):
+        open_source(DataOptions(**shards), "test", None)
+
+
+def test_unpaired_shards_need_the_truth(photos, tmp_path):
+    view = FolderView(order="unpaired", missing_caption="category phrase")
+    write_shards(FolderDataset(photos, (64, 48), "test", view), tmp_path / "test", order="unpaired")
+    source = open_source(DataOptions(source="shards", folder=str(tmp_path), height=64, width=48), "test", None)
+    with pytest.raises(InputError, match="nobody knows how sample"):
+        source[0]
+    with pytest.raises(InputError, match="nobody knows how sample"):
+        FolderDataset(photos, (64, 48), "test", dataclasses.replace(view, order="both"))[1]

@@ -8,22 +8,23 @@ import torch
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
-from idmvton.checkpoint import load_tryon_net
-from idmvton.conditioning import guide
+from idmvton.checkpoint.published import load_tryon_net
 from idmvton.data.sample import TryOnSample
-from idmvton.denoising import Denoiser
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
-from idmvton.garment_features import GarmentRuns, feature_source
-from idmvton.inputs import Request, gather_pairs
 from idmvton.models.text import encode_prompts
 from idmvton.options import TryOnOptions
 from idmvton.training.batches import Ticket, collate
-from idmvton.training.options import TryonOptions
 from idmvton.training.recipe import make_recipe
+from idmvton.training.sections import TryOnTaskOptions
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
-from idmvton.training.tasks.tryon import Tryon
+from idmvton.training.task import build_task
 from idmvton.training.trainer import Trainer, without_numbers
+from idmvton.training.tryon_task import TryOnTask
+from idmvton.tryon.conditioning import guide
+from idmvton.tryon.denoising import Denoiser
+from idmvton.tryon.garment_features import GarmentRuns, feature_source
+from idmvton.tryon.inputs import Request, gather_pairs
 from idmvton.types import Size
 
 SIZE = Size(64, 64)
@@ -47,7 +48,7 @@ def recipe(photos, **changes):
 def build(photos, **changes):
     made = recipe(photos, **changes)
     dataset = open_source(made.sections["data"], "test", None)
-    return Tryon(made, dataset), dataset
+    return TryOnTask(made, dataset), dataset
 
 
 def batch_of(task, dataset, numbers, augment=NO_CHANGE):
@@ -181,7 +182,7 @@ def test_each_condition_is_dropped_alone(plain, monkeypatch, name):
 
 def test_conditions_are_dropped_about_one_time_in_ten(plain, monkeypatch):
     task, _ = plain
-    monkeypatch.setattr(task, "options", TryonOptions())
+    monkeypatch.setattr(task, "options", TryOnTaskOptions())
     draws = [task.draw(np.random.default_rng(number)) for number in range(4000)]
     kinds = ("drop_text", "drop_image_prompt", "drop_garment")
     rates = {name: np.mean([draw[name] for draw in draws]) for name in kinds}
@@ -353,8 +354,8 @@ def test_a_warp_net(photos, tmp_path):
     """The draft as more channels that start at zero, and the garment as it lies for GarmentNet, as at inference."""
     torch.manual_seed(0)
     WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
-    with_warp = {**NOTHING_DROPPED, "warp_net": str(tmp_path)}
-    trainer = Trainer(recipe(photos, tryon=with_warp), tmp_path / "run")
+    drafted = {"task": "mini_tryon", "mini_tryon": {"warp_net": str(tmp_path)}}
+    trainer = Trainer(recipe(photos, tryon=NOTHING_DROPPED, **drafted), tmp_path / "run")
     task, dataset = trainer.task, trainer.dataset
     plain, _ = build(photos, tryon=NOTHING_DROPPED)
     assert (task.unet.config.in_channels, plain.unet.config.in_channels) == (17, 13)
@@ -380,7 +381,7 @@ def test_a_warp_net(photos, tmp_path):
 
 def test_masks_are_varied(plain):
     from idmvton.training.masks import vary_mask
-    from idmvton.training.options import MaskOptions
+    from idmvton.training.sections import MaskOptions
 
     task, dataset = plain
     mask = dataset[0].mask
@@ -424,8 +425,16 @@ def test_cached_features(photos, tmp_path):
             build(photos, tryon={**fixed, "cache_features": True, **wrong})
 
 
-def test_a_try_on_of_one_step_draws_the_last_timestep(photos):
-    task, _ = build(photos, tryon={"min_timestep": 999, "num_inference_steps": 1, "guidance_scale": 1.0})
+def test_what_a_checkpoint_says_about_its_use(photos):
+    task, _ = build(photos, tryon={"num_inference_steps": 1, "guidance_scale": 1.0})
     assert (task.pipe.config.num_inference_steps, task.pipe.config.guidance_scale) == (1, 1.0)
     assert task.pipe.default_size.height == 64
+
+
+def test_a_try_on_of_one_step_draws_the_last_timestep(photos, tmp_path):
+    WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")
+    own = {"warp_net": str(tmp_path), "min_timestep": 999, "match_colours": True}
+    made = recipe(photos, task="mini_tryon", mini_tryon=own)
+    task = build_task(made, open_source(made.sections["data"], "test", None))
+    assert task.pipe.config.match_colours
     assert {task.draw(np.random.default_rng(number))["timestep"] for number in range(20)} == {999}

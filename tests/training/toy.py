@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data.layouts import viton_hd
 from idmvton.training.recipe import Recipe, make_recipe
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 
 CHANGES: dict[str, dict[str, Any]] = {
     "train": {"steps": 8, "batch_size": 4, "workers": 0, "device": "cpu", "save_every": 100, "ema_decay": 0.9},

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import caption, data, doctor, prepare, studio, train, try_on, weights
+from idmvton.cli import caption, data, doctor, evaluate, prepare, studio, train, try_on, weights
 
 app = typer.Typer(
     name="idmvton",
@@ -25,6 +25,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
 app.add_typer(studio.app, name="studio")
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _print_version(wanted: bool) -> None:

@@ -37,7 +37,7 @@ def caption(
         raise InputError("captions are written as JSON or text", got=output, expected="a name in .json or .txt")
     pictures = _pictures(garments)
     with err.status("loading the encoders"):
-        from idmvton.captioning import Captioner
+        from idmvton.captions.captioner import Captioner
 
         captioner = Captioner.from_pretrained(model)
     proposals = {path: captioner(load_image(path, what="garment"), category) for path in pictures}
@@ -67,7 +67,7 @@ def _pictures(places: list[Path]) -> list[Path]:
 
 def _write(path: Path, captions: dict[str, str]) -> None:
     """Writes name -> caption; as text, the way that DressCode's caption files have it."""
-    from idmvton.images.whole import whole_file
+    from idmvton.atomic import whole_file
 
     lines = "".join(f"{name} {text}\n" for name, text in captions.items())
     with whole_file(path) as file:

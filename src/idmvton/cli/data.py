@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from idmvton.cli.shared import EXIT_FAILED, bar, err, out, print_json, reports_errors, told_what_stays
-from idmvton.types import MissingCaption, Order
+from idmvton.types import Captions, MapsOfPeople, MissingCaption, Order, Orders
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
@@ -46,8 +46,8 @@ def check(
 ) -> None:
     """Look at every file; the exit status is 1 if something cannot be used."""
     from idmvton.data.check import check_dataset
+    from idmvton.data.finding_sheet import draw_sheet
     from idmvton.data.opening import splits_of
-    from idmvton.data.sheet import draw_sheet
     from idmvton.images import check_output_path
 
     if sheet is not None:
@@ -108,7 +108,12 @@ def pack(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the shards.", show_default=False)],
     size: Annotated[str, typer.Option(help="Height x width, both divisible by 8.")] = "1024x768",
     split: Annotated[str, typer.Option(help="train, test or wild.")] = "train",
-    order: OrderOption = "paired",
+    order: Annotated[Orders, typer.Option("--order", help="Which list of pairs, or both.")] = "paired",
+    maps: Annotated[
+        MapsOfPeople,
+        typer.Option(help="Masks and body maps of the data set, those of `prepare --beside`, or each with either."),
+    ] = "given",
+    captions: Annotated[Captions, typer.Option(help="detailed and naive are in studio folders.")] = "tags",
     samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples in one shard.")] = 256,
     picture_format: Annotated[
         Literal["png", "jpg"], typer.Option("--format", help="Of photos: exact, or smaller (quality 95).")
@@ -117,19 +122,13 @@ def pack(
     mask_threshold: ThresholdOption = None,
     workers: WorkersOption = 2,
 ) -> None:
-    """Write tar shards that training streams, also by WebDataset; run again to resume."""
+    """Write tar shards that training reads, also from object storage; run again to resume."""
     from idmvton.cli.studio import parse_size
-    from idmvton.data.opening import open_dataset
+    from idmvton.data.folder import FolderDataset, FolderView
     from idmvton.data.shards import write_shards
 
-    dataset = open_dataset(
-        folder,
-        parse_size(size),
-        split=split,
-        order=order,
-        missing_caption=missing_caption,
-        mask_threshold=mask_threshold,
-    )
+    view = FolderView(order, maps, captions, missing_caption, mask_threshold)
+    dataset = FolderDataset(folder, parse_size(size), split, view)
     if dataset.missing_captions:
         err.print(f"{len(dataset.missing_captions)} garments have no caption; their category describes them")
     with bar("packing") as progress, told_what_stays():
@@ -138,6 +137,7 @@ def pack(
             output,
             samples_per_shard=samples_per_shard,
             picture_format=picture_format,
+            order=order,
             workers=workers,
             progress=progress,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from idmvton.options import ModelOptions
 
 if TYPE_CHECKING:
-    from idmvton.pipeline import TryOnPipeline
+    from idmvton.tryon.pipeline import TryOnPipeline
 
 
 def load_pipeline(model: ModelOptions) -> TryOnPipeline:
@@ -16,7 +16,7 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
     import transformers
 
     from idmvton.devices import resolve_device, resolve_dtype
-    from idmvton.pipeline import TryOnPipeline
+    from idmvton.tryon.pipeline import TryOnPipeline
 
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.set_verbosity_error()

@@ -27,7 +27,7 @@ from idmvton.options import PrepareOptions
 
 if TYPE_CHECKING:
     from idmvton.prepare import Prepared
-    from idmvton.prepare.many import Report
+    from idmvton.resume import Outcomes
 
 MaskFile = Annotated[
     Path | None, typer.Option("--mask", help="Use this mask: white = repaint, of the photo's size.", show_default=False)
@@ -37,7 +37,11 @@ DenseposeFile = Annotated[
 ]
 LabelsFile = Annotated[
     Path | None,
-    typer.Option("--labels", help="Use this label map (ATR classes), of the photo's size.", show_default=False),
+    typer.Option(
+        "--labels",
+        help="Use this label map (ATR classes), of the photo's size; or the name of the backend that makes it.",
+        show_default=False,
+    ),
 ]
 KeypointsFile = Annotated[
     Path | None, typer.Option("--keypoints", help="Use these keypoints (OpenPose JSON).", show_default=False)
@@ -65,7 +69,7 @@ def prepare(
     exit status is then 1.
     """
     from idmvton.prepare import Given
-    from idmvton.prepare.prepared_files import check_target
+    from idmvton.prepare.record_files import check_target
 
     options = PrepareOptions.from_mapping(pick(PrepareOptions, values))
     given = Given(mask=mask, densepose=densepose, labels=labels, keypoints=keypoints)
@@ -83,7 +87,7 @@ def prepare(
     start = time.perf_counter()
     with stage_bar(quiet=as_json) as stage:
         stage("preparing")
-        from idmvton.prepare.preparing import preparer_for
+        from idmvton.prepare.preparer import preparer_for
 
         prepared = preparer_for(options)(person, garment, given=given, options=options)
     prepared.save(output)
@@ -120,20 +124,21 @@ def tell_warnings(notes: Iterable[str]) -> None:
 
 
 def _prepare_folder(folder: Path, output: Path, garment: Path | None, options: PrepareOptions, as_json: bool) -> None:
-    from idmvton.prepare.many import REPORT, prepare_folder
-    from idmvton.prepare.preparing import preparer_for
+    from idmvton.prepare.folder import prepare_folder, report_of
+    from idmvton.prepare.preparer import preparer_for
+    from idmvton.resume import REPORT
 
     with bar("preparing", quiet=as_json) as progress, told_what_stays():
         report = prepare_folder(folder, output, preparer_for(options), options, garment=garment, progress=progress)
     if as_json:
-        print_json({"output": str(output), **report.to_dict()})
+        print_json({"output": str(output), **report_of(report)})
     else:
         _tell_report(report, output / REPORT)
     if report.failed:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell_report(report: Report, path: Path) -> None:
+def _tell_report(report: Outcomes[Path], path: Path) -> None:
     from rich.table import Table
 
     for photo, notes in report.warnings.items():
@@ -141,7 +146,7 @@ def _tell_report(report: Report, path: Path) -> None:
     if report.failed:
         table = Table("failed", "why", box=None, header_style="bold red")
         for each in report.failed:
-            table.add_row(escape(each.photo.name), escape(each.what))
+            table.add_row(escape(each.item.name), escape(each.what))
         err.print(table)
     out.print(
         f"{len(report.made)} prepared, {len(report.skipped)} done before, {len(report.failed)} failed; "

@@ -7,10 +7,12 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import typer
 from rich.console import Console
+from typer.models import OptionInfo
 
 from idmvton.errors import IdmVtonError
 from idmvton.options import Option, Options, describe
@@ -26,14 +28,26 @@ out = Console(highlight=False)
 
 
 def with_options(*declarations: type[Options]) -> Callable[[Command], Command]:
-    """Adds the declared options to a command, which gets them as keywords."""
+    """Adds the declared options to a command, which gets them as keywords.
+
+    Where the command has a parameter for a file with an option's flag and name, the flag takes either: a file goes to
+    the parameter, another word to the option.
+    """
 
     def decorate(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [each for each in own if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        parameters += [_parameter(option, each.__name__) for each in declarations for option in describe(each)]
+        flags = {flag for each in parameters for flag in _flags_of(each)}
+        options = [(option, each.__name__) for each in declarations for option in describe(each)]
+        parameters += [_parameter(option, panel) for option, panel in options if f"--{option.flag}" not in flags]
+        either = [option for option, _ in options if f"--{option.flag}" in flags]
 
         def run(**values: Any) -> None:
+            for option in either:
+                given = values[option.flag]
+                is_word = given is not None and not _is_file(given)
+                values[option.name] = str(given) if is_word else option.default
+                values[option.flag] = None if is_word else given
             command(**values)
 
         described: Any = run
@@ -43,6 +57,17 @@ def with_options(*declarations: type[Options]) -> Callable[[Command], Command]:
         return run
 
     return decorate
+
+
+def _flags_of(parameter: inspect.Parameter) -> tuple[str, ...]:
+    """The flags that a command's own parameter declares."""
+    declared = [each for each in get_args(parameter.annotation) if isinstance(each, OptionInfo)]
+    # Beside an Annotated type, what typer.Option() takes for the default is the first flag.
+    return tuple(str(flag) for each in declared for flag in (each.default, *(each.param_decls or ())))
+
+
+def _is_file(given: Path) -> bool:
+    return bool(given.suffix) or len(given.parts) > 1 or given.is_file()
 
 
 def _parameter(option: Option, panel: str) -> inspect.Parameter:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from idmvton.cli.shared import err, out, print_json, reports_errors
 from idmvton.errors import InputError
-
-if TYPE_CHECKING:
-    from idmvton.data.synthetic.sampling import CategoryChoice
+from idmvton.types import RenderedCategory
 
 SplitName = Literal["train", "test", "wild"]
 CategoryName = Literal["upper", "lower", "dress", "mixed"]
-CATEGORIES: dict[CategoryName, CategoryChoice] = {
+CATEGORIES: dict[CategoryName, RenderedCategory] = {
     "upper": "upper_body",
     "lower": "lower_body",
     "dress": "dresses",
@@ -58,7 +56,7 @@ def make(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
 ) -> None:
     """Make a data set in VITON-HD's layout; run again to resume."""
-    from idmvton.data.synthetic.dataset import make_dataset
+    from idmvton.studio.dataset import make_dataset
 
     columns = (TextColumn("samples"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=as_json) as bar:
@@ -88,6 +86,6 @@ def show(
     rows: Annotated[int, typer.Option("--rows", min=1, help="How many samples.")] = 8,
 ) -> None:
     """Draw a contact sheet of a data set."""
-    from idmvton.data.synthetic.sheet import contact_sheet
+    from idmvton.studio.sample_sheet import contact_sheet
 
     out.print(str(contact_sheet(folder, output, rows=rows)), markup=False, soft_wrap=True)

@@ -75,7 +75,7 @@ def try_on(
         stage("preparing")
         from idmvton.engine.ready import make_ready
         from idmvton.prepare import Given
-        from idmvton.prepare.preparing import preparer_for
+        from idmvton.prepare.preparer import preparer_for
 
         preparer, given = preparer_for(prepare), Given(**maps)
         ready = make_ready(preparer, person, garment, given, prepare)

@@ -14,7 +14,8 @@ from idmvton.errors import InputError
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
-    from idmvton.engine.folders import PairsReport
+    from idmvton.engine.folders import Pair
+    from idmvton.resume import Outcomes
 
 
 def try_on_folders(
@@ -37,10 +38,11 @@ def try_on_folders(
         raise InputError("the garments are a folder, the person is not", got=people, expected="two folders")
     with stage_bar(quiet=as_json) as stage, told_what_stays():
         stage("loading the model")
-        from idmvton.engine.folders import REPORT, FolderTryOn, all_pairs, listed_pairs
+        from idmvton.engine.folders import FolderTryOn, all_pairs, listed_pairs, names_of, report_of
         from idmvton.engine.job import Settings, TryOn
-        from idmvton.prepare.prepared_files import is_prepared
-        from idmvton.prepare.preparing import preparer_for
+        from idmvton.prepare.preparer import preparer_for
+        from idmvton.prepare.record_files import is_prepared
+        from idmvton.resume import REPORT
 
         if is_prepared(people):
             raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")
@@ -48,23 +50,23 @@ def try_on_folders(
         job = TryOn(load_pipeline(model), preparer_for(options[2]))
         report = FolderTryOn(job, Settings(*options))(pairs, output, stage)
     if as_json:
-        print_json({"output": str(output), **report.to_dict()})
+        print_json({"output": str(output), **report_of(report, names_of(pairs))})
     else:
-        _tell(report, output / REPORT)
+        _tell(report, names_of(pairs), output / REPORT)
     if report.failed:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(report: PairsReport, path: Path) -> None:
+def _tell(report: Outcomes[Pair], names: dict[Pair, str], path: Path) -> None:
     from rich.table import Table
 
-    for name, notes in report.warnings.items():
+    for pair, notes in report.warnings.items():
         for note in notes:
-            err.print("[yellow]warning:[/] " + escape(f"{name}: {note}"), soft_wrap=True)
+            err.print("[yellow]warning:[/] " + escape(f"{names[pair]}: {note}"), soft_wrap=True)
     if report.failed:
         table = Table("person", "garment", "why", box=None, header_style="bold red")
         for each in report.failed:
-            table.add_row(*(escape(each[name]) for name in ("person", "garment", "what")))
+            table.add_row(*map(escape, (each.item[0].name, each.item[1].name, each.what)))
         err.print(table)
     out.print(
         f"{len(report.made)} made, {len(report.skipped)} done before, {len(report.failed)} failed; "

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from idmvton.data.check import check_dataset
     from idmvton.data.dress_code import DressCode
     from idmvton.data.opening import open_dataset
+    from idmvton.data.packed import ShardDataset
     from idmvton.data.pairs_folder import PairsFolder
     from idmvton.data.prepare import prepare_dataset
     from idmvton.data.sample import TryOnDataset, TryOnSample
     from idmvton.data.shards import write_shards
-    from idmvton.data.streaming import ShardStream
     from idmvton.data.viton_hd import VitonHD
 
 _HOMES = {
     "AugmentOptions": "augment_options",
     "DressCode": "dress_code",
     "PairsFolder": "pairs_folder",
-    "ShardStream": "streaming",
+    "ShardDataset": "packed",
     "TryOnDataset": "sample",
     "TryOnSample": "sample",
     "VitonHD": "viton_hd",
@@ -42,7 +42,7 @@ __all__ = [
     "AugmentOptions",
     "DressCode",
     "PairsFolder",
-    "ShardStream",
+    "ShardDataset",
     "TryOnDataset",
     "TryOnSample",
     "VitonHD",

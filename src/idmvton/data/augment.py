@@ -16,12 +16,9 @@ from PIL import Image, ImageOps
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import InputError
-from idmvton.framing import Framing
-from idmvton.prepare.densepose import OTHER_SIDE, part_colours, parts_of
+from idmvton.images.densepose import OFF_PALETTE, OTHER_SIDE, part_colours, parts_of
+from idmvton.images.framing import Framing
 from idmvton.prepare.mask import ATR_LABELS, NECK
-
-OFF_PALETTE: Final = 0.4
-"""Share of a body map's pixels off the palette from which it is another kind of picture (JPEG edges: up to 0.26)."""
 
 
 def _mirrored(name: str) -> str:

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.augment import OFF_PALETTE
-from idmvton.data.files import SampleFiles, same_aspect
+from idmvton.data.file_dataset import SampleFiles, same_aspect
 from idmvton.data.opening import list_files, splits_of
-from idmvton.data.parallel import in_threads
 from idmvton.errors import InputError
+from idmvton.images.densepose import OFF_PALETTE, parts_of
 from idmvton.images.files import PICTURE_SUFFIXES
-from idmvton.prepare.densepose import parts_of
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
+from idmvton.resume import in_threads
 from idmvton.types import Order, Size
 
 Severity = Literal["error", "warning"]

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from idmvton.data.files import PREPARED, FileDataset, SampleFiles
+from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name, read_caption_lines, read_pairs
 from idmvton.errors import InputError
 from idmvton.types import Category, MissingCaption, Order, Size

@@ -33,6 +33,19 @@ def pack_flow(flow: NDArray[np.floating]) -> NDArray[np.uint16]:
     return np.concatenate([places, np.zeros_like(places[..., :1])], 2)
 
 
+def encode_flow(flow: NDArray[np.floating]) -> bytes:
+    """The file of a flow, float (H, W, 2).
+
+    Raises:
+        InputError: places beyond what 16 bits hold.
+    """
+    if max(flow.shape) > LARGEST_FLOW:
+        raise InputError(
+            "the flow is too large for its file", got=f"{flow.shape[:2]}", expected=f"at most {LARGEST_FLOW} pixels"
+        )
+    return cv2.imencode(".png", pack_flow(flow)[..., ::-1])[1].tobytes()
+
+
 def read_flow(path: Path) -> NDArray[np.float32]:
     """Reads a flow: float32 (H, W, 2), see :class:`idmvton.data.TryOnSample`.
 
@@ -40,11 +53,24 @@ def read_flow(path: Path) -> NDArray[np.float32]:
         InputError: it is missing or damaged.
     """
     try:
-        packed = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise InputError("the file of a flow cannot be read", got=f"{path}: {error}") from error
+    return decode_flow(content, str(path))
+
+
+def decode_flow(content: bytes, where: str) -> NDArray[np.float32]:
+    """A flow from the content of its file: float32 (H, W, 2).
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        packed = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise InputError("the file of a flow cannot be read", got=f"{where}: {error}") from error
     if packed is None or packed.dtype != np.uint16 or packed.ndim != 3:
-        raise InputError("not the file of a flow", got=path, expected="a 16-bit RGB PNG")
+        raise InputError("not the file of a flow", got=where, expected="a 16-bit RGB PNG")
     places = packed[..., 2:0:-1].astype(np.float32)
     flow = np.where(places > 0, (places - 1) / STEPS, np.float32(np.nan))
     return np.where(places == HIDDEN, np.float32(np.inf), flow)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from idmvton.data import dress_code, pairs_folder, viton_hd
-from idmvton.data.files import FileDataset, SampleFiles
+from idmvton.data.file_dataset import FileDataset, SampleFiles
 from idmvton.errors import InputError
 from idmvton.types import MissingCaption, Order
 

@@ -12,7 +12,7 @@ import difflib
 from pathlib import Path
 from typing import Final, get_args
 
-from idmvton.data.files import PREPARED, FileDataset, SampleFiles
+from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name
 from idmvton.errors import InputError
 from idmvton.types import Category, MissingCaption

@@ -6,7 +6,6 @@ trained on exact maps alone has never seen what it is given at inference.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,26 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.data.files import PersonView, SampleFiles
+from idmvton.atomic import whole_file
+from idmvton.data.file_dataset import PersonView, SampleFiles
 from idmvton.data.opening import list_files
-from idmvton.data.parallel import in_threads
-from idmvton.errors import IdmVtonError, InputError, PreparationError
-from idmvton.framing import Framing
-from idmvton.images.whole import whole_file
+from idmvton.errors import InputError, PreparationError
+from idmvton.images.densepose import colour_parts
+from idmvton.images.framing import Framing
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import colour_parts, parts_of
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
-from idmvton.prepare.prepared_files import openpose_json
-from idmvton.prepare.preparing import PersonMaps, Preparer
+from idmvton.prepare.person_maps import PersonMaps
+from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
+from idmvton.prepare.record_files import openpose_json
+from idmvton.resume import Failure, Progress, work_through
 from idmvton.types import Order, Size
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Made:
     """What :func:`prepare_dataset` did.
 
     Attributes:
@@ -58,7 +56,7 @@ def prepare_dataset(
     beside: bool = False,
     progress: Progress | None = None,
     make_preparer: Callable[[], Preparer] = Preparer.unshared,
-) -> Prepared:
+) -> Made:
     """Makes what is missing of each person's body map and mask, and the maps that these need; what is there is kept.
 
     Args:
@@ -77,70 +75,60 @@ def prepare_dataset(
     listed = list_files(root, split, order)
     people = list({each.mask: each for each in (each.as_prepared() if beside else each for each in listed)}.values())
     had_mask = sum(each.mask.exists() for each in people)
-    lacking, make = (_lacking_beside, _try_beside) if beside else (_lacking, _try)
-    by_rules = [each for each in people if not each.mask.exists() and not lacking(each)]
+    lacking = _lacking_beside if beside else _lacking
     by_networks = [each for each in people if lacking(each)]
+    by_rules = [each for each in people if not each.mask.exists() and not lacking(each)]
+    num_lacking = sum(len(lacking(each)) for each in people)
     own = threading.local()
 
-    def complete(files: SampleFiles) -> str | None:
+    def make(files: SampleFiles) -> tuple[str, ...]:
+        if not lacking(files):
+            _write_mask(files)
+            return ()
         if not hasattr(own, "preparer"):
             own.preparer = make_preparer()
-        return make(files, own.preparer)
+        if beside:
+            _make_beside(files, own.preparer)
+        else:
+            _write_maps(files, find_maps(files, own.preparer))
+            if not files.mask.exists():
+                _write_mask(files)
+        return ()
 
-    total, failures = len(by_rules) + len(by_networks), []
-    num_lacking = sum(len(lacking(each)) for each in people)
-    results = itertools.chain(
-        in_threads(lambda files: _try(files, None), by_rules, workers), in_threads(complete, by_networks, workers)
-    )
-    for done, failure in enumerate(results, 1):
-        failures += [failure] if failure else []
-        if progress is not None:
-            progress(done, total)
-    if failures:
+    outcomes = work_through([*by_rules, *by_networks], lambda _: False, make, progress, workers)
+    if outcomes.failed:
         raise InputError(
-            f"{len(failures)} people could not be prepared",
-            got=failures[0],
+            f"{len(outcomes.failed)} people could not be prepared",
+            got=_named(outcomes.failed[0]),
             expected="one person on each photo, and files that can be read",
             fix="mend the files (`idmvton data check` names them all) and run this again",
         )
     num_masks = sum(each.mask.exists() for each in people)
-    return Prepared(num_masks, num_masks - had_mask, num_lacking)
+    return Made(num_masks, num_masks - had_mask, num_lacking)
 
 
-def _try(files: SampleFiles, preparer: Preparer | None) -> str | None:
-    """Makes what one person lacks, or says why that cannot be; what prevents writing stops everything."""
-    try:
-        maps = None if preparer is None else find_maps(files, preparer)
-        mask = None if files.mask.exists() or maps is not None else make_mask(files)
-    except (InputError, PreparationError) as error:
-        return _named(error, files)
-    if maps is not None:
-        _write_maps(files, maps)
-        return _try(files, None)
-    if mask is not None:
-        with whole_file(files.mask) as file:
-            Image.fromarray(mask).save(file, "PNG")
-    return None
+def _named(failure: Failure[SampleFiles]) -> str:
+    """Why a person could not be prepared, with the file."""
+    person = failure.item.person
+    return failure.message if str(person.parent.parent) in failure.message else f"{person}: {failure.message}"
 
 
-def _try_beside(files: SampleFiles, preparer: Preparer) -> str | None:
-    """Makes what a try-on would make of one person's photo, the mask last, or says why that cannot be."""
-    try:
-        found = preparer(read_photo(files.person, "person"), options=PrepareOptions(category=files.category))
-    except (InputError, PreparationError) as error:
-        return _named(error, files)
-    parts = found.framing.invert_labels(parts_of(found.densepose)[0])
+def _write_mask(files: SampleFiles) -> None:
+    mask = make_mask(files)
+    with whole_file(files.mask) as file:
+        Image.fromarray(mask).save(file, "PNG")
+
+
+def _make_beside(files: SampleFiles, preparer: Preparer) -> None:
+    """Makes what a try-on would make of one person's photo, the mask last."""
+    found = preparer(read_photo(files.person, "person"), options=PrepareOptions(category=files.category))
+    parts = found.framing.invert_labels(found.parts)
     for path, picture in (
         (files.densepose, colour_parts(parts)),
         (files.mask, Image.fromarray(found.photo_mask.astype(np.uint8) * 255)),
     ):
         with whole_file(path) as file:
             picture.save(file, "PNG")
-    return None
-
-
-def _named(error: IdmVtonError, files: SampleFiles) -> str:
-    return str(error) if str(files.person.parent.parent) in str(error) else f"{files.person}: {error}"
 
 
 def find_maps(files: SampleFiles, preparer: Preparer) -> PersonMaps:

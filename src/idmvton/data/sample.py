@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, WHITE, Framing
+from idmvton.images.framing import BLACK, WHITE, Framing
 from idmvton.prepare.maps import frame_keypoints, frame_labels
 from idmvton.types import Category, Size
 
@@ -27,7 +27,7 @@ class TryOnSample:
         person: RGB, the photo.
         garment: RGB, the product picture, letterboxed on white.
         mask: bool (H, W), True = repaint.
-        densepose: RGB, body parts in the colours of :mod:`idmvton.prepare.densepose` on black.
+        densepose: RGB, body parts in the colours of :mod:`idmvton.images.densepose` on black.
         caption: what the garment is, the phrase [V] (paper section 3.3).
         category: the part of the body that the garment dresses.
         labels: uint8 (H, W), the classes of :data:`idmvton.prepare.mask.ATR_LABELS`, 18 for bare neck and trunk.

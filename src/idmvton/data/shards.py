@@ -1,33 +1,38 @@
 """Data sets as tar shards that WebDataset reads too.
 
 A shard holds samples one after the other; the files of one share a key and differ in what follows the first dot:
-``person``, ``garment``, ``mask``, ``densepose``, ``labels``, ``garment_worn``, ``unpaired_target`` (PNG, or JPEG for
-photos if wanted) and ``json`` (name, caption, category, keypoints). ``shards.json`` beside them says what they hold.
+``person``, ``garment``, ``mask``, ``densepose``, ``labels``, ``garment_worn``, ``unpaired_target``, ``flow`` (PNG, or
+JPEG for photos if wanted) and ``json`` (name, caption, category, keypoints). ``shards.json`` beside them says what they
+hold, and ``samples.jsonl`` where in them each sample lies.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from idmvton.data.parallel import in_threads
+from idmvton.atomic import whole_file
+from idmvton.data.flow_files import decode_flow, encode_flow
 from idmvton.data.sample import TryOnDataset, TryOnSample
 from idmvton.errors import InputError
 from idmvton.images import load_image
-from idmvton.images.whole import whole_file
+from idmvton.resume import in_threads
+from idmvton.types import Orders
 
 PictureFormat = Literal["png", "jpg"]
 INDEX_NAME: Final = "shards.json"
-FORMAT: Final = 1
+SAMPLES_NAME: Final = "samples.jsonl"
+FORMAT: Final = 2
 PHOTOS: Final = ("person", "garment", "garment_worn", "unpaired_target")
 _MAPS: Final = ("densepose", "mask", "labels")
 _QUALITY: Final = 95
@@ -44,6 +49,7 @@ class ShardIndex:
         height, width: of every picture, pixels.
         picture_format: of the photos; maps are always PNG.
         names_hash: of the samples' names and their order.
+        order: whether people come with the garment that they wear.
         format: of this file and the shards.
     """
 
@@ -53,6 +59,7 @@ class ShardIndex:
     width: int
     picture_format: PictureFormat
     names_hash: str
+    order: Orders = "paired"
     format: int = FORMAT
 
     @property
@@ -62,12 +69,29 @@ class ShardIndex:
         return [f"shard-{number:06d}.tar" for number in range(num_shards)]
 
 
+class Place(NamedTuple):
+    """Where a sample lies.
+
+    Attributes:
+        name, caption: of the sample.
+        shard: the file.
+        start, stop: bytes of the file.
+    """
+
+    name: str
+    caption: str
+    shard: str
+    start: int
+    stop: int
+
+
 def write_shards(
     dataset: TryOnDataset,
     folder: Path | str,
     *,
     samples_per_shard: int = 256,
     picture_format: PictureFormat = "png",
+    order: Orders = "paired",
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> ShardIndex:
@@ -80,6 +104,7 @@ def write_shards(
         folder: where to; made if needed.
         samples_per_shard: how many samples a shard holds.
         picture_format: ``png`` keeps every pixel; ``jpg`` (quality 95) makes photos smaller.
+        order: of the data set, for those who read the shards.
         workers: threads that read samples ahead.
         progress: called with (done, total) samples after each shard.
 
@@ -89,7 +114,8 @@ def write_shards(
     if samples_per_shard < 1 or not len(dataset):
         raise InputError("nothing to pack", got=f"{len(dataset)} samples, {samples_per_shard} a shard")
     target = Path(folder)
-    index = _describe(dataset, samples_per_shard, picture_format)
+    size, names = dataset[0].size, hashlib.sha256("\n".join(dataset.names).encode()).hexdigest()
+    index = ShardIndex(len(dataset), samples_per_shard, *size, picture_format, names, order)
     _open_folder(target, index)
     for number, name in enumerate(index.shard_names):
         rows = range(number * samples_per_shard, min((number + 1) * samples_per_shard, len(dataset)))
@@ -97,13 +123,24 @@ def write_shards(
             _write_shard(target / name, in_threads(lambda row: _encode(dataset[row], index), rows, workers))
         if progress is not None:
             progress(rows.stop, len(dataset))
+    with whole_file(target / SAMPLES_NAME) as file:
+        for name in index.shard_names:
+            for place in _places(target / name):
+                file.write((json.dumps(place._asdict(), ensure_ascii=False) + "\n").encode())
     return index
 
 
-def _describe(dataset: TryOnDataset, samples_per_shard: int, picture_format: PictureFormat) -> ShardIndex:
-    size = dataset[0].size
-    names = hashlib.sha256("\n".join(dataset.names).encode()).hexdigest()
-    return ShardIndex(len(dataset), samples_per_shard, *size, picture_format, names)
+def _places(path: Path) -> Iterator[Place]:
+    """Where the samples of a shard lie."""
+    with tarfile.open(path, mode="r:") as shard:
+        for _, group in itertools.groupby(shard, key=lambda entry: entry.name.partition(".")[0]):
+            entries = list(group)
+            content = next(shard.extractfile(entry) for entry in entries if entry.name.endswith(".json"))
+            assert content is not None
+            text = json.load(content)
+            last = entries[-1]
+            stop = last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+            yield Place(text["name"], text["caption"], path.name, entries[0].offset, stop)
 
 
 def _open_folder(target: Path, index: ShardIndex) -> None:
@@ -111,7 +148,7 @@ def _open_folder(target: Path, index: ShardIndex) -> None:
     if not file.exists():
         with whole_file(file) as output:
             output.write(json.dumps(asdict(index), indent=1).encode())
-    known = read_index(target)
+    known = parse_index(file.read_bytes(), str(file))
     if known != index:
         changed = [each.name for each in fields(index) if getattr(known, each.name) != getattr(index, each.name)]
         raise InputError(
@@ -122,20 +159,23 @@ def _open_folder(target: Path, index: ShardIndex) -> None:
         )
 
 
-def read_index(folder: Path | str) -> ShardIndex:
-    """What a folder of shards holds.
+def parse_index(content: bytes, where: str) -> ShardIndex:
+    """What a folder of shards holds, from the content of its ``shards.json``.
 
     Raises:
-        InputError: no ``shards.json``, or a damaged one.
+        InputError: damaged, or of another version.
     """
-    path = Path(folder) / INDEX_NAME
     try:
-        return ShardIndex(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        values = json.loads(content)
+        if values["format"] != FORMAT:
+            raise ValueError(f"format {values['format']}, not {FORMAT}")
+        return ShardIndex(**values)
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             "the folder does not tell which shards it holds",
-            got=f"{path}: {error}",
-            expected="a folder that `idmvton data pack` wrote",
+            got=f"{where}: {error}",
+            expected="a folder that `idmvton data pack` of this version wrote",
+            fix="pack the data set anew, into another folder",
         ) from error
 
 
@@ -154,6 +194,8 @@ def _encode(sample: TryOnSample, index: ShardIndex) -> Encoded:
     files["mask.png"] = _picture_bytes(Image.fromarray(sample.mask.astype(np.uint8) * 255), "png")
     if sample.labels is not None:
         files["labels.png"] = _picture_bytes(Image.fromarray(sample.labels), "png")
+    if sample.flow is not None:
+        files["flow.png"] = encode_flow(sample.flow)
     points = None if sample.keypoints is None else sample.keypoints.tolist()
     text = {"name": sample.name, "caption": sample.caption, "category": sample.category, "keypoints": points}
     files["json"] = json.dumps(text, ensure_ascii=False).encode()
@@ -184,18 +226,26 @@ def _write_shard(path: Path, samples: Iterable[Encoded]) -> None:
                     shard.addfile(entry, io.BytesIO(content))
 
 
-def read_shard(file: BinaryIO, name: str) -> Iterator[TryOnSample]:
-    """The samples of one shard, in order, from a stream that is read once from begin to end.
+def read_sample_bytes(content: bytes, place: Place) -> TryOnSample:
+    """A sample from its bytes.
 
     Args:
-        file: the shard's bytes; nothing is sought.
-        name: of the shard, for messages.
+        content: of the shard, from ``place.start`` to ``place.stop``.
+        place: of the sample.
 
     Raises:
-        InputError: damaged, truncated, or a sample that lacks a piece.
+        InputError: damaged, truncated, or another sample than that of the place.
     """
-    for key, files in _entries(file, name):
-        yield _decode(files, f"{name}, sample {key}")
+    where = f"{place.shard}, sample {place.name}"
+    samples = [_decode(files, where) for _, files in _entries(io.BytesIO(content), where)]
+    if len(content) != place.stop - place.start or [each.name for each in samples] != [place.name]:
+        raise InputError(
+            "a shard does not hold what is listed",
+            got=f"{where}: {len(content)} bytes with {', '.join(each.name for each in samples) or 'nothing'}",
+            expected=f"{place.stop - place.start} bytes with the sample",
+            fix=f"copy the shards, {INDEX_NAME} and {SAMPLES_NAME} together, or pack them anew",
+        )
+    return samples[0]
 
 
 def _entries(file: BinaryIO, name: str) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -229,6 +279,7 @@ def _decode(files: dict[str, bytes], where: str) -> TryOnSample:
             if kind.partition(".")[0] in (*PHOTOS, *_MAPS)
         }
         labels, points = pictures.pop("labels", None), text["keypoints"]
+        flow = files.get("flow.png")
         mask = np.asarray(pictures.pop("mask")) > 0
         photos: dict[str, Any] = {kind: load_image(picture, what=kind) for kind, picture in pictures.items()}
         return TryOnSample(
@@ -238,6 +289,7 @@ def _decode(files: dict[str, bytes], where: str) -> TryOnSample:
             mask=mask,
             labels=None if labels is None else np.array(labels),
             keypoints=None if points is None else np.array(points, np.float32),
+            flow=None if flow is None else decode_flow(flow, where),
             **photos,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:

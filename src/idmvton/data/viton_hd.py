@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from idmvton.data.files import PREPARED, FileDataset, SampleFiles
+from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name, read_pairs, read_tags
 from idmvton.errors import InputError
 from idmvton.prepare.reading import read_json

@@ -20,7 +20,7 @@ from torch import Tensor
 from idmvton.draft.colours import spread
 from idmvton.draft.warp import body_parts, garment_outlines, lay_garments
 from idmvton.draft.warp_net import Warp, WarpNet, places, sample_at
-from idmvton.prepare.densepose import HANDS, HEAD
+from idmvton.images.densepose import HANDS, HEAD
 
 _HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
 _OTHERS_TELL: Final = 1e-7  # clothes tell next to nothing; for where neither face nor hands are seen

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from idmvton.draft.warp_net import NUM_PARTS, Warp, WarpNet, places, sample_at
-from idmvton.prepare.densepose import parts_of
+from idmvton.draft.warp_net import NUM_PART_CLASSES, Warp, WarpNet, places, sample_at
+from idmvton.images.densepose import parts_of
 from idmvton.types import Size
 
 _MARGIN = 1.1
@@ -161,7 +161,7 @@ def person_planes(
     """
     mask = windows.values(mask_B1HW, size)
     parts = body_parts(windows.values(body_maps_BCHW, size))
-    one_hot = F.one_hot(parts[:, 0].long(), NUM_PARTS).permute(0, 3, 1, 2)
+    one_hot = F.one_hot(parts[:, 0].long(), NUM_PART_CLASSES).permute(0, 3, 1, 2)
     return torch.cat([one_hot.float(), mask, windows.colours(pictures_BCHW, size) * (1 - mask)], 1)
 
 

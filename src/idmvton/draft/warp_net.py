@@ -20,8 +20,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-NUM_PARTS = 25
-PERSON_CHANNELS = NUM_PARTS + 1 + 3 + 2  # body parts, mask, masked picture, place
+NUM_PART_CLASSES = 25
+PERSON_CHANNELS = NUM_PART_CLASSES + 1 + 3 + 2  # body parts, mask, masked picture, place
 GARMENT_CHANNELS = 3 + 2  # picture, place
 
 

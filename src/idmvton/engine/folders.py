@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from idmvton.engine.captions import Described
+from idmvton.engine.describer import Described
 from idmvton.engine.job import Progress, Settings, TryOn
 from idmvton.engine.ready import Ready
-from idmvton.errors import InputError, PreparationError
+from idmvton.errors import IdmVtonError, InputError, OutputError
 from idmvton.images import read_provenance, save_png
 from idmvton.images.files import list_pictures
-from idmvton.images.whole import whole_file
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.preparing import PersonMaps
+from idmvton.prepare.person_maps import PersonMaps
+from idmvton.resume import ONE_ITEM, Outcomes, digest, write_report
 from idmvton.types import Category
 
-REPORT: Final = "report.json"
 _KEPT_PEOPLE: Final = 32
 """People whose maps stay in memory from one garment to the next."""
 
 Pair = tuple[Path, Path]
-
-
-@dataclass(slots=True)
-class PairsReport:
-    """What :class:`FolderTryOn` did.
-
-    Attributes:
-        made: pictures that this call made.
-        skipped: pictures that were made before from the same files, in the same way.
-        failed: person, garment, class of the error, why in one line, the whole message.
-        warnings: picture -> what should be known about it.
-    """
-
-    made: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    failed: list[dict[str, str]] = field(default_factory=list)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, ready for JSON."""
-        return {"made": self.made, "skipped": self.skipped, "failed": self.failed, "warnings": self.warnings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +80,11 @@ def names_of(pairs: Sequence[Pair]) -> dict[Pair, str]:
     return {pair: name if taken[name] == 1 else f"{pair[0].name}__{pair[1].name}.png" for pair, name in short.items()}
 
 
+def report_of(outcomes: Outcomes[Pair], names: Mapping[Pair, str]) -> dict[str, Any]:
+    """What became of each pair, as plain values; ``names`` are those of :func:`names_of`."""
+    return outcomes.to_dict(names.__getitem__, lambda pair: {"person": pair[0].name, "garment": pair[1].name})
+
+
 class FolderTryOn:
     """Dresses many people in many garments: the same job for each pair, with the shared work done once.
 
@@ -116,9 +97,9 @@ class FolderTryOn:
     def __init__(self, job: TryOn, settings: Settings) -> None:
         self.job, self.settings = job, settings
         self._maps = functools.lru_cache(_KEPT_PEOPLE)(self._read_person)
-        self._digest = functools.lru_cache(None)(_digest)
+        self._digest = functools.lru_cache(None)(digest)
 
-    def __call__(self, pairs: Sequence[Pair], output: Path, on_progress: Progress = lambda *_: None) -> PairsReport:
+    def __call__(self, pairs: Sequence[Pair], output: Path, on_progress: Progress = lambda *_: None) -> Outcomes[Pair]:
         """Makes the pictures that are missing; the work for a garment is done once, for all people.
 
         Args:
@@ -127,49 +108,34 @@ class FolderTryOn:
             on_progress: see :data:`idmvton.engine.job.Progress`; counts pairs.
 
         Raises:
-            InputError: the output cannot be written.
+            OutputError: the output cannot be written.
             WeightsError: a backend's weights are not on the disk.
         """
         _make_folder(output)
-        report, names, done = PairsReport(), names_of(pairs), 0
+        outcomes, names, done = Outcomes[Pair](), names_of(pairs), 0
         by_garment = defaultdict[Path, list[Pair]](list)
         for pair in names:
             by_garment[pair[1]].append(pair)
         for garment, mine in by_garment.items():
             missing = [pair for pair in mine if not self._is_done(output / names[pair], pair)]
-            report.skipped += [names[pair] for pair in mine if pair not in missing]
+            outcomes.skipped += [pair for pair in mine if pair not in missing]
             done += len(mine) - len(missing)
             on_progress(garment.name, done, len(names))
-            ready = self._try(partial(self._read_garment, garment), missing, report) if missing else None
+            work = partial(self._make, functools.cache(partial(self._read_garment, garment)), output, names)
             for pair in missing:
                 on_progress(f"{pair[0].name} in {garment.name}", done, len(names))
-                if ready is not None:
-                    self._try(partial(self._make, pair, ready, output / names[pair], report), [pair], report)
+                outcomes.attempt(pair, work)
                 done += 1
         on_progress("", done, len(names))
-        with whole_file(output / REPORT) as file:
-            file.write(json.dumps(report.to_dict(), indent=2).encode())
-        return report
+        write_report(output, report_of(outcomes, names))
+        return outcomes
 
-    def _try(self, work: Callable[[], Any], pairs: Iterable[Pair], report: PairsReport) -> Any:
-        """The work's result; None if it fails, which is reported for each of the pairs."""
+    def _read_garment(self, path: Path) -> _Garment | IdmVtonError:
+        """The garment, or why it cannot be used, which is then so for every pair."""
         try:
-            return work()
-        except (InputError, PreparationError) as error:
-            report.failed += [
-                {
-                    "person": person.name,
-                    "garment": garment.name,
-                    "error": type(error).__name__,
-                    "what": error.what,
-                    "message": str(error),
-                }
-                for person, garment in pairs
-            ]
-            return None
-
-    def _read_garment(self, path: Path) -> _Garment:
-        picture = self.job.preparer.read_garment(path, category=self.settings.prepare.category)
+            picture = self.job.preparer.read_garment(path, category=self.settings.prepare.category)
+        except ONE_ITEM as error:
+            return error
 
         @functools.cache
         def described(category: Category) -> Described:
@@ -181,16 +147,19 @@ class FolderTryOn:
         number = self.settings.prepare.person_number
         return self.job.preparer.read_person(path, number=number, category=category)
 
-    def _make(self, pair: Pair, garment: _Garment, path: Path, report: PairsReport) -> None:
+    def _make(
+        self, read: Callable[[], _Garment | IdmVtonError], output: Path, names: Mapping[Pair, str], pair: Pair
+    ) -> tuple[str, ...]:
+        garment = read()
+        if isinstance(garment, IdmVtonError):
+            raise garment
         options = self.settings.prepare
         maps = self._maps(pair[0], expected_category(options.category, garment.picture.category))
         prepared = self.job.preparer.join(maps, garment.picture, options)
         ready = Ready(prepared, garment.picture.image, prepared.category, prepared.warnings)
         outcome = self.job.dress(ready, garment.described(prepared.category), self.settings)
-        save_png(outcome.images[0], path, outcome.provenance[0] | {"asked": self._asked(pair)})
-        report.made.append(path.name)
-        if outcome.warnings:
-            report.warnings[path.name] = list(outcome.warnings)
+        save_png(outcome.images[0], output / names[pair], outcome.provenance[0] | {"asked": self._asked(pair)})
+        return tuple(outcome.warnings)
 
     def _asked(self, pair: Pair) -> dict[str, Any]:
         """What decides a picture: files, weights and options."""
@@ -216,11 +185,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError("the output folder cannot be made", got=f"{folder}: {error}") from error
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        return f"unreadable: {error}"
+        raise OutputError("the output folder cannot be made", got=f"{folder}: {error}") from error

@@ -13,16 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from idmvton.engine.captions import Described, Describer
+from idmvton.engine.describer import Described, Describer
 from idmvton.engine.ready import Ready, make_ready
 from idmvton.errors import IdmVtonWarning
 from idmvton.images import ImageInput, to_pil
 from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
-from idmvton.outputs import TryOnResult
-from idmvton.pipeline import TryOnPipeline
 from idmvton.prepare.maps import Given
-from idmvton.prepare.prepared import Prepared
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
+from idmvton.prepare.record import Prepared
+from idmvton.tryon.outputs import TryOnResult
+from idmvton.tryon.pipeline import TryOnPipeline
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with the stage, how much of it is done, and how much there is in all; None where that is not known."""

@@ -14,9 +14,8 @@ from idmvton.images import ImageInput, load_image
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare.category import mismatch_notes
 from idmvton.prepare.maps import Given
-from idmvton.prepare.prepared import Prepared
-from idmvton.prepare.prepared_files import read_prepared
-from idmvton.prepare.preparing import Preparer
+from idmvton.prepare.preparer import Preparer
+from idmvton.prepare.record import Prepared, read_prepared
 from idmvton.types import Category
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from idmvton.atomic import whole_file
 from idmvton.errors import InputError
 from idmvton.images.files import open_picture
 
@@ -64,17 +65,8 @@ def save_png(image: Image.Image, path: str | os.PathLike[str], provenance: Mappi
     path = Path(path)
     text = PngImagePlugin.PngInfo()
     text.add_itxt(PROVENANCE_KEY, json.dumps(dict(provenance), default=str))
-    temporary = _temporary_name(path)
-    try:
-        with temporary.open("xb") as file:
-            image.save(file, "PNG", pnginfo=text)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with whole_file(path, "the result", make_parents=False) as file:
+        image.save(file, "PNG", pnginfo=text)
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from idmvton.models import fused
 from idmvton.models.attention import (
     CONTEXT,
     CrossKeysValues,
-    FixedProcessors,
     RecordingContext,
     RecordingSelfAttention,
     TextCrossAttention,
     is_in_place,
     project,
 )
+from idmvton.models.fixed_processors import FixedProcessors
 from idmvton.types import GarmentFeatures
 
 

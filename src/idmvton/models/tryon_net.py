@@ -14,13 +14,13 @@ from idmvton.errors import ConfigError
 from idmvton.models import fused
 from idmvton.models.attention import (
     CrossKeysValues,
-    FixedProcessors,
     GarmentSelfAttention,
     ImagePromptCrossAttention,
     KeysValues,
     is_in_place,
     project,
 )
+from idmvton.models.fixed_processors import FixedProcessors
 from idmvton.types import GarmentFeatures
 
 

@@ -5,29 +5,25 @@
     prepared = prepare("person.jpg", "garment.jpg")
     prepared.save("prepared/anna")
 
-The package itself can be called: it is :func:`idmvton.prepare.preparing.prepare`. Names are loaded on first use, so
-that importing it costs nothing.
+Names are loaded on first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from idmvton.prepare.maps import Given
-    from idmvton.prepare.prepared import Prepared
-    from idmvton.prepare.prepared_files import read_prepared
-    from idmvton.prepare.preparing import Preparer, prepare
+    from idmvton.prepare.preparer import Preparer, prepare
+    from idmvton.prepare.record import Prepared, read_prepared
 
 _HOME = {
     "Given": "maps",
-    "Prepared": "prepared",
-    "Preparer": "preparing",
-    "prepare": "preparing",
-    "read_prepared": "prepared_files",
+    "Prepared": "record",
+    "Preparer": "preparer",
+    "prepare": "preparer",
+    "read_prepared": "record",
 }
 __all__ = ["Given", "Prepared", "Preparer", "prepare", "read_prepared"]
 
@@ -36,13 +32,3 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-class _Callable(ModuleType):
-    """Lets ``from idmvton import prepare`` be the function although the package has the same name."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Prepared:
-        return import_module(f"{__name__}.preparing").prepare(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Callable

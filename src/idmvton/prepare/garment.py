@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import PreparationError
-from idmvton.framing import BLACK, WHITE, Framing
+from idmvton.images.framing import BLACK, WHITE, Framing
+from idmvton.prepare.backends.protocols import SHOULDERS, Joint, Labels, Photo, Pose
 from idmvton.prepare.category import CATEGORY_NAMES, category_of_labels, category_of_outline, clothes_of
 from idmvton.prepare.cutout import cut_out, onto_white
-from idmvton.prepare.mask import ATR_LABELS
-from idmvton.prepare.mask_making import where
-from idmvton.prepare.signals import Parsing, Photo, Pose
+from idmvton.prepare.mask import ATR_LABELS, where
 from idmvton.types import Category, Size
 
 Kind = Literal["plain background", "busy background", "worn"]
 Mask = NDArray[np.bool_]
 FindPeople = Callable[[Photo], "tuple[Pose, ...]"]
-Parse = Callable[[Photo, Pose], Parsing]
+Parse = Callable[[Photo, Pose], Labels]
 
 LARGEST: Final = Size(1024, 768)
 _MARGIN: Final = 0.06  # white around the garment, share of its larger side
@@ -38,9 +37,15 @@ _SKIN_SHARE: Final = 0.015  # of the foreground: with less skin than this nobody
 _PATCH: Final = 0.02  # of the photo's shorter side: skin comes in patches at least this broad
 _HEAD_WIDTH: Final = 1.0  # of the shoulders: a printed face has cloth beside it, a head has not
 _SEEN: Final = 0.7  # visibility of joints that are seen for sure
-_FACE: Final = (0, 2, 5)  # nose, eyes
-_SHOULDERS: Final = (11, 12)
-_LIMB_ENDS: Final = (15, 16, 25, 26, 27, 28)  # wrists, knees, ankles
+_FACE: Final = (Joint.NOSE, Joint.LEFT_EYE, Joint.RIGHT_EYE)
+_LIMB_ENDS: Final = (
+    Joint.LEFT_WRIST,
+    Joint.RIGHT_WRIST,
+    Joint.LEFT_KNEE,
+    Joint.RIGHT_KNEE,
+    Joint.LEFT_ANKLE,
+    Joint.RIGHT_ANKLE,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +86,7 @@ def prepare_garment(photo: Image.Image, choice: str, find_people: FindPeople, pa
     mask, background = cut_out(pixels)
     wearer = find_wearer(pixels, mask if background.is_plain else np.ones_like(mask), find_people)
     if wearer is not None:
-        return _from_wearer(pixels, choice, parse(pixels, wearer).labels)
+        return _from_wearer(pixels, choice, parse(pixels, wearer))
     notes: tuple[str, ...] = ()
     if not background.is_plain:
         if not _is_believable(mask):
@@ -122,10 +127,10 @@ def _skin(pixels: Photo) -> Mask:
 
 
 def _has_face(pose: Pose, skin: Mask, foreground: Mask) -> bool:
-    if pose.visibility[list(_FACE)].min() < _SEEN:
+    shoulders = pose.known(SHOULDERS)
+    if pose.visibility[list(_FACE)].min() < _SEEN or len(shoulders) < 2:
         return False
-    nose, eyes = pose.landmarks[_FACE[0]], pose.landmarks[list(_FACE[1:])]
-    shoulders = pose.landmarks[list(_SHOULDERS)]
+    nose, eyes = pose.points[_FACE[0]], pose.points[list(_FACE[1:])]
     span = float(np.hypot(*(shoulders[0] - shoulders[1])))
     radius = max(2.0, 0.08 * span)
     if not all(_share(skin, point, radius) > 0.5 for point in (nose, *eyes)):
@@ -139,11 +144,14 @@ def _has_face(pose: Pose, skin: Mask, foreground: Mask) -> bool:
 
 
 def _has_limbs(pose: Pose, skin: Mask) -> bool:
-    span = float(np.hypot(*(pose.landmarks[_SHOULDERS[0]] - pose.landmarks[_SHOULDERS[1]])))
+    shoulders = pose.known(SHOULDERS)
+    if len(shoulders) < 2:
+        return False
+    span = float(np.hypot(*(shoulders[0] - shoulders[1])))
     ends = [
         number
         for number in _LIMB_ENDS
-        if pose.visibility[number] >= _SEEN and _share(skin, pose.landmarks[number], max(2.0, 0.06 * span)) > 0.6
+        if pose.visibility[number] >= _SEEN and _share(skin, pose.points[number], max(2.0, 0.06 * span)) > 0.6
     ]
     return len(ends) >= 2
 
@@ -161,13 +169,7 @@ def _share(region: Mask, point: NDArray[np.float32], radius: float) -> float:
     return float(window.mean())
 
 
-def _from_wearer(pixels: Photo, choice: str, labels: NDArray[np.uint8] | None) -> GarmentPicture:
-    if labels is None:
-        raise PreparationError(
-            "the garment is worn by a person, and the parser backend tells no clothes",
-            expected="a parser that makes label maps",
-            fix="choose another parser backend, or give a picture of the garment alone",
-        )
+def _from_wearer(pixels: Photo, choice: str, labels: Labels) -> GarmentPicture:
     category = category_of_labels(labels) if choice == "auto" else CATEGORY_NAMES[choice]
     mask = _solid(where(labels, clothes_of(category)))
     if mask.mean() < _SMALLEST:

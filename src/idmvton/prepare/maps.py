@@ -6,27 +6,22 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, Framing
 from idmvton.images import ImageInput, load_image, load_mask
+from idmvton.images.densepose import checked_parts
+from idmvton.images.framing import BLACK, Framing
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.prepare.mask import NECK
 from idmvton.prepare.reading import read_keypoints, read_labels
-from idmvton.prepare.signals import NUM_LANDMARKS, Pose
 from idmvton.types import Size
 
 PathOrArray: TypeAlias = "str | os.PathLike[str] | NDArray[Any]"
-
-LANDMARK_OF_OPENPOSE: Final[Mapping[int, int]] = {
-    0: 0, 2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15, 8: 24, 9: 26, 10: 28, 11: 23, 12: 25, 13: 27,
-    14: 5, 15: 2, 16: 8, 17: 7,
-}  # fmt: skip
-"""OpenPose point -> BlazePose landmark; the neck (1) has none, it lies midway between the shoulders."""
 
 
 def frame_labels(labels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
@@ -44,15 +39,15 @@ def frame_keypoints(points: NDArray[np.floating], framing: Framing) -> NDArray[n
 
 def frame_pose(pose: Pose, framing: Framing) -> Pose:
     """A pose found in the photo, in working pixels."""
-    outline = pose.segmentation
+    outline = pose.outline
     if outline is not None:
         grey = Image.fromarray((outline * np.float32(255) + np.float32(0.5)).astype(np.uint8))
         outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK)).astype(np.float32) / np.float32(255)
-    return dataclasses.replace(pose, landmarks=framing.to_working(pose.landmarks), segmentation=outline)
+    return pose.mapped(framing.to_working, outline)
 
 
 def pose_of_keypoints(points: NDArray[np.floating], source: str, outline: NDArray[np.float32] | None = None) -> Pose:
-    """A pose of which only the OpenPose points are known.
+    """A pose of keypoints that are known.
 
     Args:
         points: float (18, 2), pixels; (0, 0) is missing.
@@ -62,23 +57,26 @@ def pose_of_keypoints(points: NDArray[np.floating], source: str, outline: NDArra
     Raises:
         InputError: no point at all.
     """
-    landmarks, visibility = np.zeros((NUM_LANDMARKS, 2), np.float32), np.zeros(NUM_LANDMARKS, np.float32)
-    for point, landmark in LANDMARK_OF_OPENPOSE.items():
-        landmarks[landmark] = points[point]
-        visibility[landmark] = float(np.any(points[point] != 0))
+    visibility = np.any(points != 0, axis=1).astype(np.float32)
     if not visibility.any():
         raise InputError("the keypoints hold no person", got=source, expected="at least the shoulders of one person")
-    return Pose(landmarks, visibility, outline, source)
+    return Pose(np.asarray(points, np.float32), visibility, source, outline=outline)
 
 
 def corrected_pose(found: Pose, known: Pose) -> Pose:
-    """A found pose with the landmarks that are known put in their place."""
+    """A found pose with the points that are known put in their place."""
     is_known = known.visibility > 0
+    box = found.box
+    if box is not None:
+        places = np.concatenate([np.array(box).reshape(2, 2), known.points[is_known]])
+        (left, top), (right, bottom) = places.min(0).tolist(), places.max(0).tolist()
+        box = left, top, right, bottom
     return dataclasses.replace(
         found,
-        landmarks=np.where(is_known[:, None], known.landmarks, found.landmarks),
+        points=np.where(is_known[:, None], known.points, found.points),
         visibility=np.where(is_known, known.visibility, found.visibility),
         source=f"{found.source}, {known.source}",
+        box=box,
     )
 
 
@@ -110,11 +108,11 @@ class Given:
             InputError: a map that cannot be read or has another size.
         """
         mask = None if self.mask is None else load_mask(self.mask, threshold=128)
-        body_map = None if self.densepose is None else load_image(self.densepose, what="densepose", background=BLACK)
+        parts = None if self.densepose is None else _parts(self.densepose)
         labels = None if self.labels is None else _labels(self.labels)
         points = None if self.keypoints is None else _keypoints(self.keypoints)
         _check_size("mask", None if mask is None else mask.shape, photo)
-        _check_size("densepose", None if body_map is None else (body_map.height, body_map.width), photo)
+        _check_size("densepose", None if parts is None else parts.shape, photo)
         _check_size("labels", None if labels is None else labels.shape, photo)
         if points is not None and (points > np.array([photo.width, photo.height])).any():
             raise InputError(
@@ -123,7 +121,7 @@ class Given:
                 expected="pixels of the upright photo",
                 fix="scale them to the photo's size",
             )
-        return GivenMaps(mask, body_map, labels, points, self._names())
+        return GivenMaps(mask, parts, labels, points, self._names())
 
     def _names(self) -> dict[str, str]:
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
@@ -140,14 +138,14 @@ class GivenMaps:
 
     Attributes:
         mask: bool (H, W).
-        densepose: RGB.
+        parts: uint8 (H, W), body parts 1 to 24, 0 elsewhere.
         labels: uint8 (H, W).
         keypoints: float32 (18, 2).
         sources: the maps that are there -> where they come from.
     """
 
     mask: NDArray[np.bool_] | None
-    densepose: Image.Image | None
+    parts: NDArray[np.uint8] | None
     labels: NDArray[np.uint8] | None
     keypoints: NDArray[np.float32] | None
     sources: Mapping[str, str]
@@ -156,11 +154,15 @@ class GivenMaps:
         """The maps at the framing's size."""
         return GivenMaps(
             mask=None if self.mask is None else framing.apply_mask(self.mask),
-            densepose=None if self.densepose is None else framing.apply(self.densepose, resample="labels", fill=BLACK),
+            parts=None if self.parts is None else frame_labels(self.parts, framing),
             labels=None if self.labels is None else frame_labels(self.labels, framing),
             keypoints=None if self.keypoints is None else frame_keypoints(self.keypoints, framing),
             sources=self.sources,
         )
+
+
+def _parts(source: ImageInput) -> NDArray[np.uint8]:
+    return checked_parts(load_image(source, what="densepose", background=BLACK))
 
 
 def _labels(source: PathOrArray) -> NDArray[np.uint8]:

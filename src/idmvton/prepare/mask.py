@@ -120,12 +120,12 @@ def agnostic_mask(
     points = np.asarray(keypoints, dtype=np.float64)
     height, width = labels.shape
     scale = height / REFERENCE_HEIGHT
-    kept = _where(labels, (*ALWAYS_KEPT, *rule.keep))
-    region = _grow(_where(labels, rule.repaint), round(_GARMENT_BAND * scale))
+    kept = where(labels, (*ALWAYS_KEPT, *rule.keep))
+    region = _grow(where(labels, rule.repaint), round(_GARMENT_BAND * scale))
     if rule.arms:
         arms = np.zeros((height, width), bool)
         for joints, skin in _ARMS:
-            arm_skin = _where(labels, (skin,))
+            arm_skin = where(labels, (skin,))
             stroke = _arm_stroke(points[list(joints)], (height, width), int(arm_width * scale))
             stroke = arm_skin if stroke is None else stroke
             kept |= arm_skin & ~stroke  # the hand, and what sticks out of the stroke
@@ -162,10 +162,19 @@ def _check(labels: NDArray[np.uint8], keypoints: NDArray[np.floating], category:
     return RULES[category]
 
 
-def _where(labels: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
+def where(labels: NDArray[np.uint8], names: Iterable[str]) -> NDArray[np.bool_]:
+    """Where a label map holds one of the named classes: bool (H, W)."""
     table = np.zeros(256, bool)
     table[[ATR_LABELS.index(name) for name in names]] = True
     return table[labels]
+
+
+def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of what is True in a mask (H, W), pixels; ``None`` where nothing is."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _grow(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

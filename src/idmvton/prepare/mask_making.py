@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
-from idmvton.prepare.densepose import HANDS
-from idmvton.prepare.mask import ALWAYS_KEPT, ATR_LABELS, REFERENCE_HEIGHT, RULES, agnostic_mask
+from idmvton.prepare.mask import ALWAYS_KEPT, REFERENCE_HEIGHT, RULES, agnostic_mask, box_of, where
 from idmvton.types import Category, MaskShape
 
 Mask = NDArray[np.bool_]
@@ -152,12 +152,13 @@ def grow(mask: Mask, pixels: int) -> Mask:
 
 def in_shape(mask: Mask, shape: MaskShape) -> Mask:
     """``outline`` leaves the mask, ``box`` fills the rectangle around it."""
-    if shape == "outline" or not mask.any():
+    box = box_of(mask)
+    if shape == "outline" or box is None:
         return mask
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = np.zeros_like(mask)
-    box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-    return box
+    left, top, right, bottom = box
+    filled = np.zeros_like(mask)
+    filled[top:bottom, left:right] = True
+    return filled
 
 
 def feather(mask: Mask, pixels: int) -> NDArray[np.uint8]:
@@ -178,10 +179,3 @@ def feather(mask: Mask, pixels: int) -> NDArray[np.uint8]:
     ramp = 0.5 + (inside * mask - outside * ~mask) / pixels
     soft = np.rint(np.clip(ramp, 0, 1) * 255)
     return np.where(mask, np.maximum(soft, 128), np.minimum(soft, 127)).astype(np.uint8)
-
-
-def where(labels: NDArray[np.uint8], names: tuple[str, ...] | list[str]) -> Mask:
-    """Where a label map holds one of the named classes: bool (H, W)."""
-    table = np.zeros(256, bool)
-    table[[ATR_LABELS.index(name) for name in names]] = True
-    return table[labels]

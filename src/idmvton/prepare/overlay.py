@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from idmvton.prepare.mask import ATR_LABELS
-
-if TYPE_CHECKING:
-    from idmvton.prepare.prepared import Prepared
 
 Colour = tuple[int, int, int]
 
@@ -39,18 +36,20 @@ _REPAINTED: Final[Colour] = (255, 255, 255)
 _SMOOTH: Final = 2  # drawn this much larger, then reduced
 
 
-def draw_overlay(prepared: Prepared) -> Image.Image:
-    """The framed picture with parts tinted, what is repainted outlined and hatched, skeleton and legend; RGB."""
-    return draw_maps(np.asarray(prepared.person), prepared.labels, prepared.mask, prepared.keypoints)
+def coloured_labels(labels: NDArray[np.uint8]) -> Image.Image:
+    """Labels (H, W) as a picture of class numbers with a palette."""
+    picture = Image.fromarray(labels).convert("P")
+    picture.putpalette(LABEL_COLOURS.tobytes())
+    return picture
 
 
-def draw_maps(
+def draw_overlay(
     photo: NDArray[np.uint8],
     labels: NDArray[np.uint8],
     mask: NDArray[np.bool_],
     keypoints: NDArray[np.floating],
 ) -> Image.Image:
-    """Draws maps on their photo.
+    """A photo with parts tinted, what is repainted outlined and hatched, skeleton and legend; RGB.
 
     Args:
         photo: uint8 RGB (H, W, 3).

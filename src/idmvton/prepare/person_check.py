@@ -8,30 +8,32 @@ from typing import Final
 import numpy as np
 
 from idmvton.errors import NoPersonError, UnusablePersonError
-from idmvton.prepare.pose.landmarks import HEAD, HIPS, MIN_VISIBILITY, SHOULDERS, Landmark, torso_length
-from idmvton.prepare.signals import Photo, Pose
+from idmvton.prepare.backends.protocols import HIPS, SHOULDERS, Joint, Photo, Pose
 from idmvton.types import Category, Size
 
 UNSURE: Final = 0.65
 """A pose less sure than this may be wrong: people whose head is cut off."""
-MIN_TORSO: Final = 32.0
+MIN_TORSO: Final = 30.0
 """Pixels from shoulders to hips below which nothing can be told of a garment."""
-SMALL_TORSO: Final = 80.0
+SMALL_TORSO: Final = 76.0
 """Below this the result is blurred: the person is enlarged more than three times."""
 TOO_DARK: Final = 20.0
 """Brightness (0 to 255) that the lightest twentieth of the photo must reach; below 15 skeletons go wrong."""
 DARK: Final = 60.0
 """Below this brightness colours are uncertain."""
-MIN_TRUNK: Final = 0.3
+MIN_TRUNK: Final = 0.26
 """Share of the line from shoulders to hips that must lie in the photo to exchange an upper garment or dress."""
-WHOLE_TRUNK: Final = 0.75
-MIN_THIGH: Final = 0.25
+WHOLE_TRUNK: Final = 0.74
+MIN_THIGH: Final = 0.24
 """Share of the line from hips to knees that must lie in the photo to exchange a lower garment."""
-FOLDED: Final = 0.55
-"""A thigh that goes down by less than this share of the torso is folded; standing people have 0.73 to 0.90."""
+FOLDED: Final = 0.6
+"""A thigh that goes down by less than this share of the torso is folded; standing people have 0.8 to 0.97."""
 TURNED: Final = 0.12
 """Shoulders that are this much of the torso apart in the wrong order show the back."""
 
+_FACE: Final = (Joint.NOSE, Joint.LEFT_EYE, Joint.RIGHT_EYE, Joint.LEFT_EAR, Joint.RIGHT_EAR)
+_KNEES: Final = (Joint.LEFT_KNEE, Joint.RIGHT_KNEE)
+_THIGH: Final = 0.9  # of the torso, of a person who stands
 _LIGHTEST: Final = 95  # per cent
 
 
@@ -94,7 +96,13 @@ def _check_confidence(pose: Pose) -> list[str]:
 
 
 def _check_size(pose: Pose) -> list[str]:
-    torso = torso_length(pose)
+    torso = pose.torso
+    if not torso:
+        raise UnusablePersonError(
+            "the person's shoulders were not found",
+            expected="a photo that shows a person from the head to the hips or further",
+            fix="use another photo, or give the keypoints yourself",
+        )
     if torso < MIN_TORSO:
         raise UnusablePersonError(
             "the person is too small",
@@ -133,32 +141,38 @@ def _check_view(pose: Pose) -> list[str]:
 
 
 def shows_back(pose: Pose) -> bool:
-    """Whether shoulders and hips have their left on the photo's left: the person is turned away."""
-    torso = max(torso_length(pose), 1e-6)
-    shoulders = (pose.landmarks[SHOULDERS[0]] - pose.landmarks[SHOULDERS[1]])[0] / torso
-    hips = (pose.landmarks[HIPS[0]] - pose.landmarks[HIPS[1]])[0] / torso
-    return bool(shoulders < -TURNED and hips < 0)
+    """Whether shoulders, and hips where they are known, have their left on the photo's left."""
+    shoulders, hips = pose.known(SHOULDERS), pose.known(HIPS)
+    if len(shoulders) < 2:
+        return False
+    apart = float(shoulders[0, 0] - shoulders[1, 0]) / max(pose.torso, 1e-6)
+    return apart < -TURNED and (len(hips) < 2 or bool(hips[0, 0] < hips[1, 0]))
 
 
 def sits(pose: Pose) -> bool:
     """Whether both thighs that are seen are folded: the knees are hardly below the hips."""
-    torso = max(torso_length(pose), 1e-6)
     drops = [
-        (pose.landmarks[knee] - pose.landmarks[hip])[1] / torso
-        for hip, knee in ((Landmark.LEFT_HIP, Landmark.LEFT_KNEE), (Landmark.RIGHT_HIP, Landmark.RIGHT_KNEE))
-        if pose.visibility[knee] >= MIN_VISIBILITY
+        float(pose.points[knee, 1] - pose.points[hip, 1]) / max(pose.torso, 1e-6)
+        for hip, knee in zip(HIPS, _KNEES, strict=True)
+        if pose.seen([knee])[0] and pose.visibility[hip] > 0
     ]
     return bool(drops) and max(drops) < FOLDED
 
 
+def _middle(pose: Pose, joints: Sequence[int], otherwise: np.ndarray) -> np.ndarray:
+    """Midway between two joints, the known one of them, or another place where neither is known."""
+    places = pose.known(joints)
+    return places.mean(0) if len(places) else otherwise
+
+
 def _check_parts(pose: Pose, size: Size, category: Category | None) -> list[str]:
-    points = pose.landmarks
-    shoulders, hips = points[list(SHOULDERS)].mean(0), points[list(HIPS)].mean(0)
-    knees = points[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]].mean(0)
+    shoulders = pose.known(SHOULDERS).mean(0)
+    hips = _middle(pose, HIPS, shoulders + np.array([0, pose.torso]))
+    knees = _middle(pose, _KNEES, hips + np.array([0, _THIGH * pose.torso]))
     trunk, thigh = _share_inside(shoulders, hips, size), _share_inside(hips, knees, size)
     notes: list[str] = []
     if category != "lower_body" and trunk < MIN_TRUNK:
-        face = bool((pose.visibility[list(HEAD)] >= MIN_VISIBILITY).mean() > 0.5)
+        face = bool(pose.seen(_FACE).mean() > 0.5)
         raise UnusablePersonError(
             "the photo shows only the face" if face else "the photo shows too little of the upper body",
             got=f"{trunk:.0%} of the trunk",

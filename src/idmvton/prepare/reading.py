@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import InputError
-from idmvton.framing import BLACK, WHITE
 from idmvton.images import load_image, load_mask
+from idmvton.images.densepose import NUM_PARTS, colour_parts
 from idmvton.images.files import decode, open_picture
-from idmvton.prepare.densepose import colour_parts
+from idmvton.images.framing import BLACK, WHITE
 from idmvton.prepare.mask import ATR_LABELS, NECK
-from idmvton.prepare.signals import NUM_PARTS
 
 Classes = Literal["atr", "cihp"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from idmvton.atomic import whole_file
 from idmvton.errors import ConfigError
-from idmvton.images.whole import whole_file
 from idmvton.training.batches import Batch, Ticket, checked, read_ahead, to_device
 from idmvton.training.sources import Fetcher
 

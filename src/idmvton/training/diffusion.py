@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idmvton.errors import ConfigError
-from idmvton.training.options import ErrorName
+from idmvton.training.sections import ErrorName
 
 
 class Diffusion:

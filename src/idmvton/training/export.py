@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from idmvton.checkpoint_parts import quiet_transformers
+from idmvton import atomic
+from idmvton.checkpoint.parts import quiet_transformers
 from idmvton.errors import WeightsError
 
 
-@contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to, beside ``folder``, which it replaces when the block ends without an error.
+def whole_folder(folder: Path) -> AbstractContextManager[Path]:
+    """A folder of weights to write to, beside ``folder``, which it replaces when the block ends without an error.
 
     Raises:
         WeightsError: it cannot be written; an older folder stays.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-            new = Path(beside) / "new"
-            new.mkdir()
-            yield new
-            if folder.exists():
-                folder.rename(Path(beside) / "old")
-            new.rename(folder)
-    except OSError as error:
-        raise WeightsError(f"the weights cannot be written to {folder}", got=error) from error
+    return atomic.whole_folder(folder, "the weights", WeightsError)
 
 
 def save_parts(parts: Mapping[str, Any], folder: Path) -> None:

@@ -10,15 +10,14 @@ import transformers
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from torch import nn
 
+from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.errors import ConfigError
 from idmvton.models.attention import ImagePromptCrossAttention
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.image_prompt import HEAD_SIZE
 from idmvton.models.tryon_net import TryonNet, num_input_channels, widen_input
 from idmvton.options import NEGATIVE_PROMPT
-from idmvton.prepare.caption import garment_prompt, tryon_prompt
-from idmvton.training.linear_start import start_as_codec, start_with_latents
-from idmvton.training.options import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
+from idmvton.training.sections import ClipOptions, ImagePromptOptions, NoiseOptions, UnetOptions, VaeOptions
 from idmvton.training.tokenizer import train_tokenizer
 
 _TEXT_HEAD, _IMAGE_HEAD = 32, 32
@@ -41,8 +40,6 @@ def new_vae(options: VaeOptions) -> diffusers.AutoencoderKL:
         mid_block_add_attention=options.attention,
         scaling_factor=1.0,
     )
-    if options.start == "codec":
-        start_as_codec(vae)
     nn.init.constant_(vae.quant_conv.bias[options.latent_channels :], _FIRST_LOG_VARIANCE)
     return vae
 
@@ -128,7 +125,7 @@ def new_unet(
             expected="as many counts of layers as of channels, the last not 0; channels in multiples of "
             "head_size and norm_num_groups",
         )
-    unet = diffusers.UNet2DConditionModel(
+    return diffusers.UNet2DConditionModel(
         sample_size=latent_height,
         in_channels=latent_channels,
         out_channels=latent_channels,
@@ -145,29 +142,6 @@ def new_unet(
         addition_time_embed_dim=options.time_embedding,
         projection_class_embeddings_input_dim=pooled_width + 6 * options.time_embedding,
     )
-    if options.start == "latents":
-        start_with_latents(unet)
-    return unet
-
-
-def with_fine_attention(unet: diffusers.UNet2DConditionModel) -> diffusers.UNet2DConditionModel:
-    """The same UNet with attention at the latents' own resolution, on the way down, that changes nothing yet.
-
-    TryonNet and GarmentNet attend in place there, see :func:`idmvton.models.attention.is_in_place`.
-
-    Raises:
-        ConfigError: a UNet that has attention at that resolution.
-    """
-    types_there = unet.config.down_block_types[0], unet.config.up_block_types[-1]
-    if types_there != ("DownBlock2D", "UpBlock2D"):
-        raise ConfigError("there is attention already", got=types_there, expected="unet.transformer_layers = [0, ...]")
-    types = ("CrossAttnDownBlock2D", *unet.config.down_block_types[1:])
-    wider = diffusers.UNet2DConditionModel.from_config({**unet.config, "down_block_types": types})
-    wider.load_state_dict(unet.state_dict(), strict=False)
-    for attention in wider.down_blocks[0].attentions:
-        nn.init.zeros_(attention.proj_out.weight)
-        nn.init.zeros_(attention.proj_out.bias)
-    return wider
 
 
 def new_resampler(options: ImagePromptOptions, *, clip_width: int, text_width: int) -> IPAdapterPlusImageProjection:
@@ -234,7 +208,7 @@ def new_components(
     captions: Iterable[str],
     height: int,
 ) -> dict[str, Any]:
-    """A complete new checkpoint, as :func:`idmvton.checkpoint.load_checkpoint` returns one.
+    """A complete new checkpoint, as :func:`idmvton.checkpoint.published.load_checkpoint` returns one.
 
     Args:
         vae, clip, unet, image_prompt, noise: the sizes of its parts.

@@ -10,7 +10,7 @@ from typing import Any
 
 from idmvton.errors import MissingExtraError
 from idmvton.models.tryon_net import TryonNet
-from idmvton.training.options import LoraOptions
+from idmvton.training.sections import LoraOptions
 from idmvton.weights import write_tensors
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "to_k_ip", "to_v_ip")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.training.options import MaskOptions
+from idmvton.training.sections import MaskOptions
 
 
 def vary_mask(mask: NDArray[np.bool_], rng: np.random.Generator, options: MaskOptions) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from idmvton.errors import MissingExtraError
-from idmvton.training.tasks.base import Loss
+from idmvton.training.task import Loss
 
 FILE = "metrics.jsonl"
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from idmvton.errors import MissingExtraError
-from idmvton.training.options import OptimizerOptions
+from idmvton.training.sections import OptimizerOptions
 
 
 def make_optimizer(

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.errors import ConfigError
 from idmvton.options import Options
-from idmvton.training import options as sections
+from idmvton.training import sections
+from idmvton.training.mini import stage_sections as mini
 
 Section = TypeVar("Section", bound=Options)
 
@@ -26,29 +27,7 @@ _COMMON: Final[dict[str, type[Options]]] = {
     "validation": sections.ValidationOptions,
     "log": sections.LogOptions,
 }
-_NETWORKS: Final[dict[str, type[Options]]] = {
-    "vae": sections.VaeOptions,
-    "clip": sections.ClipOptions,
-    "unet": sections.UnetOptions,
-    "image_prompt": sections.ImagePromptOptions,
-    "noise": sections.NoiseOptions,
-}
-_OF_TASK: Final[dict[str, dict[str, type[Options]]]] = {
-    "tryon": {
-        "tryon": sections.TryonOptions,
-        "masks": sections.MaskOptions,
-        "lora": sections.LoraOptions,
-        **_NETWORKS,
-    },
-    "text_to_image": {
-        "text_to_image": sections.TextToImageOptions,
-        "unet": sections.UnetOptions,
-        "noise": sections.NoiseOptions,
-    },
-    "autoencoder": {"autoencoder": sections.AutoencoderOptions, "vae": sections.VaeOptions},
-    "warp": {"warp": sections.WarpOptions, "masks": sections.MaskOptions},
-    "contrastive": {"contrastive": sections.ContrastiveOptions, "clip": sections.ClipOptions},
-}
+_OF_TASK: Final[dict[str, dict[str, type[Options]]]] = {"tryon": sections.TRYON_SECTIONS, **mini.SECTIONS}
 
 
 @dataclass(frozen=True)
@@ -119,7 +98,7 @@ def find_recipe(name: str | os.PathLike[str]) -> Path:
     given = Path(name)
     if given.is_file():
         return given
-    found = {path.stem: path for path in sorted(recipe_folder().glob("*.toml"))}
+    found = {path.stem: path for path in sorted(recipe_folder().rglob("*.toml"))}
     if given.name in found and given == Path(given.name):
         return found[given.name]
     raise ConfigError(
@@ -128,7 +107,7 @@ def find_recipe(name: str | os.PathLike[str]) -> Path:
 
 
 def recipe_folder() -> Path:
-    """Where the recipes of this project lie: in the installed package, or in the checkout."""
+    """Where the recipes of this project lie, in the package or the checkout; those of mini a folder deeper."""
     packaged = Path(__file__).parent / "recipes"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "recipes"
 

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from idmvton.data.augment import augmented
 from idmvton.data.augment_options import AugmentOptions
-from idmvton.data.files import FileDataset
-from idmvton.data.opening import open_dataset, recognise
+from idmvton.data.folder import ORDERS, FolderDataset, FolderView, with_truth
+from idmvton.data.packed import ShardDataset
 from idmvton.data.sample import TryOnDataset, TryOnSample
-from idmvton.data.viton_hd import VitonHD
-from idmvton.errors import ConfigError, InputError
+from idmvton.errors import ConfigError
 from idmvton.training.batches import Batch, Ticket
-from idmvton.training.options import DataOptions
-from idmvton.types import Order as PairOrder
+from idmvton.training.sections import DataOptions
 
-logger = logging.getLogger(__name__)
 NO_CHANGE = AugmentOptions(flip=0.0, affine=0.0, colour=0.0)
 _FOR_CAPTIONS = 48
-_ORDERS: Final[dict[str, tuple[PairOrder, ...]]] = {
-    "paired": ("paired",),
-    "unpaired": ("unpaired",),
-    "both": ("paired", "unpaired"),
-}
 _VARIATION, _DRAWS = 1, 2  # separate streams of a sample's random numbers
 
 
@@ -54,7 +44,7 @@ class StudioDataset:
     """The studio's samples as a data set; nothing lies on the disk."""
 
     def __init__(self, options: DataOptions, split: str, num_samples: int) -> None:
-        from idmvton.data.synthetic.dataset import StudioStream
+        from idmvton.studio.dataset import StudioStream
 
         checked: Any = split  # the studio names the splits that it has
         self.stream = StudioStream(
@@ -67,7 +57,7 @@ class StudioDataset:
         )
         self.kind = options.captions
         self._made = functools.lru_cache(_FOR_CAPTIONS)(self._make)
-        self.orders = _ORDERS[options.order]
+        self.orders = ORDERS[options.order]
         self.names = [
             f"studio-{options.studio_seed}-{split}-{index}" + ("-other" if order == "unpaired" else "")
             for index in range(num_samples)
@@ -109,44 +99,49 @@ class StudioDataset:
         return [self[index].caption for index in range(min(len(self), _FOR_CAPTIONS))]
 
 
-class _Part(NamedTuple):
-    """Samples of one order with one kind of maps; the suffix tells them from those of another kind."""
-
-    dataset: FileDataset
-    order: PairOrder
-    suffix: str = ""
-
-
-class FolderDataset:
-    """The first samples of a folder: in one order or in both, with given maps, with prepared ones, or with either."""
+class FolderSource(FolderDataset):
+    """A folder's samples, each with its truth."""
 
     def __init__(self, options: DataOptions, split: str, num_samples: int | None) -> None:
-        if not options.folder:
-            raise ConfigError("no data set was named", expected="data.folder, or data.source = 'studio'")
-        self.parts = [part for order in _ORDERS[options.order] for part in _parts(options, split, order)]
-        longest = max(len(part.dataset) for part in self.parts)
-        places = [(part, index) for index in range(longest) for part in self.parts if index < len(part.dataset)]
-        self.places = places[:num_samples]
-        self.names: Sequence[str] = [part.dataset.names[index] + part.suffix for part, index in self.places]
-
-    def __len__(self) -> int:
-        return len(self.places)
+        view = FolderView(
+            options.order, options.maps, options.captions, options.missing_caption, options.mask_threshold
+        )
+        super().__init__(_named(options), (options.height, options.width), split, view, num_samples)
 
     def __getitem__(self, index: int) -> TryOnSample:
-        part, row = self.places[index]
-        sample = part.dataset[row]
-        if part.order == "unpaired" and sample.unpaired_target is None:
-            raise InputError(
-                f"nobody knows how sample {sample.name} should look",
-                got=f"data.order = 'unpaired' and no picture {part.dataset.files[row].unpaired_target}",
-                expected="the person in the other garment, as the studio makes it",
-                fix="train with data.order = 'paired'",
+        sample = super().__getitem__(index)
+        return with_truth(sample) if self.order(index) == "unpaired" else sample
+
+
+class ShardSource:
+    """The first samples of shards; what they hold was decided when they were packed."""
+
+    def __init__(self, options: DataOptions, split: str, num_samples: int | None) -> None:
+        decided = {"order": "paired", "maps": "given", "captions": "tags"}
+        for name in (name for name, default in decided.items() if getattr(options, name) != default):
+            raise ConfigError(
+                f"data.{name} is decided when shards are packed",
+                got=f"data.{name} = {getattr(options, name)!r}",
+                fix=f"idmvton data pack ... --{name} {getattr(options, name)}, and no data.{name} in the recipe",
             )
-        return sample
+        self.shards = ShardDataset(f"{_named(options)}/{split}", (options.height, options.width))
+        self.names = self.shards.names[:num_samples]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> TryOnSample:
+        return with_truth(self.shards[index]) if self.shards.index.order == "unpaired" else self.shards[index]
 
     def captions(self) -> list[str]:
-        """The phrases of all garments that somebody described."""
-        return [each.caption for part in self.parts for each in part.dataset.files if each.caption]
+        """The phrases of all garments."""
+        return self.shards.captions
+
+
+def _named(options: DataOptions) -> str:
+    if not options.folder:
+        raise ConfigError("no data set was named", expected="data.folder, or data.source = 'studio'")
+    return options.folder
 
 
 def _tags(attributes: Mapping[str, Any]) -> str:
@@ -159,45 +154,18 @@ def picture_to_learn(sample: TryOnSample) -> Image.Image:
     return sample.person if sample.unpaired_target is None else sample.unpaired_target
 
 
-def _parts(options: DataOptions, split: str, order: PairOrder) -> list[_Part]:
-    """The samples of one order, with each kind of maps that is wanted."""
-    dataset, parts = _open(options, split, order), []
-    if options.maps != "prepared":
-        parts.append(_Part(dataset, order))
-    if options.maps != "given":
-        prepared = dataset.as_prepared()
-        if missing := len(dataset) - len(prepared):
-            logger.warning("%d of %d %s samples have no prepared maps", missing, len(dataset), order)
-        parts.append(_Part(prepared, order, " (prepared maps)"))
-    return parts
-
-
-def _open(options: DataOptions, split: str, order: PairOrder) -> FileDataset:
-    root, size = Path(options.folder), (options.height, options.width)
-    common: dict[str, Any] = {
-        "split": split,
-        "order": order,
-        "missing_caption": options.missing_caption,
-        "mask_threshold": options.mask_threshold,
-    }
-    if options.captions == "tags":
-        return open_dataset(root, size, **common)
-    if recognise(root) != "viton-hd":
-        raise ConfigError(
-            "this data set has no such captions", got=f"data.captions={options.captions!r}", expected="tags"
-        )
-    return VitonHD(root, size, captions=options.captions, **common)
-
-
 def open_source(options: DataOptions, split: str, num_samples: int | None) -> Captioned:
     """The samples of a split.
 
     Raises:
-        ConfigError: no folder was named, or the studio was given no number of samples or asked for prepared maps.
-        InputError: a folder that cannot be read, or prepared maps that were not made.
+        ConfigError: no folder was named, something that was decided before is asked for, or the studio was given no
+            number of samples or asked for prepared maps.
+        InputError: a folder or shards that cannot be read, or prepared maps that were not made.
     """
     if options.source == "folder":
-        return FolderDataset(options, split, num_samples)
+        return FolderSource(options, split, num_samples)
+    if options.source == "shards":
+        return ShardSource(options, split, num_samples)
     if options.maps != "given":
         raise ConfigError(
             "the studio has no prepared maps while it renders",

@@ -15,23 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from idmvton.atomic import whole_file
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.devices import resolve_device
 from idmvton.errors import ConfigError, InputError, NumericsError
-from idmvton.images.whole import whole_file
 from idmvton.training import state
 from idmvton.training.batches import Batch, Loader, SampleOrder, Shares, to_device
 from idmvton.training.cache import CachedFetcher, EncodedCache, fingerprint
 from idmvton.training.ema import MovingAverage
 from idmvton.training.metrics import Window, Writer, memory_mebibytes
 from idmvton.training.optimization import make_optimizer, rate_at
-from idmvton.training.options import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
 from idmvton.training.sources import Fetcher, open_source
 from idmvton.training.state import Progress, is_sharded, saved_states
 from idmvton.training.stopping import Reason, Stopper
-from idmvton.training.tasks import build_task
-from idmvton.training.tasks.base import Task
+from idmvton.training.task import Task, build_task
 from idmvton.training.validation import Validation
 
 CHECKPOINT = "checkpoint"

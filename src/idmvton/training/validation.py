@@ -10,10 +10,10 @@ from PIL import Image
 
 from idmvton.data.sample import TryOnSample
 from idmvton.training.batches import Batch, Ticket, checked, collate, to_device
-from idmvton.training.options import DataOptions, ValidationOptions
 from idmvton.training.recipe import Recipe
+from idmvton.training.sections import DataOptions, ValidationOptions
 from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
-from idmvton.training.tasks.base import Task
+from idmvton.training.task import Task
 
 _BATCH = 8
 

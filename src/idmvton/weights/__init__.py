@@ -5,8 +5,9 @@ Importing this package loads no torch, no safetensors and no huggingface_hub. A 
 (what the hub said), :mod:`.local` (where it lies), :mod:`.download` and :mod:`.verification`.
 """
 
-from idmvton.weights.catalogue import CATALOGUE, WeightsEntry, find_entry
+from idmvton.weights.catalogue import CATALOGUE, find_entry
 from idmvton.weights.download import get
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.files import find_weights, read_tensors, write_tensors
 from idmvton.weights.local import WeightsStatus, locate, locate_base, stamp, status
 from idmvton.weights.manifest import MANIFEST_NAME, FileRecord, Manifest, Progress, read_manifest

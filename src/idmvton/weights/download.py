@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import WeightsEntry, find_entry
+from idmvton.weights.catalogue import find_entry
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.hub import hub_errors, progress_bars
 from idmvton.weights.local import located, status
 from idmvton.weights.manifest import FileRecord, Manifest, Progress, write_manifest

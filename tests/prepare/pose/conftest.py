@@ -2,9 +2,9 @@
 
 import pytest
 
-from idmvton.data.synthetic.sampling import StudioSample, sample
-from idmvton.prepare.pose import BlazePose
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.blazepose import BlazePose
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.studio.sampling import StudioSample, sample
 
 NUM_PEOPLE = 6
 SIZE = (384, 288)

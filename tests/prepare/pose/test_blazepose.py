@@ -9,13 +9,13 @@ import pytest
 from test_pose_parts import standing
 
 from idmvton.errors import ConfigError, PreparationError, WeightsError
-from idmvton.prepare.pose import BlazePose, openpose_from_landmarks, torso_length, visible_box
-from idmvton.prepare.pose.blazepose import facing_without_head
-from idmvton.prepare.pose.landmark_model import Reading
-from idmvton.prepare.pose.landmarks import MIRRORED
-from idmvton.prepare.pose.regions import Region
-from idmvton.prepare.signals import Pose
-from idmvton.prepare.silhouette import EdgeSegmenter
+from idmvton.prepare.backends.blazepose import BlazePose
+from idmvton.prepare.backends.blazepose.estimator import facing_without_head
+from idmvton.prepare.backends.blazepose.landmark_model import Reading
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.edges import EdgeSegmenter
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
 MEDIAN_ERROR = 0.03  # of the torso
@@ -23,9 +23,9 @@ MEDIAN_ERROR = 0.03  # of the torso
 
 def errors(pose, truth, size):
     """Distances of the points that both know, as shares of the torso."""
-    found = openpose_from_landmarks(pose, size)
+    found = pose.keypoints(size)
     both = found.any(1) & truth.any(1)
-    return np.hypot(*(found - truth)[both].T) / torso_length(pose)
+    return np.hypot(*(found - truth)[both].T) / pose.torso
 
 
 def scene(height, width):
@@ -44,28 +44,28 @@ def test_everybody_is_found_once_and_points_are_right(people, poses):
 
 def test_a_pose_is_whole_and_says_its_source(poses):
     pose = poses[0][0]
-    assert pose.landmarks.shape == (33, 2)
-    assert pose.visibility.shape == (33,)
-    assert pose.landmarks.dtype == pose.visibility.dtype == pose.segmentation.dtype == np.float32
-    assert pose.segmentation.shape == (384, 288)
+    assert pose.points.shape == (18, 2)
+    assert pose.visibility.shape == (18,)
+    assert pose.points.dtype == pose.visibility.dtype == pose.outline.dtype == np.float32
+    assert pose.outline.shape == (384, 288)
     assert 0 <= pose.visibility.min() <= pose.visibility.max() <= 1
     assert pose.source == "blazepose full"
 
 
 def test_a_photo_gives_the_same_pose_again(estimator, people, poses):
     again = estimator(people[0].person)[0]
-    assert np.array_equal(again.landmarks, poses[0][0].landmarks)
+    assert np.array_equal(again.points, poses[0][0].points)
 
 
 def test_the_mirror_picture_gives_the_mirror_pose(estimator, people, poses):
     mirrored = estimator(np.ascontiguousarray(people[0].person[:, ::-1]))[0]
-    own = openpose_from_landmarks(poses[0][0], Size(384, 288))
-    other = openpose_from_landmarks(mirrored, Size(384, 288))
+    own = poses[0][0].keypoints(Size(384, 288))
+    other = mirrored.keypoints(Size(384, 288))
     other[other.any(1), 0] = 288 - other[other.any(1), 0]
     swapped = other[[0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]]
     both = swapped.any(1) & own.any(1)
     assert both.sum() > 8
-    assert np.median(np.hypot(*(own - swapped)[both].T)) < 0.02 * torso_length(poses[0][0])
+    assert np.median(np.hypot(*(own - swapped)[both].T)) < 0.02 * poses[0][0].torso
 
 
 def test_nobody_is_found_where_nobody_is(estimator):
@@ -89,8 +89,8 @@ def test_two_people_are_two_and_the_larger_comes_first(estimator, people):
     photo[:, 350:638] = people[0].person
     found = estimator(photo)
     assert len(found) == 2
-    assert visible_box(found[0], Size(384, 700))[0] > 330
-    assert visible_box(found[1], Size(384, 700))[2] < 230
+    assert found[0].visible_box(Size(384, 700))[0] > 330
+    assert found[1].visible_box(Size(384, 700))[2] < 230
     moved = np.where(people[0].keypoints.any(1, keepdims=True), people[0].keypoints + np.array([350, 0]), 0)
     assert np.median(errors(found[0], moved, Size(384, 700))) < 2 * MEDIAN_ERROR
 
@@ -145,19 +145,29 @@ def test_the_outline_is_the_persons_and_follows_the_edges(people, poses):
         assert silhouette.dtype == np.float32
         assert 0 <= silhouette.min() <= silhouette.max() <= 1
         truth = each.labels > 0
-        for shares, mask in ((rough, found[0].segmentation > 0.5), (fine, silhouette > 0.5)):
+        for shares, mask in ((rough, found[0].outline > 0.5), (fine, silhouette > 0.5)):
             shares.append((mask & truth).sum() / (mask | truth).sum())
     assert np.mean(fine) > 0.95
     assert np.mean(fine) > np.mean(rough)
 
 
-def test_an_outline_needs_a_rough_one(people):
-    segmenter = EdgeSegmenter()
-    with pytest.raises(PreparationError, match="rough"):
-        segmenter(people[0].person, Pose(np.zeros((33, 2), np.float32), np.ones(33, np.float32), None, "points"))
+def test_the_skeleton_alone_gives_an_outline_too(people, poses):
+    """As of a pose backend that has no outline and no more than OpenPose's points."""
+    segmenter, shares = EdgeSegmenter(), []
+    for each, found in zip(people, poses, strict=True):
+        seen = found[0].visibility >= 0.5
+        alone = Pose(found[0].points * seen[:, None], seen.astype(np.float32), "other")
+        mask, truth = segmenter(each.person, alone) > 0.5, each.labels > 0
+        shares.append((mask & truth).sum() / (mask | truth).sum())
+    assert np.mean(shares) > 0.88
+
+
+def test_a_pose_that_shows_nobody_has_no_outline(people):
     empty = np.zeros(people[0].person.shape[:2], np.float32)
-    with pytest.raises(PreparationError, match="nobody"):
-        segmenter(people[0].person, Pose(np.zeros((33, 2), np.float32), np.ones(33, np.float32), empty, "points"))
+    for visible, outline in ((1, empty), (0, None)):
+        pose = Pose(np.zeros((18, 2), np.float32), np.full(18, visible, np.float32), "points", outline=outline)
+        with pytest.raises(PreparationError, match="nobody"):
+            EdgeSegmenter()(people[0].person, pose)
 
 
 def test_unknown_models_list_the_known_ones():

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idmvton.prepare.framing_person import MARGIN, frame_person, person_box
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.frame import MARGIN, frame_person, person_box
 from idmvton.types import Size
 
 
 def person(photo, left, top, right, bottom):
     """A pose whose landmarks and outline fill a box of the photo."""
-    points = np.random.default_rng(0).uniform((left, top), (right, bottom), (33, 2)).astype(np.float32)
+    points = np.random.default_rng(0).uniform((left, top), (right, bottom), (18, 2)).astype(np.float32)
     outline = np.zeros(photo, np.float32)
     outline[max(top, 0) : bottom, max(left, 0) : right] = 1
-    return Pose(points, np.ones(33, np.float32), outline, "test")
+    return Pose(points, np.ones(18, np.float32), "test", outline=outline)
 
 
 def aspect(framing):
@@ -93,7 +93,7 @@ def test_the_silhouette_goes_before_the_rough_outline():
     wide = np.zeros(photo, np.float32)
     wide[50:350, 60:260] = 1
     assert person_box(photo, pose, wide) == (60, 50, 260, 350)
-    nothing = Pose(pose.landmarks, np.zeros(33, np.float32), None, "test")
+    nothing = Pose(pose.points, np.zeros(18, np.float32), "test")
     assert person_box(photo, nothing) == (0, 0, 400, 400)
 
 

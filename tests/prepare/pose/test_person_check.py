@@ -4,19 +4,30 @@ import numpy as np
 import pytest
 from test_pose_parts import standing
 
+from idmvton.data.augment import MIRRORED_KEYPOINTS
 from idmvton.errors import NoPersonError, PreparationError, UnusablePersonError
+from idmvton.prepare.backends.blazepose.landmarks import Landmark
+from idmvton.prepare.backends.protocols import Joint, Pose
 from idmvton.prepare.person_check import check_person, shows_back, sits
-from idmvton.prepare.pose.landmarks import MIRRORED, Landmark
-from idmvton.prepare.signals import Pose
 
 PHOTO = np.full((600, 400, 3), 180, np.uint8)
 
 
 def person(centre=(200.0, 300.0), scale=2.5, change=None):
+    points = joints(centre, scale)
+    for joint, place in (change or {}).items():
+        points[joint] = place
+    return Pose(points, np.ones(18, np.float32), "test")
+
+
+def joints(centre, scale):
+    """The joints of a person who stands."""
     points = standing(centre, scale)
-    for landmark, place in (change or {}).items():
-        points[landmark] = place
-    return Pose(points, np.ones(33, np.float32), None, "test")
+    found = np.array(
+        [points[Landmark[joint.name]] if joint is not Joint.NECK else (0, 0) for joint in Joint], np.float32
+    )
+    found[Joint.NECK] = found[[Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER]].mean(0)
+    return found
 
 
 def test_a_person_who_is_fine_gets_no_words():
@@ -47,7 +58,7 @@ def test_of_several_people_the_largest_or_the_chosen_is_taken_and_it_is_said():
 
 
 def test_an_uncertain_pose_is_told():
-    unsure = Pose(standing((200, 300), 2.5), np.ones(33, np.float32), None, "test", confidence=0.5)
+    unsure = Pose(joints((200, 300), 2.5), np.ones(18, np.float32), "test", confidence=0.5)
     assert "not certain" in check_person(PHOTO, [unsure])[1][0]
 
 
@@ -88,23 +99,41 @@ def test_legs_must_be_there_for_trousers_and_better_for_a_dress():
 def test_the_back_is_told():
     pose = person()
     assert not shows_back(pose)
-    turned = Pose(pose.landmarks[MIRRORED], pose.visibility, None, "test")
+    turned = Pose(pose.points[list(MIRRORED_KEYPOINTS)], pose.visibility, "test")
     assert shows_back(turned)
     assert "behind" in check_person(PHOTO, [turned])[1][0]
 
 
 def test_sitting_is_told_for_lower_garments_and_dresses():
-    knees = {Landmark.LEFT_KNEE: (260, 310), Landmark.RIGHT_KNEE: (150, 320)}
+    knees = {Joint.LEFT_KNEE: (260, 310), Joint.RIGHT_KNEE: (150, 320)}
     seated = person(change=knees)
     assert sits(seated)
     assert not sits(person())
     assert check_person(PHOTO, [seated], 1, "upper_body")[1] == ()
     for category in ("lower_body", "dresses"):
         assert "sits" in check_person(PHOTO, [seated], 1, category)[1][0]
-    one_leg_up = person(change={Landmark.LEFT_KNEE: (260, 310)})
+    one_leg_up = person(change={Joint.LEFT_KNEE: (260, 310)})
     assert not sits(one_leg_up)
 
 
 def test_they_are_errors_of_preparation():
     assert issubclass(NoPersonError, PreparationError)
     assert issubclass(UnusablePersonError, PreparationError)
+
+
+@pytest.mark.parametrize("missing", [[8, 11], [9, 12], [8, 9, 10, 11, 12, 13], [10, 13], [14, 15, 16, 17]])
+def test_joints_that_are_not_known_do_not_speak_against_a_person(missing):
+    """Other backends leave out what they do not see."""
+    pose = person()
+    seen = np.ones(18, np.float32)
+    seen[missing] = 0
+    alone = Pose(np.where(seen[:, None] > 0, pose.points, 0), seen, "other")
+    assert check_person(PHOTO, [alone], 1, "upper_body")[1] == ()
+
+
+def test_without_shoulders_nothing_can_be_told():
+    pose = person()
+    seen = np.ones(18, np.float32)
+    seen[[2, 5]] = 0
+    with pytest.raises(UnusablePersonError, match="shoulders were not found"):
+        check_person(PHOTO, [Pose(pose.points, seen, "other")])

@@ -1,17 +1,18 @@
 """The steps around the networks: anchors, suppression, regions, refinement, agreement."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from idmvton.prepare.pose.consensus import AGREEMENT, MIN_AGREEING, believe, difference, plausible
-from idmvton.prepare.pose.detector import anchors, squares, suppress
-from idmvton.prepare.pose.landmark_model import Reading, refine
-from idmvton.prepare.pose.landmarks import MIRRORED, Landmark, openpose_from_landmarks, torso_length, visible_box
-from idmvton.prepare.pose.regions import Region
-from idmvton.prepare.signals import Pose
+from idmvton.prepare.backends.blazepose.consensus import AGREEMENT, MIN_AGREEING, believe, difference, plausible
+from idmvton.prepare.backends.blazepose.detector import anchors, squares, suppress
+from idmvton.prepare.backends.blazepose.landmark_model import Reading, refine
+from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmark, Landmarks, landmarks_of
+from idmvton.prepare.backends.blazepose.regions import Region
+from idmvton.prepare.backends.protocols import Pose
 from idmvton.types import Size
 
 STANDING = {
@@ -33,7 +34,7 @@ def standing(centre=(128.0, 120.0), scale=1.0):
 
 
 def pose_of(points, visibility=None):
-    return Pose(points, np.ones(33, np.float32) if visibility is None else visibility, None, "test")
+    return Landmarks(points, np.ones(33, np.float32) if visibility is None else visibility).pose("test")
 
 
 def reading_of(points, region=None, score=1.0, visibility=None):
@@ -180,7 +181,7 @@ def test_openpose_points_lie_on_the_joints_and_missing_ones_are_zero():
     visibility[Landmark.RIGHT_WRIST] = 0.2
     points = standing()
     points[Landmark.LEFT_ANKLE] = (140, 300)
-    made = openpose_from_landmarks(pose_of(points, visibility), Size(256, 256))
+    made = pose_of(points, visibility).keypoints(Size(256, 256))
     assert made.shape == (18, 2)
     assert made.dtype == np.float32
     assert made[4].tolist() == [0, 0]
@@ -190,14 +191,38 @@ def test_openpose_points_lie_on_the_joints_and_missing_ones_are_zero():
     assert made[0].tolist() == points[Landmark.NOSE].tolist()
     assert made[5][1] - points[Landmark.LEFT_SHOULDER][1] == pytest.approx(0.048 * 40, abs=1e-3)
     visibility[Landmark.LEFT_SHOULDER] = 0
-    made = openpose_from_landmarks(pose_of(points, visibility), Size(256, 256))
+    made = pose_of(points, visibility).keypoints(Size(256, 256))
     assert not made[[1, 5]].any()
     assert made[2].any()
 
 
 def test_the_visible_box_is_cut_at_the_border():
     points = standing(centre=(20, 120))
-    left, top, right, bottom = visible_box(pose_of(points), Size(150, 256))
+    left, top, right, bottom = pose_of(points).visible_box(Size(150, 256))
     assert (left, top, right, bottom) == (0, 56, 49, 150)
-    assert visible_box(pose_of(points, np.zeros(33, np.float32)), Size(150, 256)) == (0, 0, 0, 0)
-    assert torso_length(pose_of(points)) == pytest.approx(40)
+    assert pose_of(points, np.zeros(33, np.float32)).visible_box(Size(150, 256)) == (0, 0, 0, 0)
+    assert landmarks_of(pose_of(points)).torso == pytest.approx(40)
+    assert pose_of(points).torso == pytest.approx(0.952 * 40)
+
+
+def test_without_hips_the_shoulders_tell_the_torso():
+    pose = pose_of(standing())
+    seen = np.array([each not in (8, 11) for each in range(18)], np.float32)
+    alone = Pose(pose.points, seen, "other")
+    assert alone.torso == pytest.approx(1.3 * np.hypot(*(pose.points[2] - pose.points[5])))
+    assert Pose(pose.points, np.zeros(18, np.float32), "other").torso == 0
+
+
+def test_landmarks_come_back_from_a_pose_and_follow_joints_that_were_moved():
+    points = standing()
+    pose = pose_of(points)
+    assert np.array_equal(landmarks_of(pose).points, points)
+    moved = pose.points.copy()
+    moved[4] += 12
+    corrected = landmarks_of(replace(pose, points=moved))
+    assert corrected.points[Landmark.RIGHT_WRIST] == pytest.approx(points[Landmark.RIGHT_WRIST] + 12)
+    others = [each for each in Landmark if each is not Landmark.RIGHT_WRIST]
+    assert np.array_equal(corrected.points[others], points[others])
+    alone = landmarks_of(Pose(pose.points, pose.visibility, "other"))
+    assert np.array_equal(alone.points[Landmark.LEFT_KNEE], pose.points[12])
+    assert alone.visibility[Landmark.LEFT_INDEX] < 0

@@ -1,0 +1,83 @@
+"""Files and folders that appear complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from idmvton.errors import IdmVtonError, OutputError
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, what: str = "the file", *, make_parents: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to, under a temporary name until the block ends without an error.
+
+    Args:
+        path: where the file ends up; an older one there is replaced.
+        what: the content, for the message.
+        make_parents: make the folder that it goes to, if it is missing.
+
+    Raises:
+        OutputError: the file cannot be written; nothing is left behind, an older file stays.
+    """
+    temporary = _beside(path, "part")
+    try:
+        if make_parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{what} cannot be written",
+            got=f"{path}: {error.strerror or error}",
+            expected="a folder that takes new files",
+            fix="free space or choose another folder, then run the same command again: what was made is kept",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path, what: str = "the folder", error: type[IdmVtonError] = OutputError) -> Iterator[Path]:
+    """A folder to write to, beside ``folder``, which it replaces when the block ends without an error.
+
+    Args:
+        folder: where the new folder ends up; an older one there is replaced.
+        what: the content, for the message.
+        error: the class of what is raised.
+
+    Raises:
+        error: it cannot be written; nothing is left behind, an older folder stays.
+    """
+    new, old = _beside(folder, "part"), _beside(folder, "old")
+    try:
+        new.mkdir(parents=True)
+        yield new
+        if folder.exists():
+            folder.replace(old)
+        try:
+            new.replace(folder)
+        except OSError:
+            if old.exists():
+                old.replace(folder)
+            raise
+    except OSError as problem:
+        raise error(
+            f"{what} cannot be written",
+            got=f"{folder}: {problem.strerror or problem}",
+            expected="a folder that takes new files",
+            fix="free space or choose another folder",
+        ) from problem
+    finally:
+        for each in (new, old):
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")

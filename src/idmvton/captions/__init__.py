@@ -1,0 +1,1 @@
+"""Words: the prompt templates, and the phrases that describe garments."""

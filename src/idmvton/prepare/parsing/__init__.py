@@ -1,6 +1,0 @@
-"""What each pixel of a person shows: labels of clothes and skin, and body parts.
-
-The embedded backend ``studio-net`` is one small network. ``inputs`` says what it reads (training and use share it),
-``network`` is the network, ``refine`` sharpens what it says along the edges of the photo, ``studio_net`` puts them
-together. ``scores`` compares maps.
-"""

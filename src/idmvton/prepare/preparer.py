@@ -1,0 +1,291 @@
+"""From two photos to everything that a try-on reads: the stages, in order.
+
+read -> find people -> choose one -> frame -> outline -> tell clothes and body parts -> garment -> category -> mask.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Self
+
+from idmvton.errors import PreparationError
+from idmvton.images import ImageInput, load_image
+from idmvton.options import PrepareOptions
+from idmvton.prepare.backends.protocols import (
+    BodyParser,
+    LabelParser,
+    Labels,
+    PersonOutliner,
+    Photo,
+    Pose,
+    PoseEstimator,
+)
+from idmvton.prepare.backends.registry import (
+    BODY_BACKENDS,
+    LABELS_BACKENDS,
+    OUTLINE_BACKENDS,
+    POSE_BACKENDS,
+)
+from idmvton.prepare.category import choose_category, expected_category, word_of
+from idmvton.prepare.garment import GarmentPicture, prepare_garment
+from idmvton.prepare.maps import Given, PathOrArray
+from idmvton.prepare.mask_making import make_mask
+from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
+from idmvton.prepare.record import Prepared
+from idmvton.types import Category, CategoryChoice, MaskShape
+
+DEFAULTS: Final = PrepareOptions()
+GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
+
+
+class Preparer:
+    """Prepares photos with one set of backends, which are loaded once, when they are first needed.
+
+    Args:
+        pose, outline, labels, body: names of registered backends, or backends.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+
+    def __init__(
+        self,
+        pose: str | PoseEstimator = DEFAULTS.pose_backend,
+        outline: str | PersonOutliner = DEFAULTS.outline_backend,
+        labels: str | LabelParser = DEFAULTS.labels_backend,
+        body: str | BodyParser = DEFAULTS.body_backend,
+    ) -> None:
+        POSE_BACKENDS.check(pose)
+        OUTLINE_BACKENDS.check(outline)
+        LABELS_BACKENDS.check(labels)
+        BODY_BACKENDS.check(body)
+        self._pose, self._outline, self._labels, self._body = pose, outline, labels, body
+
+    @classmethod
+    def unshared(cls, options: PrepareOptions = DEFAULTS) -> Self:
+        """A preparer whose backends are its own: for a thread beside others, because backends are not thread-safe.
+
+        Raises:
+            ConfigError: an unknown name.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        return cls(
+            POSE_BACKENDS.make(options.pose_backend),
+            OUTLINE_BACKENDS.make(options.outline_backend),
+            LABELS_BACKENDS.make(options.labels_backend),
+            BODY_BACKENDS.make(options.body_backend),
+        )
+
+    @property
+    def pose(self) -> PoseEstimator:
+        """The backend that finds people."""
+        return POSE_BACKENDS.get(self._pose)
+
+    @property
+    def outline(self) -> PersonOutliner:
+        """The backend that outlines a person."""
+        return OUTLINE_BACKENDS.get(self._outline)
+
+    @property
+    def labels(self) -> LabelParser:
+        """The backend that tells clothes and skin."""
+        return LABELS_BACKENDS.get(self._labels)
+
+    @property
+    def body(self) -> BodyParser:
+        """The backend that tells the parts of the body."""
+        return BODY_BACKENDS.get(self._body)
+
+    def __call__(
+        self,
+        person: ImageInput,
+        garment: ImageInput | GarmentPicture | None = None,
+        *,
+        given: Given | None = None,
+        options: PrepareOptions = DEFAULTS,
+    ) -> Prepared:
+        """Prepares a person photo, and a garment photo if there is one.
+
+        Args:
+            person: the photo, of any size.
+            garment: a product picture, a photo of somebody who wears the garment, or what :meth:`read_garment` made
+                of one.
+            given: maps of the photo that need not be found.
+            options: of these, the names of the backends are not looked at.
+
+        Raises:
+            InputError: a picture or map that cannot be used.
+            PreparationError: nobody, or nobody usable, in the photo; no garment in the garment photo; nothing to
+                repaint.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        timings: dict[str, float] = {}
+        picture = None
+        if isinstance(garment, GarmentPicture):
+            picture = garment
+        elif garment is not None:
+            with timed(timings, "garment"):
+                picture = self.read_garment(garment, category=options.category)
+        expected = expected_category(options.category, picture.category if picture else None)
+        maps = self.read_person(person, given=given, number=options.person_number, category=expected)
+        return self.join(maps, picture, options, timings)
+
+    def join(
+        self,
+        maps: PersonMaps,
+        picture: GarmentPicture | None,
+        options: PrepareOptions = DEFAULTS,
+        more_timings: Mapping[str, float] = MappingProxyType({}),
+    ) -> Prepared:
+        """What a garment adds to what is known of a person: the category, and the mask for it.
+
+        Args:
+            maps: from :meth:`read_person`; they serve many garments.
+            picture: from :meth:`read_garment`, if there is one.
+            options: those of the mask are used, and the category.
+            more_timings: seconds of stages that came before.
+
+        Raises:
+            PreparationError: nothing to repaint.
+        """
+        timings = {**maps.timings, **more_timings}
+        notes = [*maps.warnings, *(picture.warnings if picture else ())]
+        category, about = choose_category(
+            options.category, picture.category if picture else None, maps.labels, maps.keypoints
+        )
+        notes += about
+        sources = dict(maps.sources)
+        with timed(timings, "mask"):
+            mask = maps.mask
+            if mask is None:
+                mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
+                sources["mask"] = "rules of idmvton.prepare.mask"
+        if not mask.any():
+            raise _nothing_to_repaint(category)
+        return Prepared(
+            photo=maps.photo,
+            framing=maps.framing,
+            person=maps.person,
+            mask=mask,
+            parts=maps.parts,
+            labels=maps.labels,
+            keypoints=maps.keypoints,
+            silhouette=maps.silhouette,
+            category=category,
+            options=options,
+            garment=picture.image if picture else None,
+            garment_mask=picture.mask if picture else None,
+            warnings=tuple(notes),
+            sources=sources | ({"garment": picture.source} if picture else {}),
+            timings=timings,
+        )
+
+    def read_person(
+        self,
+        person: ImageInput,
+        *,
+        given: Given | None = None,
+        number: int = 1,
+        category: Category | None = None,
+    ) -> PersonMaps:
+        """Everything about a person that no garment is needed for.
+
+        Args:
+            person: the photo, of any size.
+            given: maps that need not be found.
+            number: which person, counted from the largest.
+            category: what will be exchanged, where that is known: the photo must show that part of the body.
+
+        Raises:
+            InputError: a picture or map that cannot be used.
+            PreparationError: nobody, or nobody usable, in the photo.
+            WeightsError: a backend's weights are not on the disk.
+        """
+        return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+
+    def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
+        """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
+
+        Args:
+            garment: a product picture, or a photo of somebody who wears the garment.
+            category: of a worn garment, which one is meant.
+
+        Raises:
+            InputError: a picture that cannot be used.
+            PreparationError: no garment in it.
+        """
+        photo = shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
+        return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
+
+    def _parse(self, pixels: Photo, pose: Pose) -> Labels:
+        return self.labels(pixels, pose, self.outline(pixels, pose))
+
+
+@functools.lru_cache(maxsize=4)
+def _shared(pose: str, outline: str, labels: str, body: str) -> Preparer:
+    return Preparer(pose, outline, labels, body)
+
+
+def prepare(
+    person: ImageInput,
+    garment: ImageInput | None = None,
+    category: CategoryChoice = DEFAULTS.category,
+    *,
+    mask: PathOrArray | None = None,
+    densepose: ImageInput | None = None,
+    labels: PathOrArray | None = None,
+    keypoints: PathOrArray | None = None,
+    person_number: int = DEFAULTS.person_number,
+    mask_grow: int = DEFAULTS.mask_grow,
+    mask_feather: int = DEFAULTS.mask_feather,
+    mask_shape: MaskShape = DEFAULTS.mask_shape,
+    keep_hands: bool = DEFAULTS.keep_hands,
+    cover_old_garment: bool = DEFAULTS.cover_old_garment,
+    arm_width: int | None = DEFAULTS.arm_width,
+    pose_backend: str = DEFAULTS.pose_backend,
+    outline_backend: str = DEFAULTS.outline_backend,
+    labels_backend: str = DEFAULTS.labels_backend,
+    body_backend: str = DEFAULTS.body_backend,
+) -> Prepared:
+    """Prepares a person photo, and a garment photo if there is one, for a try-on.
+
+    Backends are loaded at the first call and kept. The options are described in
+    :class:`idmvton.options.PrepareOptions`.
+
+    Args:
+        person: the photo, of any size.
+        garment: a product picture, or a photo of somebody who wears the garment.
+        category: what is exchanged.
+        mask, densepose, labels, keypoints: maps of the photo that need not be found; see
+            :class:`idmvton.prepare.maps.Given`.
+
+    Raises:
+        ConfigError: an option out of range, or an unknown backend.
+        InputError: a picture or map that cannot be used.
+        PreparationError: nobody usable in the photo; no garment in the garment photo; nothing to repaint.
+        WeightsError: a backend's weights are not on the disk.
+    """
+    values = locals()
+    options = PrepareOptions.from_mapping({name: values[name] for name in DEFAULTS.to_dict()})
+    given = Given(mask=mask, densepose=densepose, labels=labels, keypoints=keypoints)
+    return preparer_for(options)(person, garment, given=given, options=options)
+
+
+def preparer_for(options: PrepareOptions) -> Preparer:
+    """The preparer with the backends that the options name; the same one for the same names.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    return _shared(options.pose_backend, options.outline_backend, options.labels_backend, options.body_backend)
+
+
+def _nothing_to_repaint(category: Category) -> PreparationError:
+    return PreparationError(
+        "there is nothing to repaint",
+        got=f"category {word_of(category)}, and no such garment on the person",
+        expected="a person who wears what is to be exchanged",
+        fix="choose another --category, or draw the mask yourself (--mask)",
+    )

@@ -1,0 +1,86 @@
+"""Decoded pictures -> what the caller asked for, and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from idmvton.images import to_numpy, to_pil
+from idmvton.images.paste import paste_back
+from idmvton.options import TryOnOptions
+from idmvton.tryon.inputs import Pairs
+from idmvton.types import OutputType
+
+
+@dataclass(frozen=True, slots=True)
+class TryOnResult:
+    """Pictures and how they were made.
+
+    Attributes:
+        images: one picture a pair: PIL RGB, float HWC in [0, 1] (``"np"``) or float CHW in [0, 1] (``"pt"``);
+            empty with ``output_type="latent"``.
+        latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
+        seed: the seed of each picture; ``None`` where the caller gave generators.
+        options: the options of the call, with working size and feather filled in.
+        captions: the phrase [V] of each picture.
+        timings: seconds of each stage, in order.
+        made_with: weights, scheduler, policies, device, library versions.
+        warnings: what the caller should know, in words.
+        repainted: float (pairs, 3, height, width) in [0, 1], the decoded pictures before anything is pasted; ``None``
+            with ``output_type="latent"``.
+        draft: float (pairs, 3, height, width) in [0, 1], what the networks were shown of the result, for checkpoints
+            that bring a :class:`~idmvton.draft.drafter.Drafter`.
+    """
+
+    images: list[Any]
+    latents: Tensor
+    seed: tuple[int | None, ...]
+    options: TryOnOptions
+    captions: tuple[str, ...]
+    timings: Mapping[str, float]
+    made_with: Mapping[str, str]
+    warnings: tuple[str, ...]
+    repainted: Tensor | None = None
+    draft: Tensor | None = None
+
+    def provenance(self, index: int = 0) -> dict[str, Any]:
+        """How picture ``index`` was made, as plain values ready for JSON."""
+        return {
+            **self.options.to_dict(),
+            "seed": self.seed[index],
+            "caption": self.captions[index],
+            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
+            "made_with": dict(self.made_with),
+            "warnings": list(self.warnings),
+        }
+
+
+def finish(pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: OutputType) -> list[Any]:
+    """Decoded pictures -> what the caller asked for, pasted into the photos if so.
+
+    Args:
+        pictures: float (B, 3, H, W) in [0, 1].
+        pairs: the photos and masks.
+        options: of these, ``paste_back`` and ``feather`` are used.
+        output_type: "pil", "np" or "pt".
+    """
+    if options.paste_back:
+        pasted = [
+            paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather or 0)
+            for picture, each in zip(to_pil(pictures), pairs.persons, strict=True)
+        ]
+        if output_type == "pil":
+            return pasted
+        arrays = [np.asarray(picture, dtype=np.float32) / 255 for picture in pasted]
+    elif output_type == "pil":
+        return to_pil(pictures)
+    else:
+        arrays = list(to_numpy(pictures))
+    if output_type == "np":
+        return arrays
+    return [torch.from_numpy(array).permute(2, 0, 1) for array in arrays]
