@@ -38,7 +38,7 @@ from idmvton.models import fused
 from idmvton.tryon.graphs import CudaRecorder, EagerRecorder, Graphs, Recorder
 from idmvton.types import Size
 
-TINY = {"widths": (32, 64, 64), "heads": (1, 2, 2), "text": 64, "picture": Size(128, 96)}
+TINY: dict[str, Any] = {"widths": (32, 64, 64), "heads": (1, 2, 2), "text": 64, "picture": Size(128, 96)}
 GIB = 2**30
 KINDS = {  # the first that fits the name of a kernel
     "layout": ("nchwToNhwc", "nhwcToNchw", "transpose"),
@@ -58,7 +58,7 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.device = torch.device(arguments.device)
         self.steps, self.repeats, self.output = arguments.steps, arguments.repeats, arguments.output
-        self.chosen = TINY if arguments.size == "tiny" else SIZES[arguments.size]
+        self.chosen: dict[str, Any] = TINY if arguments.size == "tiny" else SIZES[arguments.size]
         self.found: dict[str, Any] = {}
         self.generator = np.random.default_rng(0)
         self._case: Case | None = None
@@ -344,7 +344,7 @@ def measure_whole(bench: Bench) -> None:
 
 def _time_calls(bench: Bench, pipe: TryOnPipeline, name: str, repeats: int, **options: Any) -> None:
     size = bench.chosen["picture"]
-    mask = np.zeros((size.height, size.width), bool)
+    mask = np.zeros((size.height, size.width), np.bool_)
     mask[size.height // 4 : size.height // 2] = True
     timings: dict[str, float] = {}
 

@@ -73,7 +73,7 @@ class EightBitConv2d(_EightBit):
     def __init__(self, layer: nn.Conv2d, device: torch.device | None = None) -> None:
         super().__init__(layer, device)
         self.in_channels, self.out_channels, self.kernel_size = layer.in_channels, layer.out_channels, layer.kernel_size
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "stride": layer.stride,
             "padding": layer.padding,
             "dilation": layer.dilation,

@@ -30,7 +30,7 @@ class FixedProcessors:
 
         Values, names and shapes stay. Not for networks that are trained: their states could not be saved.
         """
-        nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[arg-type, call-overload]
+        nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.join_projections()
 
     def set_attention_slice(self, slice_size: object) -> None:

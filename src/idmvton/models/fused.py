@@ -29,7 +29,7 @@ _SWITCHES = {"on a processor, interpreted": False, "off": False}
 
 def install(network: nn.Module) -> None:
     """Lets the blocks of a network use the functions below; parameters and their names stay."""
-    swaps = {
+    swaps: dict[type[nn.Module], type[nn.Module]] = {
         ResnetBlock2D: FusedResnetBlock,
         GEGLU: FusedGEGLU,
         BasicTransformerBlock: FusedTransformerBlock,

@@ -140,7 +140,7 @@ def join(layers: Sequence[nn.Linear]) -> None:
             layer.weight.data = weight
 
 
-def _joined_weight(layers: Sequence[nn.Module], tokens: Tensor) -> Tensor | None:
+def _joined_weight(layers: Sequence[Any], tokens: Tensor) -> Tensor | None:
     if torch.compiler.is_compiling() or not all(_is_plain(layer) for layer in layers):
         return None
     weights = [layer.weight for layer in layers]

@@ -26,7 +26,7 @@ Tokens = Mapping[str, Tensor]
 """Layer name -> float (1, M, C), the features of one garment at one timestep."""
 
 
-TIMESTEPS_TOGETHER = 3
+TIMESTEPS_TOGETHER = 2
 """One garment alone fills no GPU: there GarmentNet runs at so many timesteps in one batch."""
 
 
@@ -224,7 +224,7 @@ class GarmentRuns:
         tokens = self.networks.graphs.run("GarmentNet", function, conditions, of_rows)
         if len(of_rows) == 1:
             return [[tokens]]
-        apart = [{name: each[number, None] for name, each in tokens.items()} for number in range(len(of_rows))]
+        apart: list[Tokens] = [{name: each[number, None] for name, each in tokens.items()} for number in range(len(of_rows))]
         return [apart[first : first + len(rows)] for first in range(0, len(apart), len(rows))]
 
     def _conditions(self, rows: Sequence[int], times: int) -> NetConditions:

@@ -152,8 +152,10 @@ class TryOnSystem(DiffusionPipeline):
     @property
     def _execution_device(self) -> torch.device:
         """Where the networks compute, wherever they wait."""
-        is_apart = self.placement is not None and self.placement.mode != "fast"
-        return self.placement.device if is_apart else super()._execution_device
+        if self.placement is None or self.placement.mode == "fast":
+            inherited: torch.device = super()._execution_device
+            return inherited
+        return self.placement.device
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
         """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.published.save_checkpoint`.
