@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import CategoryChoice, DTypeName, MaskShape, MemoryMode, SchedulerName
+from idmvton.types import CategoryChoice, DTypeName, MaskShape, MemoryMode, Quality, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -179,6 +179,10 @@ class TryOnOptions(Options):
         flag="guidance",
         minimum=1.0,
         maximum=30.0,
+    )
+    quality: Quality = option(
+        "best",
+        "best: as published; balanced and fast: fewer steps and less in each, an approximation that the result names.",
     )
     image_prompt_scale: float = option(
         1.0, "Weight of the garment's image prompt (IP-Adapter).", minimum=0.0, maximum=5.0

@@ -13,15 +13,15 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from idmvton.errors import InputError, NumericsError
-from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
-from idmvton.models.kernels import fastest_attention
-from idmvton.tryon.conditioning import PersonConditions, guide, make_time_ids, tryon_input
+from idmvton.models.attention import CrossKeysValues, KeysValues
+from idmvton.tryon.conditioning import PersonConditions, make_time_ids
 from idmvton.tryon.garment_features import FeatureSource
 from idmvton.tryon.garments import PromptConditions
 from idmvton.tryon.networks import Networks
+from idmvton.tryon.quality import FULL, StepPlan
+from idmvton.tryon.step import Features, StepConditions, predict_and_keep, predict_from_deep, predict_noise
 from idmvton.types import Size
 
-Features = Mapping[str, Tensor | KeysValues]
 Generators = torch.Generator | Sequence[torch.Generator]
 OnStep = Callable[[int, Tensor, Tensor], Tensor]
 """Called with the step, its timestep and the latents after it; returns the latents to go on with."""
@@ -49,65 +49,6 @@ def initial_latents(given: Tensor | None, shape: tuple[int, ...], generators: An
             expected=f"shape {shape}, finite",
         )
     return given.to(device, torch.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class StepConditions:
-    """What TryonNet reads besides latents, timestep and garment features; the same at all steps of a call.
-
-    Attributes:
-        person: B rows.
-        text: float (B or 2B, T, C), the prompts' states; with guidance the unconditional half comes first.
-        added: ``text_embeds`` and ``time_ids``, as many rows.
-        cross: layer name -> keys and values of the prompts, as many rows.
-        garment_rows: see :class:`~idmvton.models.attention.AttentionContext`.
-        features: of the garments, where they are constant over the steps; else None.
-        guidance_scale: None without guidance.
-        image_prompt_scale: weight of the image prompt.
-    """
-
-    person: PersonConditions
-    text: Tensor
-    added: Mapping[str, Tensor]
-    cross: Mapping[str, CrossKeysValues]
-    garment_rows: Tensor | None
-    features: Features | None
-    guidance_scale: float | None
-    image_prompt_scale: float
-
-
-def predict_noise(unet: Any, conditions: StepConditions, step: tuple[Tensor, Tensor, Features | None]) -> Tensor:
-    """TryonNet's prediction at one step, guided: a function of tensors alone, which a CUDA graph can hold.
-
-    Args:
-        unet: TryonNet.
-        conditions: of the call.
-        step: float32 (B, C, h, w) latents as the scheduler scales the model's input; the timestep, a scalar; the
-            garments' features at it, unless ``conditions`` has them.
-
-    Returns:
-        float32 (B, C, h, w).
-    """
-    noisy, timestep, features = step
-    num_pairs, guidance_scale = noisy.shape[0], conditions.guidance_scale
-    noisy = noisy if guidance_scale is None else torch.cat([noisy, noisy])
-    context = AttentionContext(
-        garment=features or conditions.features or {},
-        garment_rows=conditions.garment_rows,
-        num_zero_garment=0 if guidance_scale is None else num_pairs,
-        cross=conditions.cross,
-        image_prompt_scale=conditions.image_prompt_scale,
-    )
-    with fastest_attention(noisy.device):
-        prediction = unet(
-            tryon_input(noisy.to(unet.dtype), conditions.person),
-            timestep,
-            encoder_hidden_states=conditions.text,
-            added_cond_kwargs=dict(conditions.added),
-            cross_attention_kwargs={CONTEXT: context},
-            return_dict=False,
-        )[0].float()
-    return prediction if guidance_scale is None else guide(prediction, guidance_scale)
 
 
 class Denoiser:
@@ -156,6 +97,8 @@ class Denoiser:
             guidance_scale=None if unconditional is None else guidance_scale,
             image_prompt_scale=image_prompt_scale,
         )
+        self.unguided = None if unconditional is None else self.conditions.unguided(len(garment_rows))
+        self._deep = torch.empty(0, device=device)
 
     def _project_prompts(self, distinct: Sequence[PromptConditions], batch_rows: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of all cross-attentions: computed for each distinct prompt, then one row a batch row."""
@@ -163,24 +106,40 @@ class Denoiser:
         projected = self.unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
         return {name: each.rows(batch_rows) for name, each in projected.items()}
 
-    def predict(self, noisy: Tensor, timestep: Tensor, features: Features) -> Tensor:
+    def predict(self, noisy: Tensor, timestep: Tensor, features: Features | None, planned: StepPlan = FULL) -> Tensor:
         """The noise prediction at one step, guided.
 
         Args:
             noisy: float32 (B, C, h, w), as the scheduler scales the model's input.
             timestep: scalar.
-            features: the garments', at this step (:meth:`FeatureSource.at`).
+            features: the garments', at this step (:meth:`FeatureSource.at`); not read where deep ones are reused.
+            planned: how the step is computed.
 
         Returns:
             float32 (B, C, h, w); it holds until the next call.
         """
-        function = functools.partial(predict_noise, self.unet)
-        is_constant = any(isinstance(each, KeysValues) for each in features.values())
-        if not is_constant:
-            return self.graphs.run("TryonNet", function, self.conditions, (noisy, timestep, features))
+        if features is not None and any(isinstance(each, KeysValues) for each in features.values()):
+            self._set_features(features)
+            features = None
+        conditions = self.conditions
+        if self.unguided is not None and not planned.is_guided:
+            conditions = self.unguided
+        if planned.reuses_deep:
+            kept = self._deep if self._deep.shape[0] == conditions.text.shape[0] else self._deep[noisy.shape[0] :]
+            return self._run("shallow", predict_from_deep, conditions, (noisy, timestep, kept))
+        if not planned.keeps_deep:
+            return self._run("TryonNet", predict_noise, conditions, (noisy, timestep, features))
+        prediction, self._deep = self._run("TryonNet, kept", predict_and_keep, conditions, (noisy, timestep, features))
+        return prediction
+
+    def _run(self, name: str, function: Any, conditions: StepConditions, step: Any) -> Any:
+        return self.graphs.run(name, functools.partial(function, self.unet), conditions, step)
+
+    def _set_features(self, features: Features) -> None:
+        """Takes features that are constant over the steps among the conditions."""
         if self.conditions.features is not features:
             self.conditions = dataclasses.replace(self.conditions, features=features)
-        return self.graphs.run("TryonNet", function, self.conditions, (noisy, timestep, None))
+            self.unguided = self.unguided and dataclasses.replace(self.unguided, features=features)
 
     def run(
         self,
@@ -190,6 +149,7 @@ class Denoiser:
         features: FeatureSource,
         generators: Generators,
         on_step: OnStep | None = None,
+        plan: Sequence[StepPlan] | None = None,
     ) -> Tensor:
         """The loop.
 
@@ -200,6 +160,7 @@ class Denoiser:
             features: the garments'.
             generators: for schedulers that add noise at each step.
             on_step: see :data:`OnStep`.
+            plan: how each step is computed; wholly when not given.
 
         Returns:
             The final latents.
@@ -210,9 +171,10 @@ class Denoiser:
         extra = _accepted(scheduler.step, {"generator": generators, "eta": 0.0})
         latents = latents * scheduler.init_noise_sigma
         for step, (timestep, on_device) in enumerate(zip(timesteps, timesteps.to(latents.device), strict=True)):
-            prediction = self.predict(
-                scheduler.scale_model_input(latents, timestep), on_device, features.at(timestep.item())
-            )
+            planned = FULL if plan is None else plan[step]
+            of_garments = None if planned.reuses_deep else features.at(timestep.item())
+            scaled = scheduler.scale_model_input(latents, timestep)
+            prediction = self.predict(scaled, on_device, of_garments, planned)
             latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
             if on_step is not None:
                 latents = on_step(step, timestep, latents)

@@ -39,9 +39,10 @@ from idmvton.tryon.inputs import (
     match_generators,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
+from idmvton.tryon.quality import about, plan_steps, with_preset
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.tryon.system import TryOnSystem
-from idmvton.types import GarmentTimestep, OutputType, SchedulerName, Size
+from idmvton.types import GarmentTimestep, OutputType, Quality, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
 Callback: TypeAlias = "Callable[[TryOnPipeline, int, Tensor, dict[str, Any]], dict[str, Any] | None]"
@@ -81,6 +82,7 @@ class TryOnPipeline(TryOnSystem):
         densepose: Pictures | None = None,
         caption: str | Sequence[str] | None = None,
         *,
+        quality: Quality = DEFAULTS.quality,
         num_inference_steps: int | None = DEFAULTS.num_inference_steps,
         guidance_scale: float | None = DEFAULTS.guidance_scale,
         image_prompt_scale: float = DEFAULTS.image_prompt_scale,
@@ -126,6 +128,7 @@ class TryOnPipeline(TryOnSystem):
             NumericsError: the networks produced NaN.
         """
         options = TryOnOptions(
+            quality=quality,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             image_prompt_scale=image_prompt_scale,
@@ -152,6 +155,7 @@ class TryOnPipeline(TryOnSystem):
         self.forget_other_weights()
         with clock("inputs"):
             size = self.working_size(options.height, options.width)
+            options = with_preset(options, self.config.num_inference_steps)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
             pairs = gather_pairs(request, size, options.mask_threshold)
             generators = match_generators(request, pairs)
@@ -161,11 +165,14 @@ class TryOnPipeline(TryOnSystem):
             sampler = make_scheduler(self.scheduler, options.scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
             noise = initial_latents(request.latents, self._shape(pairs, size), generators, self._execution_device)
+        plan = plan_steps(options.quality, len(timesteps))
         with clock("denoising"), self.progress_bar(total=len(timesteps)) as bar:
-            features = self._features(conditions.garments, options, timesteps)
+            whole = [step for step, planned in zip(timesteps.tolist(), plan, strict=True) if not planned.reuses_deep]
+            features = self._features(conditions.garments, options, whole)
             on_step = functools.partial(self._after_step, bar, callback)
             denoiser = self._denoiser(conditions, options, size)
-            latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step)
+            latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step, plan)
+            del denoiser, features
         images, decoded = [], None
         if output_type != "latent":
             with clock("decoding"):
@@ -176,7 +183,11 @@ class TryOnPipeline(TryOnSystem):
         self.maybe_free_model_hooks()
         if self.placement is not None:
             self.placement.leave()
-        settings = {"scheduler": type(sampler).__name__, "garment_timestep": str(self._policy(options))}
+        settings = {
+            "scheduler": type(sampler).__name__,
+            "garment_timestep": str(self._policy(options)),
+            "quality": about(options.quality, plan, self.config.num_inference_steps),
+        }
         return TryOnResult(
             images=images,
             latents=latents,
@@ -243,16 +254,16 @@ class TryOnPipeline(TryOnSystem):
         return own if options.garment_timestep is None else options.garment_timestep
 
     def _features(
-        self, garments: Sequence[GarmentConditions], options: TryOnOptions, timesteps: Tensor
+        self, garments: Sequence[GarmentConditions], options: TryOnOptions, timesteps: Sequence[float]
     ) -> FeatureSource:
         """GarmentNet's features; with offloading they are computed now and wait on the CPU."""
         offloads = hasattr(self.unet_encoder, "_hf_hook")
         is_tight = offloads or (self.placement is not None and self.placement.mode == "balanced")
         waits_on = torch.device("cpu") if is_tight else self._execution_device
         runs = GarmentRuns(self.networks, garments, self.feature_cache, waits_on)
-        features = feature_source(runs, self._policy(options), timesteps.tolist())
+        features = feature_source(runs, self._policy(options), timesteps)
         if offloads:
-            features.compute_ahead(timesteps.tolist())
+            features.compute_ahead(timesteps)
         return features
 
     def _denoiser(self, conditions: Conditions, options: TryOnOptions, size: Size) -> Denoiser:
