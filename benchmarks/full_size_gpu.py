@@ -26,7 +26,6 @@ import diffusers
 import numpy as np
 import torch
 import torch.nn.functional as F
-from idmvton.training.tasks.tryon import TryonStep
 from tests.plain_form import plain_form
 from torch import Tensor, nn
 
@@ -35,6 +34,8 @@ from benchmarks.training_memory import encoders, garment_features, step_inputs, 
 from idmvton import TryOnPipeline
 from idmvton.devices import synchronize
 from idmvton.models import fused
+from idmvton.training.tryon_task import TryOnStep
+from idmvton.tryon.garment_features import together_on
 from idmvton.tryon.graphs import CudaRecorder, EagerRecorder, Graphs, Recorder
 from idmvton.types import Size
 
@@ -216,30 +217,18 @@ def measure_forms(bench: Bench) -> None:
         expected = bench.time_run("published, eager", case.plain)
     for net in (pipe.unet, pipe.unet_encoder):
         net.lay_out_for_gpus()
-    steps, case.num_steps = case.num_steps, 6
-    plain = bench.time_run("ours, eager, 6 steps", case.ours)
-    with fused.switched("off"):
-        _distance(bench, "difference of fused kernels, 6 steps", plain, case.ours())
-    for together in (1, 3):
-        eager = case.ours(together=together)
-        pipe.graphs = Graphs(bench.recorder())
-        for _ in range(3):
-            replayed = case.ours(together=together)
-        _distance(bench, f"difference of graphs from eager, {together} together, 6 steps", replayed, eager)
-        bench.tell(f"recorded {together}", graphs=pipe.graphs.num_recorded, is_on=pipe.graphs.is_enabled)
-    case.num_steps = steps
-    for together in (1, 2, 3):
-        pipe.graphs = Graphs(bench.recorder())
-        repeats = bench.repeats if together == 1 else 1
-        run = partial(case.ours, together=together)
-        result = bench.time_run(f"ours, graphs, {together} timesteps together", run, repeats)
-        _distance(bench, f"difference of ours {together} from the published form", result, expected)
-        _time_replays(bench, together)
     pipe.graphs = Graphs(bench.recorder())
-    bench.time_run("ours, graphs, fixed garment timestep", partial(case.ours, 0), 1)
-    with fused.switched("off"):
-        pipe.graphs = Graphs(bench.recorder())
-        bench.time_run("ours, graphs, without fused kernels", case.ours, 1)
+    result = bench.time_run("ours, default", partial(case.ours, together=together_on(bench.device)))
+    _distance(bench, "difference of ours from the published form", result, expected)
+    _time_replays(bench)
+    steps, case.num_steps = case.num_steps, 6
+    replayed = case.ours(together=together_on(bench.device))
+    pipe.graphs.is_enabled = False
+    eager = bench.time_run("ours, eager, 6 steps", partial(case.ours, together=together_on(bench.device)), 1)
+    _distance(bench, "difference of graphs from eager, 6 steps", replayed, eager)
+    case.num_steps = steps
+    pipe.graphs = Graphs(bench.recorder())
+    bench.time_run("ours, fixed garment timestep", partial(case.ours, 0), 1)
     pipe.graphs = Graphs(bench.recorder())
 
 
@@ -248,12 +237,11 @@ def _distance(bench: Bench, name: str, result: Tensor, other: Tensor) -> None:
     bench.tell(name, largest=largest.item(), typical=((result - other).norm() / other.norm()).item())
 
 
-def _time_replays(bench: Bench, together: int) -> None:
+def _time_replays(bench: Bench) -> None:
     """Milliseconds of each recorded network alone."""
     for key, recorded in bench.case.pipe.graphs._recorded.items():
         if recorded is not None:
-            name = f"replay of {key[0]}, {together} timesteps together"  # type: ignore[index]
-            bench.tell(name, ms=milliseconds(recorded.replay, bench.device, 20))
+            bench.tell(f"replay of {key[0]}", ms=milliseconds(recorded.replay, bench.device, 20))
 
 
 def measure_profile(bench: Bench) -> None:
@@ -296,7 +284,7 @@ def _profile(bench: Bench, name: str, run: Callable[[], Any], steps: int) -> Non
 def measure_batches(bench: Bench) -> None:
     """Pictures an hour, denoising alone, of several people in one garment at a time."""
     pipe = bench.case.pipe
-    for num_people in (1, 4, 8):
+    for num_people in (1, 2, 4, 8):
         case = Case(pipe, bench.chosen["picture"], 6, num_people)
         pipe.graphs = Graphs(bench.recorder())
         case.ours()
@@ -332,14 +320,13 @@ def measure_whole(bench: Bench) -> None:
     for mode in ("fast", "balanced", "low"):
         start = time.perf_counter()
         if pipe.placement is not None:
-            pipe.placement.leave()
-            for hook in pipe.placement._hooks:
-                hook.remove()
+            pipe.placement.undo()
         pipe.place(mode, bench.device)
         bench.tell(f"placing {mode}", seconds=time.perf_counter() - start, allocated_gib=bench.allocated())
         _time_calls(bench, pipe, mode, 1 if mode == "low" else 2)
         if mode == "fast":
-            _time_calls(bench, pipe, "fast, fixed garment timestep", 1, garment_timestep=0)
+            for quality in ("balanced", "fast"):
+                _time_calls(bench, pipe, f"fast, quality {quality}", 1, quality=quality)
 
 
 def _time_calls(bench: Bench, pipe: TryOnPipeline, name: str, repeats: int, **options: Any) -> None:
@@ -361,6 +348,24 @@ def _time_calls(bench: Bench, pipe: TryOnPipeline, name: str, repeats: int, **op
     bench.tell(f"stages, {name}", **timings)
 
 
+def measure_compiled(bench: Bench) -> None:
+    """The published form under torch.compile; the last part, since compiling takes long."""
+    bench.release()
+    case = bench.case
+    start = time.perf_counter()
+    compiled = torch.compile(diffusers.UNet2DConditionModel.forward)
+    with (
+        mock.patch.object(diffusers.UNet2DConditionModel, "forward", compiled),
+        plain_form(case.pipe.unet, case.pipe.unet_encoder),
+    ):
+        steps, case.num_steps = case.num_steps, 2
+        case.plain()
+        synchronize(bench.device)
+        bench.tell("compiling the published form", seconds=time.perf_counter() - start)
+        case.num_steps = steps
+        bench.time_run("published, compiled", case.plain, 2)
+
+
 def measure_training(bench: Bench) -> None:
     """One training step at full size: TryonNet in float32 under autocast, AdamW, gradient checkpointing."""
     bench.release()
@@ -370,7 +375,7 @@ def measure_training(bench: Bench) -> None:
     fill(net, bench.device, torch.float32)
     net.train().requires_grad_(True)
     net.enable_gradient_checkpointing()
-    step = TryonStep(net)
+    step = TryOnStep(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-5, fused=True)
     for batch in (1, 4):
         features = {
@@ -419,6 +424,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "batches": measure_batches,
     "whole": measure_whole,
     "training": measure_training,
+    "compiled": measure_compiled,
 }
 
 

@@ -224,9 +224,8 @@ class GarmentRuns:
         tokens = self.networks.graphs.run("GarmentNet", function, conditions, of_rows)
         if len(of_rows) == 1:
             return [[tokens]]
-        apart: list[Tokens] = [
-            {name: each[number, None] for name, each in tokens.items()} for number in range(len(of_rows))
-        ]
+        numbers = range(len(of_rows))
+        apart: list[Tokens] = [{name: each[number, None] for name, each in tokens.items()} for number in numbers]
         return [apart[first : first + len(rows)] for first in range(0, len(apart), len(rows))]
 
     def _conditions(self, rows: Sequence[int], times: int) -> NetConditions:

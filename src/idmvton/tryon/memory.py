@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from accelerate import cpu_offload_with_hook
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
+from accelerate.utils import send_to_device
 from torch import nn
 
 from idmvton.devices import free_bytes
@@ -67,6 +68,45 @@ def work_in_place(vae: nn.Module) -> None:
             module.inplace = True
 
 
+class Visit(ModelHook):  # type: ignore[misc]
+    """Brings a module to the GPU when it is called, one at a time; what waits on the CPU is not copied back.
+
+    Args:
+        device: the GPU.
+        guests: all visits; the others end when this one begins.
+    """
+
+    def __init__(self, device: torch.device, guests: dict[nn.Module, Visit]) -> None:
+        super().__init__()
+        self.device, self.guests = device, guests
+        self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._is_there = False
+
+    def init_hook(self, module: nn.Module) -> nn.Module:
+        """Takes the weights, which are on the CPU, into memory that is quick to copy from."""
+        for each in (*module.parameters(), *module.buffers()):
+            waiting = each.data.cpu()
+            each.data = waiting.pin_memory() if self.device.type == "cuda" else waiting
+            self._own.append((each, each.data))
+        return module
+
+    def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Before each use."""
+        if not self._is_there:
+            for guest in self.guests.values():
+                guest.end()
+            for each, waiting in self._own:
+                each.data = waiting.to(self.device, non_blocking=True)
+            self._is_there = True
+        return send_to_device(args, self.device), send_to_device(kwargs, self.device)
+
+    def end(self) -> None:
+        """The GPU's copy goes."""
+        for each, waiting in self._own:
+            each.data = waiting
+        self._is_there = False
+
+
 class Placement:
     """Puts the parts of a checkpoint where a mode wants them.
 
@@ -82,7 +122,7 @@ class Placement:
         self, mode: MemoryMode, device: torch.device, encoders: list[nn.Module], networks: list[Any], vae: Any
     ) -> None:
         self.mode, self.device = mode, device
-        self._hooks: list[Any] = []
+        self._guests: dict[nn.Module, Visit] = {}
         work_in_place(vae)
         if mode == "fast":
             for network in networks:
@@ -93,17 +133,26 @@ class Placement:
             shrink(network, device)
             network.lay_out_for_gpus()
             if mode == "low":
-                nn.Module.to(network, "cpu")
-        visiting = [*encoders, *(networks if mode == "low" else []), vae]
-        previous = None
-        for module in visiting:
-            _, previous = cpu_offload_with_hook(module, device, previous)
-            self._hooks.append(previous)
+                self._invite(network)
+        for module in (*encoders, vae):
+            self._invite(module)
+
+    def _invite(self, module: nn.Module) -> None:
+        visit = Visit(self.device, self._guests)
+        add_hook_to_module(module, visit)
+        self._guests[module] = visit
 
     def leave(self) -> None:
-        """Sends everything that only visits back to the CPU; at the end of a call."""
-        for hook in self._hooks:
-            hook.offload()
+        """Leaves everything that only visits on the CPU; at the end of a call."""
+        for visit in self._guests.values():
+            visit.end()
+
+    def undo(self) -> None:
+        """Lets every module stay where it then is; for another placement."""
+        self.leave()
+        for module in self._guests:
+            remove_hook_from_module(module)
+        self._guests.clear()
 
     @property
     def about(self) -> str:

@@ -186,7 +186,7 @@ class TryOnPipeline(TryOnSystem):
         settings = {
             "scheduler": type(sampler).__name__,
             "garment_timestep": str(self._policy(options)),
-            "quality": about(options.quality, plan, self.config.num_inference_steps),
+            "quality": about(options.quality, plan, self.config.num_inference_steps, is_guided=options.is_guided),
         }
         return TryOnResult(
             images=images,

@@ -84,13 +84,13 @@ def plan_steps(quality: Quality, num_steps: int) -> list[StepPlan]:
     return plans
 
 
-def about(quality: Quality, plans: list[StepPlan], own_steps: int) -> str:
-    """A quality in words, for the result."""
-    if quality == "best" or (all(plan == FULL for plan in plans) and len(plans) == own_steps):
+def about(quality: Quality, plans: list[StepPlan], own_steps: int, *, is_guided: bool = True) -> str:
+    """A quality in words, for the result of a call that is guided or not."""
+    if quality == "best":
         return quality
     told = [f"{len(plans)} steps instead of {own_steps}"] if len(plans) != own_steps else []
     unguided = sum(not plan.is_guided for plan in plans)
-    told += [f"the last {unguided} without guidance"] if unguided else []
+    told += [f"the last {unguided} without guidance"] if unguided and is_guided else []
     reused = sum(plan.reuses_deep for plan in plans)
     told += [f"{reused} with deep features of the step before"] if reused else []
-    return f"{quality}, an approximation: " + ", ".join(told)
+    return f"{quality}, an approximation: " + ", ".join(told) if told else f"{quality}: with this checkpoint the best"
