@@ -1,8 +1,9 @@
-"""Operations that launch kernels, and floating-point operations, a step: the published form against ours, on the CPU.
+"""Kernels launched, and floating-point operations, a step: the published form against ours, counted on the CPU.
 
-A trace of whole denoisings by narrow nets of SDXL's depth, with what a GPU would run: GarmentNet at several timesteps
-at once, joined projections. Views and allocations launch nothing and are not counted. On a GPU one operation is about
-one kernel; a CUDA graph launches all of a step's by one call.
+A trace of whole denoisings by narrow nets of SDXL's depth, with what a GPU would run: joined projections, and each
+fused kernel counted as what it launches. Views and allocations launch nothing and are not counted. Every other
+operation counts as one kernel, a group norm as the three that PyTorch makes of it. A CUDA graph launches all of a
+step's by one call.
 
     python -m benchmarks.launches            # a table by operation
     python -m benchmarks.launches --json     # {"published": n, "ours": n, "ratio": r}
@@ -11,27 +12,35 @@ one kernel; a CUDA graph launches all of a step's by one call.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import diffusers
 import torch
+import torch.nn.functional as F
 from tests.plain_form import plain_form
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop
 
 from benchmarks.denoising import Case, build
+from idmvton.models import fused, kernels
 from idmvton.tryon.garment_features import TIMESTEPS_TOGETHER
 from idmvton.types import Size
 
 WIDTHS, HEADS, TEXT, PICTURE = (32, 64, 64), (1, 2, 2), 64, Size(128, 96)
-STEPS = 2 * TIMESTEPS_TOGETHER
+STEPS = 6
 _ALLOCATING = ("empty", "new_empty", "empty_like", "empty_strided", "lift_fresh", "detach")
+_KERNELS = {"native_group_norm": 3}
+_FUSED = {"_geglu": 1, "_group_norm": 3, "_add_layer_norm": 1}
 _CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
@@ -46,8 +55,51 @@ class Launches(TorchDispatchMode):
         result = function(*args, **kwargs or {})
         name = function.overloadpacket.__name__
         if name not in _ALLOCATING and not _is_view(function, args, result):
-            self.counts[name] += 1
+            self.counts[name] += _KERNELS.get(name, 1)
         return result
+
+    @contextlib.contextmanager
+    def with_fused_kernels(self) -> Iterator[None]:
+        """Counts what the fused kernels launch, and computes what they do without counting."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(mock.patch.object(fused, "is_available", return_value=True))
+            stack.enter_context(mock.patch.object(fused, "merge_parts", partial(self._counted, "merge", 1, _merge)))
+            for name, number in _FUSED.items():
+                stand_in = partial(self._counted, name, number, globals()[name])
+                stack.enter_context(mock.patch.object(fused, name, stand_in))
+            yield
+
+    def _counted(self, name: str, number: int, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        before = self.counts.copy()
+        result = function(*arguments, **options)
+        self.counts = before
+        self.counts[name] += number
+        return result
+
+
+def _geglu(projected: Tensor) -> Tensor:
+    hidden, gate = projected.chunk(2, dim=-1)
+    return hidden * F.gelu(gate)
+
+
+def _group_norm(picture: Tensor, norm: nn.GroupNorm, added: Tensor | None = None, *, silu: bool = False) -> Tensor:
+    picture = picture if added is None else picture + added[..., None, None]
+    normed = F.group_norm(picture, norm.num_groups, norm.weight, norm.bias, norm.eps)
+    return F.silu(normed) if silu else normed
+
+
+def _add_layer_norm(tokens: Tensor, change: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+    total = tokens + change
+    return total, norm(total)
+
+
+def _merge(attended: Any, of_garment: Any, zero_rows: int, log_zeros: float) -> bool:
+    values, logsumexp = attended
+    if zero_rows:
+        kernels.scale_for_zeros((values[:zero_rows], logsumexp[:zero_rows]), round(math.exp(log_zeros)))
+    if of_garment is not None:
+        kernels.merge((values[zero_rows:], logsumexp[zero_rows:]), of_garment)
+    return True
 
 
 def _is_view(function: Any, args: Any, result: Any) -> bool:
@@ -72,13 +124,13 @@ class Traced:
     counts: dict[str, float]
 
 
-def trace(run: Callable[[], Tensor], steps: int) -> Traced:
+def trace(run: Callable[[], Tensor], steps: int, *, is_fused: bool) -> Traced:
     """Runs a denoising of ``steps`` steps and counts."""
     flops = FlopCounterMode(display=False, custom_mapping={_CPU_ATTENTION: _attention_flops})
     launches = Launches()
     with flops:
         run()
-    with launches:
+    with launches, launches.with_fused_kernels() if is_fused else contextlib.nullcontext():
         run()
     counts = {name: number / steps for name, number in launches.counts.most_common()}
     return Traced(sum(counts.values()), flops.get_total_flops() / steps, counts)
@@ -90,10 +142,10 @@ def trace_both() -> tuple[Traced, Traced]:
     pipe = case.pipe
     pipe.feature_cache.max_bytes = 0
     with plain_form(pipe.unet, pipe.unet_encoder):
-        published = trace(case.plain, STEPS)
+        published = trace(case.plain, STEPS, is_fused=False)
     for net in (pipe.unet, pipe.unet_encoder):
         net.join_projections()
-    return published, trace(lambda: case.ours(together=TIMESTEPS_TOGETHER), STEPS)
+    return published, trace(partial(case.ours, together=TIMESTEPS_TOGETHER), STEPS, is_fused=True)
 
 
 def main() -> None:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from idmvton.cli.self_test import SelfTest
 from idmvton.cli.shared import (
     EXIT_FAILED,
     bar,
     err,
+    keeps_what_was_made,
     out,
     pick,
     print_json,
     reports_errors,
     stage_bar,
-    told_what_stays,
     with_options,
 )
 from idmvton.errors import ConfigError
@@ -61,6 +62,7 @@ def prepare(
     labels: LabelsFile = None,
     keypoints: KeypointsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+    self_test: SelfTest = False,
     **values: Any,
 ) -> None:
     """Make everything that a try-on needs of a photo; look at overlay.png, change mask.png if need be.
@@ -128,7 +130,7 @@ def _prepare_folder(folder: Path, output: Path, garment: Path | None, options: P
     from idmvton.prepare.preparer import preparer_for
     from idmvton.resume import REPORT
 
-    with bar("preparing", quiet=as_json) as progress, told_what_stays():
+    with bar("preparing", quiet=as_json) as progress, keeps_what_was_made():
         report = prepare_folder(folder, output, preparer_for(options), options, garment=garment, progress=progress)
     if as_json:
         print_json({"output": str(output), **report_of(report)})

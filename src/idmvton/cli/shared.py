@@ -8,7 +8,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -22,6 +22,13 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 Command = Callable[..., None]
+_PANELS: Final = {
+    "TryOnOptions": "Try-on",
+    "PrepareOptions": "Preparation",
+    "BackendOptions": "Networks",
+    "ModelOptions": "Model",
+}
+"""Class of options -> where they stand in the help."""
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
@@ -80,7 +87,12 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
         help=help_text,
         min=option.minimum,
         max=option.maximum,
-        rich_help_panel={"TryOnOptions": "Try-on", "PrepareOptions": "Preparation", "ModelOptions": "Model"}.get(panel),
+        rich_help_panel={
+            "TryOnOptions": "Try-on",
+            "PrepareOptions": "Preparation",
+            "BackendOptions": "Networks",
+            "ModelOptions": "Model",
+        }.get(panel),
         show_default=option.default is not None,
     )
     return inspect.Parameter(
@@ -123,7 +135,7 @@ def print_json(content: Any) -> None:
 
 
 @contextlib.contextmanager
-def told_what_stays() -> Iterator[None]:
+def keeps_what_was_made() -> Iterator[None]:
     """Ctrl-C in a command that goes on where it stopped."""
     try:
         yield

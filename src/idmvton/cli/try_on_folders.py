@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from idmvton.cli.loading import load_pipeline
-from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, stage_bar, told_what_stays
+from idmvton.cli.shared import EXIT_FAILED, err, keeps_what_was_made, out, print_json, stage_bar
 from idmvton.errors import InputError
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
@@ -36,7 +36,7 @@ def try_on_folders(
     people, garments, pairs_file, output = paths
     if not people.is_dir():
         raise InputError("the garments are a folder, the person is not", got=people, expected="two folders")
-    with stage_bar(quiet=as_json) as stage, told_what_stays():
+    with stage_bar(quiet=as_json) as stage, keeps_what_was_made():
         stage("loading the model")
         from idmvton.engine.folders import FolderTryOn, all_pairs, listed_pairs, names_of, report_of
         from idmvton.engine.job import Settings, TryOn
@@ -47,7 +47,7 @@ def try_on_folders(
         if is_prepared(people):
             raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")
         pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments)
-        job = TryOn(load_pipeline(model), preparer_for(options[2]))
+        job = TryOn(load_pipeline(model), preparer_for(options[2], model.model))
         report = FolderTryOn(job, Settings(*options))(pairs, output, stage)
     if as_json:
         print_json({"output": str(output), **report_of(report, names_of(pairs))})

@@ -219,13 +219,12 @@ class FusedGroupNorm(nn.GroupNorm):
 class FusedResnetBlock(ResnetBlock2D):
     """A block whose norms, activations and time embedding are fused."""
 
-    def forward(self, input_tensor: Tensor, temb: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """BCHW, and the time's embedding BE -> BCHW."""
+    def forward(self, input_tensor: Tensor, temb: Tensor | None, *args: Any, **kwargs: Any) -> Tensor:
+        """BCHW, and the time's embedding BE where there is one -> BCHW."""
         is_stock = (
             self.upsample is None
             and self.downsample is None
-            and self.time_emb_proj is not None
-            and not self.skip_time_act
+            and not (self.time_emb_proj is not None and self.skip_time_act)
             and self.time_embedding_norm == "default"
             and isinstance(self.nonlinearity, nn.SiLU)
             and all(_is_plain(norm, norm.num_channels) for norm in (self.norm1, self.norm2))
@@ -234,7 +233,7 @@ class FusedResnetBlock(ResnetBlock2D):
             result: Tensor = super().forward(input_tensor, temb, *args, **kwargs)
             return result
         hidden_states = self.conv1(_group_norm(input_tensor, self.norm1, silu=True))
-        time = self.time_emb_proj(F.silu(temb))
+        time = None if self.time_emb_proj is None else self.time_emb_proj(F.silu(temb))
         hidden_states = self.conv2(_group_norm(hidden_states, self.norm2, time, silu=True))
         if self.conv_shortcut is not None:
             input_tensor = self.conv_shortcut(input_tensor)
