@@ -124,28 +124,30 @@ class Traced:
     counts: dict[str, float]
 
 
-def trace(run: Callable[[], Tensor], steps: int, *, is_fused: bool) -> Traced:
+def trace(run: Callable[[], Tensor], steps: int, *, is_fused: bool, counts_flops: bool) -> Traced:
     """Runs a denoising of ``steps`` steps and counts."""
     flops = FlopCounterMode(display=False, custom_mapping={_CPU_ATTENTION: _attention_flops})
     launches = Launches()
-    with flops:
-        run()
+    if counts_flops:
+        with flops:
+            run()
     with launches, launches.with_fused_kernels() if is_fused else contextlib.nullcontext():
         run()
     counts = {name: number / steps for name, number in launches.counts.most_common()}
     return Traced(sum(counts.values()), flops.get_total_flops() / steps, counts)
 
 
-def trace_both() -> tuple[Traced, Traced]:
+def trace_both(steps: int = STEPS, *, counts_flops: bool = True) -> tuple[Traced, Traced]:
     """The published form, and ours."""
-    case = Case(build(WIDTHS, HEADS, TEXT, torch.device("cpu")), PICTURE, STEPS)
+    case = Case(build(WIDTHS, HEADS, TEXT, torch.device("cpu")), PICTURE, steps)
     pipe = case.pipe
     pipe.feature_cache.max_bytes = 0
     with plain_form(pipe.unet, pipe.unet_encoder):
-        published = trace(case.plain, STEPS, is_fused=False)
+        published = trace(case.plain, steps, is_fused=False, counts_flops=counts_flops)
     for net in (pipe.unet, pipe.unet_encoder):
         net.join_projections()
-    return published, trace(partial(case.ours, together=TIMESTEPS_TOGETHER), STEPS, is_fused=True)
+    ours = partial(case.ours, together=TIMESTEPS_TOGETHER)
+    return published, trace(ours, steps, is_fused=True, counts_flops=counts_flops)
 
 
 def main() -> None:
@@ -153,7 +155,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print only the numbers of launches and their ratio")
     arguments = parser.parse_args()
     diffusers.utils.logging.set_verbosity_error()
-    published, ours = trace_both()
+    published, ours = trace_both(counts_flops=not arguments.json)
     ratio = ours.launches / published.launches
     if arguments.json:
         print(json.dumps({"published": round(published.launches), "ours": round(ours.launches), "ratio": ratio}))

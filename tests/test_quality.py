@@ -37,7 +37,7 @@ def test_presets_scale_with_the_checkpoint_and_give_way_to_what_is_said():
     assert (said.num_inference_steps, said.scheduler) == (7, "ddim")
     one = with_preset(TryOnOptions(quality="fast"), 1)
     assert (one.num_inference_steps, one.scheduler) == (1, None)
-    assert about("fast", plan_steps("fast", 1), 1) == "fast: with this checkpoint the best"
+    assert about("fast", plan_steps("fast", 1), 1) == "fast"
 
 
 @torch.no_grad()
@@ -88,6 +88,8 @@ def test_a_quality_is_near_to_the_best_and_says_what_it_left_out(pipe, one_call,
     assert other.made_with["quality"].startswith(f"{quality}, an approximation: ")
     assert "without guidance" in other.made_with["quality"]
     assert other.options.quality == quality
+    assert other.warnings[-1] == other.made_with["quality"]
+    assert not best.warnings
 
 
 def test_recorded_steps_of_a_quality_are_the_same(own_pipe, one_call):

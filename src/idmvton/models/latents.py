@@ -54,11 +54,11 @@ def vae_dtype(config: Mapping[str, Any], dtype: torch.dtype) -> torch.dtype:
     """The precision for a VAE beside networks of ``dtype``.
 
     SDXL's VAE overflows in float16 unless its config says ``force_upcast: false``; bfloat16 has the range but so
-    few digits that colours shift, so that beside it a safe VAE is in float16 too.
+    few digits that colours shift.
 
     Args:
         config: of the VAE.
         dtype: of the networks.
     """
-    is_safe = dtype in (torch.float16, torch.bfloat16) and not config.get("force_upcast", True)
-    return torch.float16 if is_safe else torch.float32
+    is_safe = dtype is torch.float16 and not config.get("force_upcast", True)
+    return dtype if is_safe else torch.float32

@@ -39,7 +39,7 @@ from idmvton.tryon.inputs import (
     match_generators,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
-from idmvton.tryon.quality import about, plan_steps, with_preset
+from idmvton.tryon.quality import about, is_exact, plan_steps, with_preset
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.tryon.system import TryOnSystem
 from idmvton.types import GarmentTimestep, OutputType, Quality, SchedulerName, Size
@@ -183,10 +183,11 @@ class TryOnPipeline(TryOnSystem):
         self.maybe_free_model_hooks()
         if self.placement is not None:
             self.placement.leave()
+        told = about(options.quality, plan, self.config.num_inference_steps, is_guided=options.is_guided)
         settings = {
             "scheduler": type(sampler).__name__,
             "garment_timestep": str(self._policy(options)),
-            "quality": about(options.quality, plan, self.config.num_inference_steps, is_guided=options.is_guided),
+            "quality": told,
         }
         return TryOnResult(
             images=images,
@@ -196,7 +197,7 @@ class TryOnPipeline(TryOnSystem):
             captions=tuple(pairs.garments[row].caption for row in pairs.garment_rows),
             timings=clock.seconds,
             made_with=self.made_with() | settings,
-            warnings=notes,
+            warnings=notes if is_exact(options.quality, plan, self.config.num_inference_steps) else (*notes, told),
             repainted=None if decoded is None else decoded.cpu(),
             draft=None if conditions.draft is None else conditions.draft.cpu(),
         )

@@ -71,26 +71,30 @@ def plan_steps(quality: Quality, num_steps: int) -> list[StepPlan]:
     """How each step of a call is computed."""
     preset = PRESETS[quality]
     start, stop = (share * num_steps for share in preset.guided)
-    plans: list[StepPlan] = []
-    since_full, was_guided = 0, False
-    for step in range(num_steps):
-        is_guided = start <= step < stop or num_steps == 1
+    guided = [start <= step < stop or num_steps == 1 for step in range(num_steps)]
+    reuses = [False] * (num_steps + 1)
+    since_full = 0
+    for step in range(1, num_steps - 1):
         since_full += 1
-        reuses = 0 < step < num_steps - 1 and since_full < preset.full_every and (was_guided or not is_guided)
-        if not reuses:
+        if since_full < preset.full_every and (guided[step - 1] or not guided[step]):
+            reuses[step] = True
+        else:
             since_full = 0
-        plans.append(StepPlan(is_guided, keeps_deep=not reuses and preset.full_every > 1, reuses_deep=reuses))
-        was_guided = is_guided
-    return plans
+    return [StepPlan(guided[step], reuses[step + 1] and not reuses[step], reuses[step]) for step in range(num_steps)]
+
+
+def is_exact(quality: Quality, plans: list[StepPlan], own_steps: int) -> bool:
+    """Whether a quality leaves nothing out."""
+    return quality == "best" or (len(plans) == own_steps and all(plan == FULL for plan in plans))
 
 
 def about(quality: Quality, plans: list[StepPlan], own_steps: int, *, is_guided: bool = True) -> str:
-    """A quality in words, for the result of a call that is guided or not."""
-    if quality == "best":
+    """A quality in words, for the result of a call, guided or not; its name alone where it leaves nothing out."""
+    if is_exact(quality, plans, own_steps):
         return quality
     told = [f"{len(plans)} steps instead of {own_steps}"] if len(plans) != own_steps else []
     unguided = sum(not plan.is_guided for plan in plans)
     told += [f"the last {unguided} without guidance"] if unguided and is_guided else []
     reused = sum(plan.reuses_deep for plan in plans)
     told += [f"{reused} with deep features of the step before"] if reused else []
-    return f"{quality}, an approximation: " + ", ".join(told) if told else f"{quality}: with this checkpoint the best"
+    return f"{quality}, an approximation: " + ", ".join(told)
