@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint types spelling links format clean opengl pose
+.PHONY: demo test lint types spelling links format clean opengl pose metrics
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -24,11 +24,16 @@ opengl:
 pose: .venv/installed
 	.venv/bin/idmvton weights get pose --yes
 
+# the same for what scores pictures: a learned distance and a reader of text
+metrics: .venv/installed-test
+	.venv/bin/idmvton weights get st-lpips --yes
+	.venv/bin/idmvton weights get pp-ocr --yes
+
 demo: .venv/installed pose
 	.venv/bin/idmvton try-on examples/person.jpg examples/checked_shirt.jpg --output demo.png --seed 0
 	@echo "The person: examples/person.jpg. The garment: examples/checked_shirt.jpg. The person wearing it: demo.png"
 
-test: lint types spelling opengl pose
+test: lint types spelling opengl pose metrics
 	.venv/bin/python -m pytest
 
 lint: .venv/installed-test

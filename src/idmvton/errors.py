@@ -72,3 +72,7 @@ class GuidanceWarning(IdmVtonWarning):
 
 class GraphsWarning(IdmVtonWarning):
     """CUDA graphs could not be recorded; everything runs without them, slower."""
+
+
+class BodyMapWarning(IdmVtonWarning):
+    """A body map that does not look like one; weights with a WarpNet refuse it."""

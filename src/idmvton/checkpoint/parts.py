@@ -51,7 +51,20 @@ def _load_scheduler(folder: Path) -> Any:
     is_scheduler = isinstance(scheduler_class, type) and issubclass(scheduler_class, diffusers.SchedulerMixin)
     if not is_scheduler:
         raise WeightsError(f"unknown scheduler in {folder}", got=repr(name), expected="a scheduler of diffusers")
-    return scheduler_class.from_pretrained(folder)
+    scheduler = scheduler_class.from_pretrained(folder)
+    if not has_noise_schedule(scheduler):
+        raise WeightsError(
+            f"the scheduler in {folder} does not fit the networks",
+            got=name,
+            expected="one that adds noise by alphas_cumprod (DDPM, DDIM, Euler, DPMSolverMultistep, UniPC, LCM)",
+            fix="use the scheduler_config.json of the published checkpoint",
+        )
+    return scheduler
+
+
+def has_noise_schedule(scheduler: Any) -> bool:
+    """Whether a scheduler is of diffusion, as the networks were trained; flow-matching ones are not."""
+    return hasattr(scheduler, "alphas_cumprod")
 
 
 def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:

@@ -133,7 +133,8 @@ class FolderTryOn:
     def _read_garment(self, path: Path) -> _Garment | IdmVtonError:
         """The garment, or why it cannot be used, which is then so for every pair."""
         try:
-            picture = self.job.preparer.read_garment(path, category=self.settings.prepare.category)
+            options = self.settings.prepare
+            picture = self.job.preparer.read_garment(path, category=options.category, number=options.garment_number)
         except ONE_ITEM as error:
             return error
 
@@ -156,7 +157,7 @@ class FolderTryOn:
         options = self.settings.prepare
         maps = self._maps(pair[0], expected_category(options.category, garment.picture.category))
         prepared = self.job.preparer.join(maps, garment.picture, options)
-        ready = Ready(prepared, garment.picture.image, prepared.category, prepared.warnings)
+        ready = Ready(prepared, prepared.garment or garment.picture.image, prepared.category, prepared.warnings)
         outcome = self.job.dress(ready, garment.described(prepared.category), self.settings)
         save_png(outcome.images[0], output / names[pair], outcome.provenance[0] | {"asked": self._asked(pair)})
         return tuple(outcome.warnings)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import ImageInput, load_image
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare.category import mismatch_notes
+from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared, read_prepared
@@ -111,17 +113,21 @@ def _with_prepared(
             expected="the folder alone",
             fix=f"change mask.png in {where}",
         )
-    _refuse_set(options, f"{where} is prepared already", useful="backend")
+    _refuse_set(options, f"{where} is prepared already", useful=("backend", "garment_number"))
     if garment is None:
         if prepared.garment is None:
             raise InputError("no garment was given", got=f"{where}, which holds none", expected="a garment's photo")
         return Ready(prepared, prepared.garment, prepared.category, prepared.warnings)
-    picture = preparer.read_garment(garment, category=prepared.category)
-    notes = picture.warnings + mismatch_notes(prepared.category, picture.category)
-    return Ready(prepared, picture.image, picture.category, (*prepared.warnings, *notes))
+    picture = preparer.read_garment(garment, category=prepared.category, number=options.garment_number)
+    lit: Image.Image = picture.image
+    about: tuple[str, ...] = ()
+    if not prepared.options.as_published:
+        lit, about = match_scene(picture.image, picture.mask, np.asarray(prepared.person))
+    notes = picture.warnings + mismatch_notes(prepared.category, picture.category) + about
+    return Ready(prepared, lit, picture.category, (*prepared.warnings, *notes))
 
 
-def _refuse_set(options: PrepareOptions, why: str, useful: str | None = None) -> None:
+def _refuse_set(options: PrepareOptions, why: str, useful: tuple[str, ...] = ()) -> None:
     """Makes sure that options which would do nothing are at their defaults.
 
     Args:
@@ -135,7 +141,7 @@ def _refuse_set(options: PrepareOptions, why: str, useful: str | None = None) ->
     changed = [
         f"--{each.flag}"
         for each in describe(PrepareOptions)
-        if getattr(options, each.name) != each.default and not (useful and each.name.endswith(useful))
+        if getattr(options, each.name) != each.default and not each.name.endswith(useful)
     ]
     if changed:
         raise ConfigError("options are set that would do nothing", got=", ".join(changed), fix=f"leave them out: {why}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from idmvton.prepare.record_files import (
     write_folder,
 )
 from idmvton.types import Category, Size
+
+_SAME: Final = 24  # grey levels: rounding and other resampling differ by less
+_CHANGED: Final = 0.1  # share of person.png that a person may have retouched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,10 +169,15 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     folder = Path(folder)
     told = _told(folder)
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
-    body_map = read_picture(folder / "densepose.png", "densepose", BLACK) if told["options"].as_published else None
+    photo, person = read_picture(folder / "photo.png", "photo"), read_picture(folder / "person.png", "person")
+    body_map = None
+    if told["options"].as_published:
+        body_map = read_picture(folder / "densepose.png", "densepose", BLACK)
+    else:
+        _check_framing(folder, told["framing"], photo, person)
     return Prepared(
-        photo=read_picture(folder / "photo.png", "photo"),
-        person=read_picture(folder / "person.png", "person"),
+        photo=photo,
+        person=person,
         mask=read_own_mask(folder / "mask.png", told["framing"].size),
         parts=read_parts(folder / "densepose.png") if body_map is None else parts_of(body_map)[0],
         labels=read_labels(folder / "labels.png", "atr"),
@@ -180,6 +188,25 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
         body_map=body_map,
         **told,
     )
+
+
+def _check_framing(folder: Path, framing: Framing, photo: Image.Image, person: Image.Image) -> None:
+    """Makes sure that the framed picture is what the framing shows of the photo, apart from smaller changes by hand.
+
+    Raises:
+        InputError: it is not: a result would be put into another place of the photo.
+    """
+    if framing.photo != (photo.height, photo.width) or framing.size != (person.height, person.width):
+        return  # told by Prepared itself
+    shown = np.asarray(framing.apply(photo, resample="photo", fill="edge")).astype(np.int16)
+    share = float((np.abs(shown - np.asarray(person)).max(-1) > _SAME).mean())
+    if share > _CHANGED:
+        raise InputError(
+            f"{SUMMARY} and the pictures beside it do not belong together",
+            got=f"{share:.0%} of person.png differs from what the framing {framing.box} shows of photo.png in {folder}",
+            expected="a framing as it was written",
+            fix="prepare the photo again",
+        )
 
 
 def _told(folder: Path) -> dict[str, Any]:

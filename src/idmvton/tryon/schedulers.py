@@ -7,6 +7,7 @@ from typing import Any, get_args
 import diffusers
 from torch import Tensor
 
+from idmvton.checkpoint.parts import has_noise_schedule
 from idmvton.errors import ConfigError
 from idmvton.types import SchedulerName
 
@@ -29,8 +30,14 @@ def make_scheduler(current: Any, name: str | None = None) -> Any:
             weights that were distilled for it.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or a scheduler without a noise schedule.
     """
+    if not has_noise_schedule(current):
+        raise ConfigError(
+            "the scheduler does not fit the networks",
+            got=type(current).__name__,
+            expected="one that adds noise by alphas_cumprod (DDPM, DDIM, Euler, DPMSolverMultistep, UniPC, LCM)",
+        )
     if name is None:
         return type(current).from_config(current.config)
     if name not in _CLASSES:

@@ -12,7 +12,6 @@ import transformers
 from diffusers import DiffusionPipeline
 from torch import nn
 
-import idmvton
 from idmvton.checkpoint.published import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
@@ -28,7 +27,7 @@ from idmvton.tryon.garments import GarmentEncoder
 from idmvton.tryon.graphs import Graphs
 from idmvton.tryon.memory import Placement, choose_mode
 from idmvton.tryon.networks import Networks
-from idmvton.types import GarmentTimestep, MemoryMode, Size, TimeIds
+from idmvton.types import VERSION, GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 CONDITIONS_MAX_BYTES = 64 * 2**20
@@ -286,7 +285,7 @@ class TryOnSystem(DiffusionPipeline):
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
             **({} if self.placement is None else {"memory": self.placement.about}),
-            "idmvton": idmvton.__version__,
+            "idmvton": VERSION,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,
