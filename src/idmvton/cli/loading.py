@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmvton.errors import ConfigError
 from idmvton.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -25,11 +24,8 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
     pipe = TryOnPipeline.from_pretrained(
         model.model,
         torch_dtype=resolve_dtype(model.dtype, device),
-        device="cpu" if model.cpu_offload else model.device,
+        device=model.device,
+        memory=model.memory,
     )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
-    if model.cpu_offload:
-        if device.type == "cpu":
-            raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
-        pipe.enable_model_cpu_offload(device=device)
     return pipe
