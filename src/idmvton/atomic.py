@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -77,6 +78,47 @@ def whole_folder(folder: Path, what: str = "the folder", error: type[IdmVtonErro
     finally:
         for each in (new, old):
             shutil.rmtree(each, ignore_errors=True)
+
+
+def make_folder(folder: Path, what: str = "the output folder") -> None:
+    """Makes a folder, and those above it, where they are missing.
+
+    Raises:
+        OutputError: it is a file, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{what} cannot be made",
+            got=f"{folder}: {error.strerror or error}",
+            expected="a folder, or the name of a new one",
+            fix="choose another folder",
+        ) from error
+
+
+def check_folder(folder: Path, what: str = "the output folder") -> None:
+    """Makes sure, before the expensive work, that a folder can be made and takes files; leaves nothing behind.
+
+    Raises:
+        OutputError: it is a file, or cannot be made or written.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    make_folder(folder, what)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{what} cannot be written",
+            got=f"{folder}: {error.strerror or error}",
+            expected="a folder that takes new files",
+            fix="free space or choose another folder",
+        ) from error
+    finally:
+        for each in made:
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 def _beside(path: Path, suffix: str) -> Path:

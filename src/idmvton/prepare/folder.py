@@ -27,12 +27,13 @@ def prepare_folder(
     options: PrepareOptions,
     *,
     garment: Path | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcomes[Path]:
     """Prepares every photo of a folder into ``output/NAME``; run again, it makes what is missing.
 
     A photo is done if its folder is there and was made from the same file with the same options and garment; what
-    was changed in such a folder by hand stays. ``output/report.json`` says what failed and why.
+    was changed in a folder by hand stays. ``output/report.json`` says what failed and why.
 
     Args:
         folder: with the photos.
@@ -40,6 +41,7 @@ def prepare_folder(
         preparer: with its backends.
         options: the same for all.
         garment: the same for all.
+        overwrite: make everything anew, also what was changed by hand.
         progress: called with (done, total) after each photo.
 
     Raises:
@@ -50,15 +52,14 @@ def prepare_folder(
     places = places_of(list_pictures(folder), output)
     garment_key = None if garment is None else digest(garment)
     about = {photo: {"photo": photo.name, "sha256": digest(photo), "garment": garment_key} for photo in places}
-    missing = [photo for photo, place in places.items() if not _is_made(place, options, about[photo])]
+    missing = [photo for photo, place in places.items() if overwrite or not _is_made(place, options, about[photo])]
     for photo in missing:
         check_target(places[photo])
     picture = preparer.read_garment(garment, category=options.category) if garment is not None and missing else None
 
     def make(photo: Path) -> tuple[str, ...]:
         prepared = preparer(photo, picture, options=options)
-        prepared.save(places[photo], about[photo])
-        return prepared.warnings
+        return prepared.save(places[photo], about[photo], overwrite=overwrite).warnings
 
     outcomes = work_through(places, lambda photo: photo not in missing, make, progress)
     write_report(output, report_of(outcomes))
