@@ -297,3 +297,9 @@ class ModelOptions(Options):
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
     dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
+    variant: str | None = option(
+        None, "Part of the weight files' names, such as fp16; the only one there is when not given."
+    )
+    threads: int | None = option(
+        None, "CPU threads of the networks; one per core when not given.", minimum=1, maximum=1024
+    )

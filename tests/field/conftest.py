@@ -49,4 +49,4 @@ def cli():
 @pytest.fixture
 def try_on(cli):
     """``idmvton try-on`` with the golden checkpoint."""
-    return lambda *arguments: cli("try-on", *arguments, *MODEL)
+    return lambda *arguments: cli("try-on", *MODEL, *arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import diffusers
 import torch
 import transformers
 
+from idmvton.checkpoint.folder import read_config, stem_of
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import WeightsError
 from idmvton.models.latents import vae_dtype
 from idmvton.weights import check_file, find_weights
 
-UNET_STEM = "diffusion_pytorch_model"
 LIBRARY_CLASSES = {
     "vae": diffusers.AutoencoderKL,
     "text_encoder": transformers.CLIPTextModel,
@@ -59,8 +58,7 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
     config = read_config(folder)
     if name == "vae":
         dtype = vae_dtype(config, dtype)
-    stem = UNET_STEM if name in DIFFUSERS_PARTS else "model"
-    for path in find_weights(folder, stem, variant):
+    for path in find_weights(folder, stem_of(name), variant):
         check_file(path)
     dtype_keyword = "torch_dtype" if name in DIFFUSERS_PARTS else "dtype"
     part_class: Any = WarpNet if name == WARP_NET else LIBRARY_CLASSES[name]
@@ -114,19 +112,3 @@ def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 
             expected="exactly the tensors of this architecture",
             fix="check that config.json and the weights come from the same model",
         )
-
-
-def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        WeightsError: it is missing, or something else.
-    """
-    path = folder / name
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read {path}", got=error, expected="a JSON file") from error
-    if not isinstance(config, dict):
-        raise WeightsError(f"cannot use {path}", got=type(config).__name__, expected="a JSON object")
-    return config

@@ -21,6 +21,11 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what ends as by Ctrl-C, with another word and exit status."""
+
+
 Command = Callable[..., None]
 
 err = Console(stderr=True, highlight=False)
@@ -110,6 +115,9 @@ def reports_errors(command: Command) -> Command:
                 err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
                 err.print(str(error), markup=False, soft_wrap=True)
             raise typer.Exit(EXIT_FAILED) from None
+        except Terminated:
+            err.print("terminated: no file was written")
+            raise typer.Exit(EXIT_TERMINATED) from None
         except KeyboardInterrupt:
             err.print("interrupted: no file was written")
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -123,13 +131,22 @@ def print_json(content: Any) -> None:
 
 
 @contextlib.contextmanager
-def told_what_stays() -> Iterator[None]:
-    """Ctrl-C in a command that goes on where it stopped."""
+def told_what_stays(folder: Path | None = None) -> Iterator[None]:
+    """Ctrl-C and SIGTERM in a command that goes on where it stopped.
+
+    Args:
+        folder: where the report is, if there is one.
+    """
     try:
         yield
-    except KeyboardInterrupt:
-        err.print("interrupted: what was made is kept, run the same command again to go on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except KeyboardInterrupt as stop:
+        is_terminated = isinstance(stop, Terminated)
+        word = "terminated" if is_terminated else "interrupted"
+        report = folder / "report.json" if folder is not None else None
+        told = f"; {report} says how far it came" if report is not None and report.is_file() else ""
+        line = f"{word}: what was made is kept, run the same command again to go on{told}"
+        err.print(line, markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_TERMINATED if is_terminated else EXIT_INTERRUPTED) from None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from idmvton.prepare.record_files import changed_by_hand, check_target
 PREPARED: Final = "prepared"
 
 
-def check_intermediates(folder: Path) -> None:
+def check_intermediates(folder: Path, *, overwrite: bool = False) -> None:
     """Makes sure, before the work, that :func:`save_intermediates` can write to a folder; leaves nothing behind.
 
     Raises:
@@ -22,12 +22,13 @@ def check_intermediates(folder: Path) -> None:
     """
     check_folder(folder, "the folder for the intermediates")
     check_target(folder / PREPARED)
-    if changed := changed_by_hand(folder / PREPARED):
+    changed = () if overwrite else changed_by_hand(folder / PREPARED)
+    if changed:
         raise OutputError(
             "the folder for the intermediates holds files that were changed by hand",
             got=f"{folder / PREPARED}: {', '.join(changed)}",
             expected="a folder that may be replaced",
-            fix=f"choose another folder, or use them: idmvton try-on {folder / PREPARED} -o OUT.png",
+            fix=f"choose another folder, --overwrite, or use them: idmvton try-on {folder / PREPARED} -o OUT.png",
         )
 
 
@@ -43,7 +44,7 @@ def save_intermediates(folder: Path, outcome: Outcome) -> None:
     """
     make_folder(folder, "the folder for the intermediates")
     if outcome.prepared is not None:
-        outcome.prepared.save(folder / PREPARED)
+        outcome.prepared.save(folder / PREPARED, overwrite=True)
     if outcome.draft is not None:
         save_png(outcome.draft, folder / "draft.png", {"stage": "draft"})
     for number, picture in enumerate(outcome.repainted):

@@ -9,6 +9,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
+from idmvton.atomic import check_name
 from idmvton.errors import InputError
 from idmvton.types import Size
 
@@ -63,6 +64,8 @@ def list_pictures(folder: Path) -> list[Path]:
 
 def open_picture(path: Path, what: str) -> Image.Image:
     """Opens a file and checks the size that its header claims; nothing is decoded yet."""
+    check_name(path, f"{what} picture")
+    _refuse_no_file(path, what)
     try:
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -71,7 +74,7 @@ def open_picture(path: Path, what: str) -> Image.Image:
         is_url = str(path).startswith(("http:", "https:"))
         raise InputError(
             f"the {what} picture does not exist",
-            got=path,
+            got=_as_address(path) if is_url else path,
             expected="the path of a picture",
             fix="download it first" if is_url else f"check the path; relative ones start at {Path.cwd()}",
         ) from error
@@ -93,6 +96,23 @@ def open_picture(path: Path, what: str) -> Image.Image:
         image.close()
         raise
     return image
+
+
+def _as_address(path: Path) -> str:
+    """An address as it was written: as a path it lost a slash."""
+    scheme, _, rest = str(path).partition(":")
+    return f"{scheme}://{rest.lstrip('/')}"
+
+
+def _refuse_no_file(path: Path, what: str) -> None:
+    """Pipes and devices may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"the {what} picture is not a file",
+            got=f"{path}, a pipe or device",
+            expected="a picture file",
+            fix="write it to a file first",
+        )
 
 
 def decode(image: Image.Image, what: str, path: Path | None = None) -> Image.Image:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idmvton.atomic import short_name
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
 from idmvton.prepare.preparer import Preparer
@@ -17,7 +18,7 @@ from idmvton.resume import Outcomes, Progress, digest, work_through, write_repor
 def places_of(photos: Sequence[Path], output: Path) -> dict[Path, Path]:
     """The folder of each photo: its name without the suffix, or with it where two photos share that."""
     shared = Counter(photo.stem for photo in photos)
-    return {photo: output / (photo.stem if shared[photo.stem] == 1 else photo.name) for photo in photos}
+    return {photo: output / short_name(photo.stem if shared[photo.stem] == 1 else photo.name) for photo in photos}
 
 
 def prepare_folder(
@@ -52,6 +53,7 @@ def prepare_folder(
     places = places_of(list_pictures(folder), output)
     garment_key = None if garment is None else digest(garment)
     about = {photo: {"photo": photo.name, "sha256": digest(photo), "garment": garment_key} for photo in places}
+    ignored = [path.name for path in folder.iterdir() if path.is_file() and path not in places]
     missing = [photo for photo, place in places.items() if overwrite or not _is_made(place, options, about[photo])]
     for photo in missing:
         check_target(places[photo])
@@ -61,8 +63,13 @@ def prepare_folder(
         prepared = preparer(photo, picture, options=options)
         return prepared.save(places[photo], about[photo], overwrite=overwrite).warnings
 
-    outcomes = work_through(places, lambda photo: photo not in missing, make, progress)
-    write_report(output, report_of(outcomes))
+    anew = set(missing) if overwrite else set()
+
+    def is_done(photo: Path) -> bool:
+        return photo not in anew and _is_made(places[photo], options, about[photo])
+
+    outcomes = work_through(places, is_done, make, progress, place=places.__getitem__)
+    write_report(output, report_of(outcomes) | {"ignored": ignored})
     return outcomes
 
 

@@ -24,6 +24,7 @@ from idmvton.types import Size
 
 SUMMARY: Final = "prepared.json"
 MASK: Final = "mask.png"
+OVERLAY: Final = "overlay.png"
 KEYPOINTS: Final = "keypoints.json"
 HAND_MADE: Final = (
     MASK, "densepose.png", "labels.png", "silhouette.png", KEYPOINTS, "garment.png", "garment_mask.png", "person.png"
