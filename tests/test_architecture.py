@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors"},
     {"types"},
-    {"options", "devices", "atomic"},
+    {"options", "devices", "atomic", "lists", "quiet"},
     {"resume"},
     {"images"},
     {"weights"},

@@ -69,6 +69,10 @@ class Option:
         accepted = {int: numbers.Integral, float: numbers.Real}.get(self.type, self.type)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
             raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
+        if isinstance(value, str) and (bad := _unwritable(value)):
+            raise ConfigError(
+                f"{self.name} is no text", got=f"{value!a}: {bad}", expected="text in UTF-8, as the terminal says it"
+            )
         number: Any = self.type(value)
         low = self.minimum is not None and not number >= self.minimum  # `not >=` refuses NaN as well
         high = self.maximum is not None and not number <= self.maximum
@@ -87,6 +91,13 @@ class Option:
         words += f" ({self.unit})" if self.unit else ""
         words = f"a list, each {words}" if self.is_list else words
         return words + (", or nothing" if self.optional else "")
+
+
+def _unwritable(text: str) -> str:
+    """What is wrong with a text that no file can hold: bytes that were no UTF-8, or a NUL."""
+    if "\0" in text:
+        return "it holds a NUL"
+    return "it holds bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
 
 
 def option(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ from idmvton.prepare.record_files import (
     write_folder,
 )
 from idmvton.types import Category, Size
+
+_GLANCE: Final = Size(64, 48)
+_OTHER_PICTURE: Final = 30  # grey levels on average at a glance: more is another picture, not a retouched one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +205,7 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     folder = Path(folder)
     told = _told(folder)
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
-    return Prepared(
+    prepared = Prepared(
         photo=read_picture(folder / "photo.png", "photo"),
         person=read_picture(folder / "person.png", "person"),
         mask=read_own_mask(folder / "mask.png", told["framing"].size),
@@ -214,6 +217,29 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
         garment_mask=read_own_mask(garment_mask) if garment_mask.exists() else None,
         **told,
     )
+    _check_framing(prepared, folder)
+    return prepared
+
+
+def _check_framing(prepared: Prepared, folder: Path) -> None:
+    """Makes sure that the framing leads back to the place that the framed picture shows.
+
+    Raises:
+        InputError: it does not: a result would be pasted somewhere else.
+    """
+    framing = prepared.framing
+    left, top, right, bottom = framing.box
+    stretch = (right - left) / framing.size.width / ((bottom - top) / framing.size.height)
+    small = Framing(framing.photo, framing.box, _GLANCE).apply(prepared.photo, resample="photo", fill="edge")
+    shown = prepared.person.resize(small.size, Image.Resampling.BOX)
+    difference = np.abs(np.asarray(small, np.float32) - np.asarray(shown, np.float32)).mean()
+    if not 0.9 < stretch < 1.1 or difference > _OTHER_PICTURE:
+        raise InputError(
+            "the framing of a prepared photo does not fit its pictures",
+            got=f"{folder / SUMMARY}: the box {framing.box} of a photo {framing.photo}",
+            expected="the part of photo.png that person.png shows",
+            fix="prepare it again",
+        )
 
 
 def _told(folder: Path) -> dict[str, Any]:

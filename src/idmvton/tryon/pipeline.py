@@ -28,6 +28,7 @@ from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
 from idmvton.tryon.garments import GarmentConditions, PromptConditions
 from idmvton.tryon.inputs import (
+    Garments,
     Generators,
     Pairs,
     People,
@@ -37,6 +38,7 @@ from idmvton.tryon.inputs import (
     Seeds,
     gather_pairs,
     match_generators,
+    unpacked,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
@@ -76,7 +78,7 @@ class TryOnPipeline(TryOnSystem):
     def __call__(
         self,
         person: People,
-        garment: Pictures,
+        garment: Garments | None = None,
         mask: Pictures | None = None,
         densepose: Pictures | None = None,
         caption: str | Sequence[str] | None = None,
@@ -106,14 +108,15 @@ class TryOnPipeline(TryOnSystem):
 
         Args:
             person: the photo of a person, of any size, or an :class:`idmvton.prepare.Prepared`.
-            garment: the picture of a garment, of any size.
+            garment: the picture of a garment, of any size; may be left out where a person was prepared with one.
             mask: what to repaint: white (True, 255) on black, of the photo's size. A prepared person needs none.
             densepose: the body map, RGB, of the photo's size; likewise.
             caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
             seed: equal seeds give equal pictures, alone or in a batch.
             generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.
             latents: float (pairs, C, h, w), the initial noise, instead of drawing it.
-            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
+            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent" (float CHW, as
+                diffusers has it): nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
 
@@ -153,6 +156,7 @@ class TryOnPipeline(TryOnSystem):
         with clock("inputs"):
             size = self.working_size(options.height, options.width)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
+            request = unpacked(request)
             pairs = gather_pairs(request, size, options.mask_threshold)
             generators = match_generators(request, pairs)
             notes = self._warn(pairs, options)
@@ -166,7 +170,7 @@ class TryOnPipeline(TryOnSystem):
             on_step = functools.partial(self._after_step, bar, callback)
             denoiser = self._denoiser(conditions, options, size)
             latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step)
-        images, decoded = [], None
+        images, decoded = list(latents), None
         if output_type != "latent":
             with clock("decoding"):
                 decoded = from_vae_tensor(decode_latents(self.vae, latents))
