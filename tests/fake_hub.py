@@ -12,6 +12,7 @@ import torch
 
 REPO = "maker/tiny-tryon"
 UNET = "unet/diffusion_pytorch_model.safetensors"
+LARGE = (".safetensors", ".pkl", ".onnx", ".pth")  # kept by the hub as large files, with their sha256
 FIRST_COMMIT, SECOND_COMMIT = "1" * 40, "2" * 40
 
 
@@ -56,7 +57,7 @@ class Hub(http.server.ThreadingHTTPServer):
             told |= {"type": "file", "oid": git_sha1(data)}
         elif self.tells_hashes:
             told["blobId"] = git_sha1(data)
-        if name.endswith(".safetensors") and self.tells_hashes:
+        if name.endswith(LARGE) and self.tells_hashes:
             key = "oid" if for_tree else "sha256"
             told["lfs"] = {key: sha256(data), "size": len(data), "pointerSize": 130}
         return told
@@ -87,16 +88,18 @@ class Answer(http.server.BaseHTTPRequestHandler):
         if hub.page is not None:
             return self.send(200, hub.page, {"Content-Type": "text/html"})
         path = self.path.partition("?")[0]
-        if re.fullmatch(r"/api/models/[\w.-]+/[\w.-]+/revision/\w+", path):
+        asked = re.fullmatch(r"/api/(?:models|spaces)/[\w.-]+/[\w.-]+/revision/(\w+)", path)
+        if asked:
+            commit = asked[1] if len(asked[1]) == 40 else hub.commit
             siblings = [hub.sibling(name, for_tree=False) for name in hub.files]
-            told = {"id": REPO, "sha": hub.commit, "siblings": siblings, "tags": []}
+            told = {"id": REPO, "sha": commit, "siblings": siblings, "tags": []}
             hub.listings += 1
             hub.commit = hub.moves_to or hub.commit
             return self.send(200, json.dumps(told).encode(), {})
-        if re.fullmatch(r"/api/models/[\w.-]+/[\w.-]+/tree/\w+", path):
+        if re.fullmatch(r"/api/(models|spaces)/[\w.-]+/[\w.-]+/tree/\w+", path):
             tree = [hub.sibling(name, for_tree=True) for name in hub.files]
             return self.send(200, json.dumps(tree).encode(), {})
-        wanted = re.fullmatch(r"/[\w.-]+/[\w.-]+/resolve/(\w+)/(.+)", path)
+        wanted = re.fullmatch(r"(?:/spaces)?/[\w.-]+/[\w.-]+/resolve/(\w+)/(.+)", path)
         if wanted and wanted[2] in hub.files:
             return self.send_file(wanted[1], wanted[2])
         return self.send(404, b"", {"X-Error-Code": "EntryNotFound"})
@@ -111,7 +114,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
     def send_file(self, commit: str, name: str) -> None:
         hub, data = self.server, self.server.files[name]
-        large = name.endswith(".safetensors")
+        large = name.endswith(LARGE)
         headers = {"ETag": f'"{sha256(data) if large else git_sha1(data)}"', "X-Repo-Commit": commit}
         if large:
             headers |= {"X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{sha256(data)}"'}

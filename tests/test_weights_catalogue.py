@@ -3,14 +3,18 @@
 import errno
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
 import pytest
+from typer.testing import CliRunner
 
 from fake_hub import FIRST_COMMIT, REPO, SECOND_COMMIT, UNET, Hub, git_sha1, sha256, tensors
 from idmvton import weights
+from idmvton.cli import app
 from idmvton.errors import WeightsError
+from idmvton.weights.entries import KnownFile
 
 
 def get(hub: Hub, name: str = REPO, **options: object) -> Path:
@@ -34,13 +38,17 @@ def overwrite(path: Path, data: bytes) -> None:
 WANTED = {"model_index.json", "unet/config.json", UNET, "vae/diffusion_pytorch_model.safetensors"}
 
 
+NETWORKS = ("densepose-r50", "schp-atr", "schp-lip", "openpose-body")
+
+
 # --- the catalogue
 
 
 def test_every_entry_says_what_it_is():
     published = ["idm-vton", "idm-vton-dc", "sdxl-inpainting", "sdxl-base", "ip-adapter-plus", "clip-vit-large-patch14"]
     evaluation = [name for name, entry in weights.CATALOGUE.items() if entry.kind == "evaluation"]
-    assert list(weights.CATALOGUE) == ["mini", *published, "pose", "pose-heavy", *evaluation]
+    preparation = ["pose", "pose-heavy", *NETWORKS, "preparation-published"]
+    assert list(weights.CATALOGUE) == ["mini", *published, *preparation, *evaluation]
     assert evaluation
     for name, entry in weights.CATALOGUE.items():
         assert entry.name == name
@@ -49,6 +57,26 @@ def test_every_entry_says_what_it_is():
         if not entry.embedded:
             assert entry.approximate_bytes > (10**9 if entry.kind in ("checkpoint", "part") else 10**6)
         assert entry.get_command == f"idmvton weights get {name}"
+
+
+def test_revisions_are_pinned_or_said_not_to_be():
+    for name, entry in weights.CATALOGUE.items():
+        assert entry.is_pinned is (entry.revision != "main"), name
+        assert ("not pinned" in entry.revision_text) is not entry.is_pinned
+        is_known = entry.is_pinned or set(entry.known) == set(entry.files)
+        assert is_known or entry.kind == "evaluation", name
+    assert not weights.find_entry("someone/else").is_pinned
+
+
+def test_the_published_preparation_is_the_sum_of_its_networks():
+    whole = weights.CATALOGUE["preparation-published"]
+    parts = [weights.CATALOGUE[name] for name in NETWORKS]
+    assert whole.files == tuple(file for part in parts for file in part.files)
+    assert whole.known == {file: known for part in parts for file, known in part.known.items()}
+    assert whole.approximate_bytes == sum(part.approximate_bytes for part in parts)
+    assert all(part.licence in whole.licence and part.licence_url in whole.licence_url for part in parts)
+    assert whole.page == "https://huggingface.co/spaces/yisol/IDM-VTON"
+    assert "one source" in whole.note
 
 
 def test_what_comes_with_the_library_is_there_and_not_fetched(hub):
@@ -215,6 +243,83 @@ def test_a_part_from_the_catalogue(hub):
     assert weights.locate("sdxl-base") == folder
 
 
+# --- the networks of the published preparation: files of one repository, whose hashes are known
+
+
+@pytest.fixture
+def space(hub, monkeypatch):
+    """The hub with small files in their places, and a catalogue that knows their hashes."""
+    hub.files = {"app.py": b"not wanted"}
+    known = {}
+    for name in NETWORKS:
+        (file,) = weights.CATALOGUE[name].files
+        hub.files[file] = name.encode() * 100
+        known[file] = KnownFile(len(hub.files[file]), sha256(hub.files[file]))
+    for name in (*NETWORKS, "preparation-published"):
+        entry = weights.CATALOGUE[name]
+        monkeypatch.setitem(weights.CATALOGUE, name, replace(entry, known={file: known[file] for file in entry.files}))
+    return hub
+
+
+def test_entries_share_a_snapshot(space):
+    first = get(space, "densepose-r50")
+    assert first.parents[1].name == "spaces--yisol--IDM-VTON"
+    assert weights.locate_file("densepose-r50").read_bytes() == b"densepose-r50" * 100
+    assert weights.status("schp-atr").state != "present"
+    assert weights.status("preparation-published").state == "incomplete"
+    assert get(space, "schp-atr") == first
+    assert states(weights.verify("densepose-r50")) == {weights.CATALOGUE["densepose-r50"].files[0]: "ok"}
+    before = Counter(space.gets)
+    get(space, "preparation-published")
+    assert sorted((space.gets - before).elements()) == sorted(
+        weights.CATALOGUE[name].files[0] for name in ("schp-lip", "openpose-body")
+    )
+    assert all(weights.status(name).present for name in (*NETWORKS, "preparation-published"))
+    assert len(weights.verify("preparation-published").files) == 4
+    assert not (first / "app.py").exists()
+
+
+def test_a_file_that_the_catalogue_knows_otherwise_is_not_downloaded(space):
+    (file,) = weights.CATALOGUE["densepose-r50"].files
+    space.files[file] = b"another network of the same size"
+    text = failure(space, "densepose-r50")
+    assert "does not have the file that 'densepose-r50' needs" in text
+    assert weights.CATALOGUE["densepose-r50"].known[file].sha256 in text
+    space.files[file] = b"put densepose here"
+    assert "18 bytes" in failure(space, "preparation-published")
+    assert not space.gets
+
+
+def test_a_known_file_is_checked_where_the_hub_tells_no_hash(space):
+    space.tells_hashes = False
+    folder = get(space, "densepose-r50")
+    (file,) = weights.CATALOGUE["densepose-r50"].files
+    assert states(weights.verify("densepose-r50")) == {file: "ok"}
+    overwrite(folder / file, b"x" * 1300)
+    assert states(weights.verify("densepose-r50")) == {file: "wrong hash"}
+
+
+def test_a_file_is_located_only_where_there_is_one(space):
+    with pytest.raises(WeightsError, match="idmvton weights get schp-lip"):
+        weights.locate_file("schp-lip")
+    with pytest.raises(WeightsError, match="are not one file"):
+        weights.locate_file("preparation-published")
+    with pytest.raises(WeightsError, match="are not one file"):
+        weights.locate_file("sdxl-base")
+
+
+def test_sizes_licences_and_hashes_are_shown_before_the_download(space):
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["weights", "get", "preparation-published"], input="n\n")
+    assert result.exit_code == 1
+    for name in NETWORKS:
+        entry = weights.CATALOGUE[name]
+        assert entry.licence_url in result.stderr
+        assert entry.known[entry.files[0]].sha256 in result.stderr
+    assert "main, not pinned; hashes known" in result.stderr
+    assert "1.3 kB" in result.stderr
+    assert not space.gets
+
+
 # --- what can go wrong on the way
 
 
@@ -352,10 +457,3 @@ def test_a_folder_without_weights_or_with_a_damaged_manifest(tmp_path):
         (tmp_path / weights.MANIFEST_NAME).write_text(text)
         with pytest.raises(WeightsError, match="is damaged"):
             weights.verify(tmp_path)
-
-
-def test_entries_of_the_hub_are_pinned_or_say_that_they_are_not():
-    on_the_hub = [entry for entry in weights.CATALOGUE.values() if not entry.package and not entry.embedded]
-    assert on_the_hub
-    for entry in [*on_the_hub, weights.find_entry("somebody/any-checkpoint")]:
-        assert re.fullmatch("[0-9a-f]{40}", entry.revision) or "not pinned" in entry.description, entry.name

@@ -29,7 +29,7 @@ def test_downloaded_by_command_loaded_by_name(hub, one_call):
     assert "CC BY-NC-SA 4.0" in result.stderr
     pipe = TryOnPipeline.from_pretrained("idm-vton")
     pipe.set_progress_bar_config(disable=True)
-    assert pipe(**one_call).made_with["weights"] == f"idm-vton at {hub.commit}"
+    assert pipe(**one_call).made_with["weights"] == f"idm-vton at {weights.CATALOGUE['idm-vton'].revision}"
     assert "present" in runner.invoke(app, ["weights", "list"]).stdout
     assert runner.invoke(app, ["weights", "verify", "idm-vton"]).exit_code == 0
 

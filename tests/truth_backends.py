@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from idmvton.prepare.backends.registry import BODY_BACKENDS, LABELS_BACKENDS, OUTLINE_BACKENDS, POSE_BACKENDS, Entry
+from idmvton.prepare.choice import SETS
 from idmvton.prepare.maps import pose_of_keypoints
-from idmvton.prepare.preparer import DEFAULTS, Preparer
+from idmvton.prepare.preparer import Preparer
+
+EMBEDDED = SETS["embedded"]
 
 
 class Truth:
@@ -85,10 +88,10 @@ def of_sample(sample):
 def use(truth, monkeypatch):
     """Puts the truth in the place of the embedded backends, for the command line."""
     for registry, name, backend in (
-        (POSE_BACKENDS, DEFAULTS.pose_backend, truth.pose),
-        (OUTLINE_BACKENDS, DEFAULTS.outline_backend, truth.outline),
-        (LABELS_BACKENDS, DEFAULTS.labels_backend, truth.label_map),
-        (BODY_BACKENDS, DEFAULTS.body_backend, truth.body),
+        (POSE_BACKENDS, EMBEDDED["pose_backend"], truth.pose),
+        (OUTLINE_BACKENDS, EMBEDDED["outline_backend"], truth.outline),
+        (LABELS_BACKENDS, EMBEDDED["labels_backend"], truth.label_map),
+        (BODY_BACKENDS, EMBEDDED["body_backend"], truth.body),
     ):
         entry = Entry("the truth", lambda backend=backend: backend)
         monkeypatch.setitem(registry._entries, name, entry)

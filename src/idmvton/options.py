@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import CategoryChoice, DTypeName, MaskShape, SchedulerName
+from idmvton.types import BackendSet, CategoryChoice, DTypeName, MaskShape, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -249,7 +249,25 @@ class TryOnOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class PrepareOptions(Options):
+class BackendOptions(Options):
+    """Which networks read a photo."""
+
+    backend: BackendSet = option(
+        "auto",
+        "embedded: networks that come with the library; published: OpenPose, SCHP and DensePose; auto: published for "
+        "published weights where the files are here, else embedded.",
+    )
+    pose_backend: str = option("auto", "The backend that finds people and their joints.", flag="pose")
+    outline_backend: str = option("auto", "The backend that outlines the person.", flag="outline")
+    labels_backend: str = option("auto", "The backend that tells clothes and skin.", flag="labels")
+    body_backend: str = option("auto", "The backend that tells the parts of the body.", flag="body")
+    segmenter: str | None = option(
+        None, "A segmentation network for the labels: an .onnx file, or a folder of transformers; see the docs."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions(BackendOptions):
     """How a photo is prepared for a try-on."""
 
     category: CategoryChoice = option(
@@ -282,10 +300,12 @@ class PrepareOptions(Options):
         maximum=256,
         unit="pixels of a picture 512 high",
     )
-    pose_backend: str = option("blazepose", "The backend that finds people and their joints.", flag="pose")
-    outline_backend: str = option("edges", "The backend that outlines the person.", flag="outline")
-    labels_backend: str = option("studio-net", "The backend that tells clothes and skin.", flag="labels")
-    body_backend: str = option("studio-net", "The backend that tells the parts of the body.", flag="body")
+    as_published: bool = option(
+        False, "Make mask and body map exactly as the published demo does, its faults included, at 1024x768."
+    )
+    demo_crop: bool = option(
+        False, "With --as-published: use the largest 3:4 part in the photo's middle, as the demo does if asked to."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
 MaskShape = Literal["outline", "box"]
+BackendSet = Literal["auto", "embedded", "published"]
+"""The networks of a preparation: those that come with the library, or those of the published system."""
 
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]

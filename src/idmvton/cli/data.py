@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
-from idmvton.cli.shared import EXIT_FAILED, bar, err, out, print_json, reports_errors, told_what_stays
+from idmvton.cli.shared import (
+    EXIT_FAILED,
+    bar,
+    err,
+    keeps_what_was_made,
+    out,
+    pick,
+    print_json,
+    reports_errors,
+    with_options,
+)
+from idmvton.options import BackendOptions
 from idmvton.types import Captions, MapsOfPeople, MissingCaption, Order, Orders
 
 if TYPE_CHECKING:
@@ -131,7 +142,7 @@ def pack(
     dataset = FolderDataset(folder, parse_size(size), split, view)
     if dataset.missing_captions:
         err.print(f"{len(dataset.missing_captions)} garments have no caption; their category describes them")
-    with bar("packing") as progress, told_what_stays():
+    with bar("packing") as progress, keeps_what_was_made():
         index = write_shards(
             dataset,
             output,
@@ -145,6 +156,7 @@ def pack(
 
 
 @app.command("prepare")
+@with_options(BackendOptions)
 @reports_errors
 def prepare(
     folder: Folder,
@@ -154,12 +166,23 @@ def prepare(
     beside: Annotated[
         bool, typer.Option("--beside", help="Instead, what a try-on makes of each photo: for data.maps in training.")
     ] = False,
+    **values: Any,
 ) -> None:
     """Make the body maps, label maps, keypoints and agnostic masks that are missing; run again to resume."""
     from idmvton.data.opening import splits_of
     from idmvton.data.prepare import prepare_dataset
+    from idmvton.prepare.preparer import Preparer
 
+    backends = BackendOptions.from_mapping(pick(BackendOptions, values))
     for each in [split] if split else splits_of(folder):
-        with bar(f"preparing {each}") as progress, told_what_stays():
-            done = prepare_dataset(folder, split=each, order=order, workers=workers, beside=beside, progress=progress)
+        with bar(f"preparing {each}") as progress, keeps_what_was_made():
+            done = prepare_dataset(
+                folder,
+                split=each,
+                order=order,
+                workers=workers,
+                beside=beside,
+                progress=progress,
+                make_preparer=lambda: Preparer.unshared(backends),
+            )
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from idmvton.cli.shared import bar, err, out, print_json, reports_errors, stage_bar, told_what_stays
+from idmvton.cli.shared import bar, err, keeps_what_was_made, out, print_json, reports_errors, stage_bar
 from idmvton.errors import ConfigError, InputError
 from idmvton.types import Order
 
@@ -91,7 +91,7 @@ def score(
         out.print(in_words(find_protocol(explain)), markup=False)
         return
     rule = find_protocol(protocol)
-    with told_what_stays():
+    with keeps_what_was_made():
         chosen = DataChoice(data or truth or Path(), split, order, count)
         if model is not None:
             if data is None:
@@ -156,7 +156,7 @@ def run(
     from idmvton.evaluate.experiments import differences_from, in_words, read_experiment, run_experiment, table
 
     experiment = read_experiment(file, data, count)
-    with told_what_stays(), stage_bar(quiet=as_json) as stage:
+    with keeps_what_was_made(), stage_bar(quiet=as_json) as stage:
         reports = run_experiment(experiment, output, device=device, workers=workers, progress=stage)
     if as_json:
         print_json(table(experiment, reports, output))

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from idmvton.cli.self_test import SelfTest
 from idmvton.cli.shared import (
     EXIT_FAILED,
     bar,
     err,
+    keeps_what_was_made,
     out,
     pick,
     print_json,
     reports_errors,
     stage_bar,
-    told_what_stays,
     with_options,
 )
 from idmvton.errors import ConfigError
@@ -66,6 +67,7 @@ def prepare(
     keypoints: KeypointsFile = None,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+    self_test: SelfTest = False,
     **values: Any,
 ) -> None:
     """Make everything that a try-on needs of a photo; look at overlay.png, change mask.png if need be.
@@ -137,7 +139,7 @@ def _prepare_folder(
     from idmvton.resume import REPORT
 
     folder, output, garment = paths
-    with bar("preparing", quiet=as_json) as progress, told_what_stays():
+    with bar("preparing", quiet=as_json) as progress, keeps_what_was_made():
         report = prepare_folder(
             folder, output, preparer_for(options), options, garment=garment, overwrite=overwrite, progress=progress
         )

@@ -8,7 +8,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -27,6 +27,13 @@ class Terminated(KeyboardInterrupt):
 
 
 Command = Callable[..., None]
+_PANELS: Final = {
+    "TryOnOptions": "Try-on",
+    "PrepareOptions": "Preparation",
+    "BackendOptions": "Networks",
+    "ModelOptions": "Model",
+}
+"""Class of options -> where they stand in the help."""
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
@@ -85,7 +92,12 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
         help=help_text,
         min=option.minimum,
         max=option.maximum,
-        rich_help_panel={"TryOnOptions": "Try-on", "PrepareOptions": "Preparation", "ModelOptions": "Model"}.get(panel),
+        rich_help_panel={
+            "TryOnOptions": "Try-on",
+            "PrepareOptions": "Preparation",
+            "BackendOptions": "Networks",
+            "ModelOptions": "Model",
+        }.get(panel),
         show_default=option.default is not None,
     )
     return inspect.Parameter(
@@ -131,7 +143,7 @@ def print_json(content: Any) -> None:
 
 
 @contextlib.contextmanager
-def told_what_stays(folder: Path | None = None) -> Iterator[None]:
+def keeps_what_was_made(folder: Path | None = None) -> Iterator[None]:
     """Ctrl-C and SIGTERM in a command that goes on where it stopped.
 
     Args:

@@ -76,7 +76,7 @@ def try_on(
         from idmvton.prepare import Given
         from idmvton.prepare.preparer import preparer_for
 
-        preparer, given = preparer_for(prepare), Given(**maps)
+        preparer, given = preparer_for(prepare, model.model), Given(**maps)
         ready = make_ready(preparer, person, garment, given, prepare)
         stage("loading the model")
         pipe = load()

@@ -11,7 +11,7 @@ from rich.markup import escape
 from idmvton.atomic import check_folder
 from idmvton.cli.loading import check_model
 from idmvton.cli.prepare import tell_warnings
-from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, stage_bar, told_what_stays
+from idmvton.cli.shared import EXIT_FAILED, err, keeps_what_was_made, out, print_json, stage_bar
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def try_on_folders(
     pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments or people)
     check_folder(output)
     names, about = names_of(pairs), {"ignored": ignored_files(people, garments)}
-    with stage_bar(quiet=as_json) as stage, told_what_stays(output):
+    with stage_bar(quiet=as_json) as stage, keeps_what_was_made(output):
         stage("loading the model")
         load = check_model(model, options[1])
         from idmvton.engine.folders import FolderTryOn, report_of
@@ -51,7 +51,7 @@ def try_on_folders(
         from idmvton.prepare.preparer import preparer_for
         from idmvton.resume import REPORT
 
-        job = TryOn(load(), preparer_for(options[2]))
+        job = TryOn(load(), preparer_for(options[2], model.model))
         report = FolderTryOn(job, Settings(*options), overwrite=overwrite)(pairs, output, stage, about)
     if as_json:
         print_json({"output": str(output), **report_of(report, names, output), **about})

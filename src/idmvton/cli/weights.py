@@ -13,6 +13,7 @@ from idmvton.cli.shared import EXIT_FAILED, err, out, print_json, reports_errors
 
 if TYPE_CHECKING:
     from idmvton.weights import Progress as ReportProgress
+    from idmvton.weights import WeightsEntry
 
 TASKS = {"download": "downloading", "verify": "checking"}
 app = typer.Typer(help="Published weights: list, get, verify, path.", no_args_is_help=True)
@@ -33,6 +34,11 @@ def list_weights(as_json: Annotated[bool, typer.Option("--json", help="Print the
                     "name": name,
                     "repo": entry.repo,
                     "kind": entry.kind,
+                    "revision": entry.revision,
+                    "pinned": entry.is_pinned,
+                    "files": {
+                        name: {"bytes": known.size, "sha256": known.sha256} for name, known in entry.known.items()
+                    },
                     "licence": entry.licence,
                     "description": entry.description,
                     "state": found[name].state,
@@ -43,11 +49,11 @@ def list_weights(as_json: Annotated[bool, typer.Option("--json", help="Print the
             ]
         )
         return
-    table = Table("name", "what", "licence", "download", "here", box=None, header_style="bold")
+    table = Table("name", "what", "licence", "revision", "download", "here", box=None, header_style="bold")
     for name, entry in CATALOGUE.items():
         size = f"about {size_text(entry.approximate_bytes)}" if entry.approximate_bytes else "not known"
         size = "none: it comes with the library" if entry.embedded else size
-        table.add_row(name, entry.description, entry.licence, size, found[name].state)
+        table.add_row(name, entry.description, entry.licence, entry.revision_text, size, found[name].state)
     out.print(table)
 
 
@@ -59,12 +65,11 @@ def get_weights(
     offline: Annotated[bool, typer.Option("--offline", help="Only look on this machine.")] = False,
 ) -> None:
     """Download weights, after their licence has been shown. An interrupted download goes on where it stopped."""
-    from idmvton.weights import find_entry, get, size_text
+    from idmvton.weights import find_entry, get
 
     entry = find_entry(name)
     if not offline and not entry.embedded:
-        size = f", about {size_text(entry.approximate_bytes)}" if entry.approximate_bytes else ""
-        err.print(f"[bold]{entry.repo}[/]{size}\nLicence: [bold]{entry.licence}[/] {entry.licence_url}", soft_wrap=True)
+        _introduce(entry)
         if not yes:
             typer.confirm("Do you accept this licence?", abort=True, err=True)
     with _byte_bar() as report:
@@ -73,6 +78,20 @@ def get_weights(
     if entry.base and not (path / "vae").is_dir():
         err.print(f"{entry.repo} does not hold every part; the rest comes from {entry.base}", soft_wrap=True)
         get_weights(name=entry.base, yes=yes, offline=offline)
+
+
+def _introduce(entry: WeightsEntry) -> None:
+    """What will be downloaded, from where, under which licence."""
+    from idmvton.weights import size_text
+
+    size = f", about {size_text(entry.approximate_bytes)}" if entry.approximate_bytes else ""
+    err.print(f"[bold]{entry.repo}[/]{size}, revision {entry.revision_text}", soft_wrap=True)
+    for name, known in entry.known.items():
+        told = size_text(known.size) if known.size else "size not known"
+        err.print(f"  {name}: {told}, sha256 {known.sha256}", markup=False, soft_wrap=True)
+    if entry.note:
+        err.print(entry.note, markup=False, soft_wrap=True)
+    err.print(f"Licence: [bold]{entry.licence}[/] {entry.licence_url}", soft_wrap=True)
 
 
 @app.command("path")

@@ -7,7 +7,7 @@ are float32 BCHW in [-1, 1]; masks are float32 B1HW in {0, 1} with 1 = repaint, 
 """
 
 from idmvton.images.files import MAX_ASPECT, MAX_PIXELS, MIN_SIDE
-from idmvton.images.reading import ImageInput, load_image, load_mask
+from idmvton.images.reading import ImageInput, load_as_stored, load_image, load_mask
 from idmvton.images.tensors import (
     bytes_tensor,
     bytes_to_vae_tensor,
@@ -31,6 +31,7 @@ __all__ = [
     "check_output_path",
     "clip_pixel_values",
     "from_vae_tensor",
+    "load_as_stored",
     "load_image",
     "load_mask",
     "mask_to_tensor",

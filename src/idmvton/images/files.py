@@ -117,6 +117,13 @@ def _refuse_no_file(path: Path, what: str) -> None:
 
 def decode(image: Image.Image, what: str, path: Path | None = None) -> Image.Image:
     """Decodes the whole picture and turns it upright."""
+    decode_as_stored(image, what, path)
+    turn = turn_of(image)
+    return image.transpose(turn) if turn is not None else image
+
+
+def decode_as_stored(image: Image.Image, what: str, path: Path | None = None) -> None:
+    """Decodes the whole picture; it is not turned."""
     try:
         image.load()
         if path is not None and image.format in ("JPEG", "MPO") and not _jpeg_is_complete(path):
@@ -130,11 +137,14 @@ def decode(image: Image.Image, what: str, path: Path | None = None) -> Image.Ima
             expected="a complete picture",
             fix="copy or download the file again, or save it anew from a picture viewer",
         ) from error
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What turns a picture upright, by its EXIF orientation; ``None`` where nothing needs to."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
+        return _TURNS.get(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # damaged EXIF does not make the pixels unusable
-        turn = None
-    return image.transpose(turn) if turn is not None else image
+        return None
 
 
 def check_dimensions(size: Size, what: str, origin: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from idmvton.errors import InputError
-from idmvton.images.files import SAVE_AS, check_dimensions, decode, open_picture
+from idmvton.images.files import SAVE_AS, check_dimensions, decode, decode_as_stored, open_picture, turn_of
 from idmvton.images.tensors import array_to_pil, check_unit_range
 from idmvton.types import Size
 
@@ -66,6 +66,35 @@ def load_image(
         rgb = flat
     rgb.info = {}
     return rgb
+
+
+def load_as_stored(source: ImageInput, *, what: str = "person") -> tuple[Image.Image, Image.Transpose | None]:
+    """Reads a picture as programs do that look at its pixels only: not turned, transparency and profile ignored.
+
+    Args:
+        source: as in :func:`load_image`.
+        what: the picture's role, for messages.
+
+    Returns:
+        A new PIL picture, RGB 8 bit, without metadata, and what would turn it upright.
+
+    Raises:
+        InputError: see :func:`load_image`.
+    """
+    if isinstance(source, str | os.PathLike):
+        with open_picture(Path(source), what) as opened:
+            decode_as_stored(opened, what, Path(source))
+            image = opened.copy()
+    elif isinstance(source, Image.Image):
+        check_dimensions(Size(source.height, source.width), what, "a PIL picture")
+        decode_as_stored(source, what)
+        image = source
+    else:
+        image = _read(source, what)
+    turn = turn_of(image)
+    rgb = _to_8_bit(image, what).convert("RGB")
+    rgb.info = {}
+    return rgb, turn
 
 
 def load_mask(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from idmvton.atomic import short_name
+from idmvton.errors import ConfigError
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
+from idmvton.prepare.choice import resolve
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record_files import check_target, current_options, is_prepared, read_summary
 from idmvton.resume import Outcomes, Progress, digest, work_through, write_report
@@ -82,4 +84,8 @@ def _is_made(place: Path, options: PrepareOptions, about: Mapping[str, Any]) -> 
     if not is_prepared(place):
         return False
     summary = read_summary(place)
-    return summary.get("about") == about and current_options(summary.get("options")) == options.to_dict()
+    try:
+        then = resolve(PrepareOptions.from_mapping(current_options(summary.get("options"))))
+    except ConfigError:  # of another version of this library
+        return False
+    return summary.get("about") == about and then == resolve(options)

@@ -121,9 +121,10 @@ class Given:
                 expected="pixels of the upright photo",
                 fix="scale them to the photo's size",
             )
-        return GivenMaps(mask, parts, labels, points, self._names())
+        return GivenMaps(mask, parts, labels, points, self.names())
 
-    def _names(self) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
+        """The maps that are given -> where they come from, in words."""
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return {
             name: f"given: {Path(value).name}" if isinstance(value, str | os.PathLike) else "given"

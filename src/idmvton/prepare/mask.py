@@ -88,6 +88,7 @@ RULES: Final[dict[str, MaskRule]] = {
     ),
     "dresses": MaskRule(repaint=("dress", "upper_clothes", "skirt", "pants"), keep=(), arms=True),
 }
+_HAIR: Final = ATR_LABELS.index("hair")
 # OpenPose order: the points of one arm from the shoulder down, and the label of its skin.
 _ARMS: Final = (((2, 3, 4), "right_arm"), ((5, 6, 7), "left_arm"))
 
@@ -97,7 +98,7 @@ def agnostic_mask(
     keypoints: NDArray[np.floating],
     category: Category,
     arm_width: int = 60,
-    keep_components: bool = True,
+    as_published: bool = False,
 ) -> NDArray[np.uint8]:
     """Says which pixels of a person photo are repainted for a garment of ``category``.
 
@@ -107,8 +108,9 @@ def agnostic_mask(
         category: what is to be exchanged.
         arm_width: width of the arm strokes in pixels of a picture 512 high; the published values are 60 for
             photos of the VITON-HD kind (half body) and 45 for the DressCode kind (full body).
-        keep_components: keep every part of the mask. ``False`` keeps only the largest outline, filled, as the
-            published code does: open jackets and arms apart from the body are lost.
+        as_published: the published code's mask to the pixel, with what is mended otherwise: only the largest outline
+            stays, filled (open jackets and arms apart from the body are lost), and arm strokes repaint the hair that
+            they cross.
 
     Returns:
         uint8 (H, W): 255 is repainted, 0 is kept.
@@ -118,23 +120,39 @@ def agnostic_mask(
     """
     rule = _check(labels, keypoints, category)
     points = np.asarray(keypoints, dtype=np.float64)
-    height, width = labels.shape
+    height = labels.shape[0]
     scale = height / REFERENCE_HEIGHT
     kept = where(labels, (*ALWAYS_KEPT, *rule.keep))
-    region = _grow(where(labels, rule.repaint), round(_GARMENT_BAND * scale))
+    region = _grow(where(labels, rule.repaint), round(_GARMENT_BAND * scale)) & ~kept
     if rule.arms:
-        arms = np.zeros((height, width), bool)
-        for joints, skin in _ARMS:
-            arm_skin = where(labels, (skin,))
-            stroke = _arm_stroke(points[list(joints)], (height, width), int(arm_width * scale))
-            stroke = arm_skin if stroke is None else stroke
-            kept |= arm_skin & ~stroke  # the hand, and what sticks out of the stroke
-            arms |= stroke
-        region |= _grow(arms, round(_ARM_BAND * scale)) | _grow(labels == NECK, round(_NECK_BAND * scale))
-    if keep_components:
-        return _drop_specks(_fill_holes(region & ~kept), kept)
+        hands, arms = _hands_and_arms(labels, points, int(arm_width * scale), as_published)
+        spared = kept & (labels != _HAIR) if as_published else kept
+        region |= _grow(arms, round(_ARM_BAND * scale)) & ~spared
+        region |= _grow(labels == NECK, round(_NECK_BAND * scale)) & ~kept
+        region &= ~hands
+        kept |= hands
+    if not as_published:
+        return _drop_specks(_fill_holes(region), kept)
     region[[0, -1]] = region[:, [0, -1]] = False  # the published rules leave a border of one pixel
-    return _largest_outline(_fill_holes(region & ~kept))
+    return _largest_outline(_fill_holes(region))
+
+
+def _hands_and_arms(
+    labels: NDArray[np.uint8], points: NDArray[np.float64], thickness: int, as_published: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Skin of the arms beyond their strokes, and the strokes; an arm without a wrist is its skin."""
+    hands, arms = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
+    for joints, skin in _ARMS:
+        arm_skin = where(labels, (skin,))
+        path = _arm_path(points[list(joints)])
+        stroke = arm_skin
+        if path is not None:
+            is_turned = as_published and skin == "left_arm"  # a line of even width lies to one side of its points
+            line = np.trunc(path) if as_published else path
+            stroke = _stroke(line[::-1] if is_turned else line, path[0], labels.shape, thickness)
+        hands |= arm_skin & ~stroke  # the hand, and what sticks out of the stroke
+        arms |= stroke
+    return hands, arms
 
 
 def _check(labels: NDArray[np.uint8], keypoints: NDArray[np.floating], category: str) -> MaskRule:
@@ -182,18 +200,24 @@ def _grow(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return cv2.dilate(region.astype(np.uint8), kernel).astype(bool)
 
 
-def _arm_stroke(joints: NDArray[np.float64], size: tuple[int, int], thickness: int) -> NDArray[np.bool_] | None:
-    """Draws shoulder - elbow - wrist as a thick line, a disc at the shoulder; ``None`` without a wrist."""
+def _arm_path(joints: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Shoulder, elbow and a place beyond the wrist (3, 2), or without the shoulder (2, 2); ``None`` without a wrist."""
     shoulder, elbow, wrist = joints
     if np.all(wrist <= 1):
         return None
     bend = elbow if np.any(elbow > 1) else (shoulder + wrist) / 2
     path = [bend, bend + _FOREARM_REACH * (wrist - bend)]
-    path = [shoulder, *path] if np.any(shoulder > 1) else path
+    return np.array([shoulder, *path] if np.any(shoulder > 1) else path)
+
+
+def _stroke(
+    line: NDArray[np.float64], start: NDArray[np.float64], size: tuple[int, ...], thickness: int
+) -> NDArray[np.bool_]:
+    """A thick line (N, 2), with a disc at its start."""
     canvas = Image.new("L", (size[1], size[0]))
     draw = ImageDraw.Draw(canvas)
-    draw.line([(float(x), float(y)) for x, y in path], fill=255, width=max(thickness, 1), joint="curve")
-    (x, y), radius = path[0], thickness // 2
+    draw.line([(float(x), float(y)) for x, y in line], fill=255, width=max(thickness, 1), joint="curve")
+    (x, y), radius = start, thickness // 2
     draw.ellipse([float(x) - radius, float(y) - radius, float(x) + radius, float(y) + radius], fill=255)
     return np.asarray(canvas) > 0
 

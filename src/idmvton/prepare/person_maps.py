@@ -59,7 +59,7 @@ class PersonMaps:
             :class:`idmvton.prepare.record.Prepared`.
         mask: bool (H, W), where the caller gave one.
         pose: the whole skeleton, in pixels of the framed picture.
-        warnings, sources, timings: likewise.
+        warnings, sources, timings, body_map: likewise.
     """
 
     photo: Image.Image
@@ -74,6 +74,7 @@ class PersonMaps:
     warnings: tuple[str, ...]
     sources: Mapping[str, str]
     timings: Mapping[str, float]
+    body_map: Image.Image | None = None
 
 
 def read_person(

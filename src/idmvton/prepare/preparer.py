@@ -5,14 +5,21 @@ read -> find people -> choose one -> frame -> outline -> tell clothes and body p
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from idmvton.errors import PreparationError
+import numpy as np
+from numpy.typing import NDArray
+
+from idmvton.errors import ConfigError, PreparationError
 from idmvton.images import ImageInput, load_image
-from idmvton.options import PrepareOptions
+from idmvton.options import BackendOptions, PrepareOptions, describe
+from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
     BodyParser,
     LabelParser,
@@ -24,17 +31,21 @@ from idmvton.prepare.backends.protocols import (
 )
 from idmvton.prepare.backends.registry import (
     BODY_BACKENDS,
+    EMBEDDED,
     LABELS_BACKENDS,
     OUTLINE_BACKENDS,
     POSE_BACKENDS,
 )
-from idmvton.prepare.category import choose_category, expected_category, word_of
+from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
+from idmvton.prepare.category import CATEGORY_NAMES, choose_category, expected_category, word_of
+from idmvton.prepare.choice import for_model, resolve
+from idmvton.prepare.demo import Demo
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
 from idmvton.prepare.mask_making import make_mask
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import Category, CategoryChoice, MaskShape
+from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
@@ -45,6 +56,8 @@ class Preparer:
 
     Args:
         pose, outline, labels, body: names of registered backends, or backends.
+        demo: prepare as the published demo does; see :mod:`idmvton.prepare.demo`. ``"cropped"`` uses the largest 3:4
+            part in the photo's middle.
 
     Raises:
         ConfigError: an unknown name.
@@ -52,31 +65,51 @@ class Preparer:
 
     def __init__(
         self,
-        pose: str | PoseEstimator = DEFAULTS.pose_backend,
-        outline: str | PersonOutliner = DEFAULTS.outline_backend,
-        labels: str | LabelParser = DEFAULTS.labels_backend,
-        body: str | BodyParser = DEFAULTS.body_backend,
+        pose: str | PoseEstimator = EMBEDDED,
+        outline: str | PersonOutliner = EMBEDDED,
+        labels: str | LabelParser = EMBEDDED,
+        body: str | BodyParser = EMBEDDED,
+        *,
+        demo: Demo = "no",
     ) -> None:
         POSE_BACKENDS.check(pose)
         OUTLINE_BACKENDS.check(outline)
         LABELS_BACKENDS.check(labels)
         BODY_BACKENDS.check(body)
         self._pose, self._outline, self._labels, self._body = pose, outline, labels, body
+        self._demo: Demo = demo
+        self._named: Mapping[str, Any] = {}
+        self._notes: tuple[str, ...] = ()
 
     @classmethod
-    def unshared(cls, options: PrepareOptions = DEFAULTS) -> Self:
+    def unshared(cls, options: BackendOptions = DEFAULTS) -> Self:
         """A preparer whose backends are its own: for a thread beside others, because backends are not thread-safe.
 
         Raises:
             ConfigError: an unknown name.
             WeightsError: a backend's weights are not on the disk.
         """
+        chosen = resolve(options)
+        own = SegmenterLabels(Path(chosen.segmenter)) if chosen.segmenter else None
         return cls(
-            POSE_BACKENDS.make(options.pose_backend),
-            OUTLINE_BACKENDS.make(options.outline_backend),
-            LABELS_BACKENDS.make(options.labels_backend),
-            BODY_BACKENDS.make(options.body_backend),
+            POSE_BACKENDS.make(chosen.pose_backend),
+            OUTLINE_BACKENDS.make(chosen.outline_backend),
+            own or LABELS_BACKENDS.make(chosen.labels_backend),
+            BODY_BACKENDS.make(chosen.body_backend),
         )
+
+    def named(self, options: PrepareOptions, notes: tuple[str, ...] = ()) -> Self:
+        """The same preparer, which tells with what it makes how its backends were chosen.
+
+        Args:
+            options: with every backend named.
+            notes: what the user should know about the choice.
+        """
+        twin = copy.copy(self)
+        names = [each.name for each in describe(BackendOptions)]
+        twin._named = {name: getattr(options, name) for name in (*names, "as_published", "demo_crop")}
+        twin._notes = notes
+        return twin
 
     @property
     def pose(self) -> PoseEstimator:
@@ -151,7 +184,7 @@ class Preparer:
             PreparationError: nothing to repaint.
         """
         timings = {**maps.timings, **more_timings}
-        notes = [*maps.warnings, *(picture.warnings if picture else ())]
+        notes = [*self._notes, *maps.warnings, *(picture.warnings if picture else ())]
         category, about = choose_category(
             options.category, picture.category if picture else None, maps.labels, maps.keypoints
         )
@@ -160,8 +193,7 @@ class Preparer:
         with timed(timings, "mask"):
             mask = maps.mask
             if mask is None:
-                mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
-                sources["mask"] = "rules of idmvton.prepare.mask"
+                mask, sources["mask"] = self._mask(maps, category, options)
         if not mask.any():
             raise _nothing_to_repaint(category)
         return Prepared(
@@ -174,13 +206,21 @@ class Preparer:
             keypoints=maps.keypoints,
             silhouette=maps.silhouette,
             category=category,
-            options=options,
+            options=dataclasses.replace(options, **self._named),
             garment=picture.image if picture else None,
             garment_mask=picture.mask if picture else None,
             warnings=tuple(notes),
             sources=sources | ({"garment": picture.source} if picture else {}),
             timings=timings,
+            body_map=maps.body_map,
         )
+
+    def _mask(self, maps: PersonMaps, category: Category, options: PrepareOptions) -> tuple[NDArray[np.bool_], str]:
+        """The mask, and which rules made it."""
+        if self._demo == "no":
+            mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
+            return mask, "rules of idmvton.prepare.mask"
+        return demo_person.make_mask(maps, category, options.arm_width), "rules of idmvton.prepare.mask, as published"
 
     def read_person(
         self,
@@ -203,7 +243,15 @@ class Preparer:
             PreparationError: nobody, or nobody usable, in the photo.
             WeightsError: a backend's weights are not on the disk.
         """
-        return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+        if self._demo == "no":
+            return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+        if given is not None and given.names():
+            raise ConfigError(
+                "maps are given, and the published demo makes its own",
+                got=", ".join(given.names()),
+                fix="leave them out, or --as-published",
+            )
+        return demo_person.read_person(self, person, crop=self._demo == "cropped")
 
     def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
         """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
@@ -216,6 +264,8 @@ class Preparer:
             InputError: a picture that cannot be used.
             PreparationError: no garment in it.
         """
+        if self._demo != "no":
+            return demo_person.read_garment(garment, CATEGORY_NAMES.get(category, "upper_body"))
         photo = shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
         return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
 
@@ -224,8 +274,8 @@ class Preparer:
 
 
 @functools.lru_cache(maxsize=4)
-def _shared(pose: str, outline: str, labels: str, body: str) -> Preparer:
-    return Preparer(pose, outline, labels, body)
+def _shared(pose: str, outline: str, labels: str, body: str, segmenter: str | None, demo: Demo) -> Preparer:
+    return Preparer(pose, outline, SegmenterLabels(Path(segmenter)) if segmenter else labels, body, demo=demo)
 
 
 def prepare(
@@ -244,10 +294,14 @@ def prepare(
     keep_hands: bool = DEFAULTS.keep_hands,
     cover_old_garment: bool = DEFAULTS.cover_old_garment,
     arm_width: int | None = DEFAULTS.arm_width,
+    backend: BackendSet = DEFAULTS.backend,
     pose_backend: str = DEFAULTS.pose_backend,
     outline_backend: str = DEFAULTS.outline_backend,
     labels_backend: str = DEFAULTS.labels_backend,
     body_backend: str = DEFAULTS.body_backend,
+    segmenter: str | None = DEFAULTS.segmenter,
+    as_published: bool = DEFAULTS.as_published,
+    demo_crop: bool = DEFAULTS.demo_crop,
 ) -> Prepared:
     """Prepares a person photo, and a garment photo if there is one, for a try-on.
 
@@ -273,13 +327,21 @@ def prepare(
     return preparer_for(options)(person, garment, given=given, options=options)
 
 
-def preparer_for(options: PrepareOptions) -> Preparer:
-    """The preparer with the backends that the options name; the same one for the same names.
+def preparer_for(options: PrepareOptions, model: str | None = None) -> Preparer:
+    """The preparer with the backends that the options name; they are loaded once for the same names.
+
+    Args:
+        options: where they leave the set of backends to the model, published weights get the published ones.
+        model: the model that the photos are prepared for, where there is one.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or choices that contradict each other.
     """
-    return _shared(options.pose_backend, options.outline_backend, options.labels_backend, options.body_backend)
+    options, notes = (options, ()) if model is None else for_model(options, model)
+    chosen = resolve(options)
+    demo: Demo = "no" if not chosen.as_published else "cropped" if chosen.demo_crop else "whole"
+    names = (chosen.pose_backend, chosen.outline_backend, chosen.labels_backend, chosen.body_backend)
+    return _shared(*names, chosen.segmenter, demo).named(chosen, notes)
 
 
 def _nothing_to_repaint(category: Category) -> PreparationError:

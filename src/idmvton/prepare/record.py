@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
-from idmvton.images.densepose import colour_parts
-from idmvton.images.framing import Framing
+from idmvton.images.densepose import colour_parts, parts_of
+from idmvton.images.framing import BLACK, Framing
 from idmvton.options import PrepareOptions
 from idmvton.prepare.category import CATEGORY_NAMES
 from idmvton.prepare.mask_making import feather
@@ -58,6 +58,7 @@ class Prepared:
         warnings: what the caller should know, in words.
         sources: map -> the backend, with its model, that made it.
         timings: seconds of each stage, in order.
+        body_map: RGB, the body map in colours where it is more than the parts' own: the published demo blends them.
 
     Raises:
         InputError: on construction, a map of another size.
@@ -78,6 +79,7 @@ class Prepared:
     warnings: tuple[str, ...]
     sources: Mapping[str, str]
     timings: Mapping[str, float]
+    body_map: Image.Image | None = None
 
     def __post_init__(self) -> None:
         sizes = {
@@ -108,7 +110,7 @@ class Prepared:
     @property
     def densepose(self) -> Image.Image:
         """The body map as networks and people see it: the parts in the published colours on black; RGB."""
-        return colour_parts(self.parts)
+        return colour_parts(self.parts) if self.body_map is None else self.body_map
 
     def overlay(self) -> Image.Image:
         """The framed picture with skeleton, parts and the mask's edge drawn on it; RGB."""
@@ -153,7 +155,7 @@ class Prepared:
             changed = {name.partition(".")[0] for name in kept}
             own = {name: getattr(before, name) for name in changed & {each.name for each in dataclasses.fields(self)}}
             if "densepose" in changed:
-                own["parts"] = before.parts
+                own |= {"parts": before.parts, "body_map": before.body_map}
             note = f"changed by hand, so kept: {names}; --overwrite makes everything anew"
             notes = tuple(each for each in self.warnings if not each.startswith("changed by hand"))
             return dataclasses.replace(self, **own, warnings=(*notes, note))
@@ -205,16 +207,18 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     folder = Path(folder)
     told = _told(folder)
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
+    body_map = read_picture(folder / "densepose.png", "densepose", BLACK) if told["options"].as_published else None
     prepared = Prepared(
         photo=read_picture(folder / "photo.png", "photo"),
         person=read_picture(folder / "person.png", "person"),
         mask=read_own_mask(folder / "mask.png", told["framing"].size),
-        parts=read_parts(folder / "densepose.png"),
+        parts=read_parts(folder / "densepose.png") if body_map is None else parts_of(body_map)[0],
         labels=read_labels(folder / "labels.png", "atr"),
         keypoints=read_keypoints(folder / "keypoints.json"),
         silhouette=read_classes(folder / "silhouette.png", "silhouette", 255),
         garment=read_picture(garment, "garment") if garment.exists() else None,
         garment_mask=read_own_mask(garment_mask) if garment_mask.exists() else None,
+        body_map=body_map,
         **told,
     )
     _check_framing(prepared, folder)

@@ -9,9 +9,9 @@ from idmvton.weights.catalogue import CATALOGUE, find_entry
 from idmvton.weights.download import get
 from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.files import find_weights, read_tensors, write_tensors
-from idmvton.weights.local import WeightsStatus, locate, locate_base, stamp, status
+from idmvton.weights.local import WeightsStatus, locate, locate_base, locate_file, stamp, status
 from idmvton.weights.manifest import MANIFEST_NAME, FileRecord, Manifest, Progress, read_manifest
-from idmvton.weights.sniff import check_file, size_text
+from idmvton.weights.sniff import check_file, check_not_a_stand_in, size_text
 from idmvton.weights.verification import FileCheck, VerifyReport, verify
 
 __all__ = [
@@ -25,11 +25,13 @@ __all__ = [
     "WeightsEntry",
     "WeightsStatus",
     "check_file",
+    "check_not_a_stand_in",
     "find_entry",
     "find_weights",
     "get",
     "locate",
     "locate_base",
+    "locate_file",
     "read_manifest",
     "read_tensors",
     "size_text",

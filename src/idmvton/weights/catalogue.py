@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Final
 
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue_evaluation import EVALUATION_ENTRIES
-from idmvton.weights.entries import APACHE, Package, PackagedFile, WeightsEntry
+from idmvton.weights.entries import APACHE, KnownFile, Package, PackagedFile, WeightsEntry
 
 DETECTOR_FILE = "pose_detection.tflite"
 FULL_LANDMARK_FILE = "pose_landmark_full.tflite"
@@ -51,6 +52,47 @@ def _packaged(
     )
 
 
+_SPACE: Final = "yisol/IDM-VTON"
+_DENSEPOSE: Final = "ckpt/densepose/model_final_162be9.pkl"
+_ATR: Final = "ckpt/humanparsing/parsing_atr.onnx"
+_LIP: Final = "ckpt/humanparsing/parsing_lip.onnx"
+_OPENPOSE: Final = "ckpt/openpose/ckpts/body_pose_model.pth"
+_IN_THE_SPACE: Final = {
+    _DENSEPOSE: KnownFile(255_757_821, "b8a7382001b16e453bad95ca9dbc68ae8f2b839b304cf90eaf5c27fbdb4dae91"),
+    _ATR: KnownFile(266_859_305, "04c7d1d070d0e0ae943d86b18cb5aaaea9e278d97462e9cfb270cbbe4cd977f4"),
+    _LIP: KnownFile(None, "8436e1dae96e2601c373d1ace29c8f0978b16357d9038c17a8ba756cca376dbc"),
+    _OPENPOSE: KnownFile(209_267_595, "25a948c16078b0f08e236bda51a385d855ef4c153598947c28c0d47ed94bb746"),
+}
+_LIP_BYTES: Final = 267_000_000
+_LIP_NOTE: Final = "The size and hash of parsing_lip.onnx are known from one source only."
+_DENSEPOSE_LICENCE: Final = ("CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/")
+_SCHP_LICENCE: Final = ("MIT", "https://github.com/GoGoDuck912/Self-Correction-Human-Parsing/blob/master/LICENSE")
+_OPENPOSE_LICENCE: Final = (
+    "OpenPose (non-commercial research)",
+    "https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/LICENSE",
+)
+
+
+def _in_the_space(
+    name: str, files: tuple[str, ...], licence: tuple[str, str], description: str, note: str = ""
+) -> WeightsEntry:
+    """Networks of the published preparation."""
+    known = {file: _IN_THE_SPACE[file] for file in files}
+    return WeightsEntry(
+        name,
+        _SPACE,
+        "main",
+        files,
+        *licence,
+        description,
+        sum(file.size or _LIP_BYTES for file in known.values()),
+        "preparation",
+        repo_type="space",
+        known=known,
+        note=note,
+    )
+
+
 _ENTRIES = (
     WeightsEntry(
         "mini",
@@ -58,7 +100,7 @@ _ENTRIES = (
         "1",
         (*PIPELINE_FILES, "warp_net/*"),
         *APACHE,
-        "A small complete IDM-VTON that comes with this library, trained on rendered people: 256x192, for the CPU.",
+        "A small complete IDM-VTON that comes with this library, trained on rendered people: 512x384, for the CPU.",
         None,
         "checkpoint",
         embedded="assets/mini",
@@ -192,6 +234,36 @@ _ENTRIES = (
             },
         ),
     ),
+    _in_the_space(
+        "densepose-r50",
+        (_DENSEPOSE,),
+        _DENSEPOSE_LICENCE,
+        "DensePose R50-FPN s1x: the body maps that the published weights were trained on.",
+    ),
+    _in_the_space("schp-atr", (_ATR,), _SCHP_LICENCE, "SCHP trained on ATR: the clothes behind the published masks."),
+    _in_the_space(
+        "schp-lip",
+        (_LIP,),
+        _SCHP_LICENCE,
+        "SCHP trained on LIP: tells face from neck for the published masks.",
+        _LIP_NOTE,
+    ),
+    _in_the_space(
+        "openpose-body",
+        (_OPENPOSE,),
+        _OPENPOSE_LICENCE,
+        "OpenPose's body network: the joints of the published masks.",
+    ),
+    _in_the_space(
+        "preparation-published",
+        (_DENSEPOSE, _ATR, _LIP, _OPENPOSE),
+        (
+            f"{_DENSEPOSE_LICENCE[0]}; {_SCHP_LICENCE[0]}; {_OPENPOSE_LICENCE[0]}",
+            f"{_DENSEPOSE_LICENCE[1]} {_SCHP_LICENCE[1]} {_OPENPOSE_LICENCE[1]}",
+        ),
+        "All networks of the published preparation: densepose-r50, schp-atr, schp-lip and openpose-body.",
+        _LIP_NOTE,
+    ),
 )
 
 CATALOGUE: dict[str, WeightsEntry] = {entry.name: entry for entry in (*_ENTRIES, *EVALUATION_ENTRIES)}
@@ -214,7 +286,7 @@ def find_entry(name: str) -> WeightsEntry:
     if name in CATALOGUE:
         return CATALOGUE[name]
     for entry in CATALOGUE.values():
-        if name.lower() == entry.repo.lower():
+        if name.lower() == entry.repo.lower() and entry.repo_type == "model":
             return entry
     if is_hub_id(name):
         return WeightsEntry(

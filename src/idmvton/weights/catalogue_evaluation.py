@@ -107,7 +107,7 @@ EVALUATION_ENTRIES: Final = (
         "main",
         ("config.json", "model.safetensors", "pytorch_model.bin", "preprocessor_config.json"),
         *APACHE,
-        "DINO ViT-S/16: the embeddings of the DINO metric.",
+        "DINO ViT-S/16: the embeddings of the DINO metric. Its main branch, not pinned to a commit.",
         87_000_000,
         "evaluation",
     ),

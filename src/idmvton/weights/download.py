@@ -7,7 +7,7 @@ from pathlib import Path
 
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import find_entry
-from idmvton.weights.entries import WeightsEntry
+from idmvton.weights.entries import KnownFile, WeightsEntry
 from idmvton.weights.hub import hub_errors, progress_bars
 from idmvton.weights.local import located, status
 from idmvton.weights.manifest import FileRecord, Manifest, Progress, write_manifest
@@ -103,7 +103,9 @@ def _announced(entry: WeightsEntry, revision: str, endpoint: str | None) -> Mani
     """What the hub says it has of the entry's files."""
     from huggingface_hub import HfApi
 
-    info = HfApi(endpoint=endpoint).model_info(entry.repo, revision=revision, files_metadata=True)
+    hub = HfApi(endpoint=endpoint)
+    ask = hub.space_info if entry.repo_type == "space" else hub.model_info
+    info = ask(entry.repo, revision=revision, files_metadata=True)
     files = {
         sibling.rfilename: FileRecord(
             sibling.size if sibling.lfs is None else sibling.lfs.size,
@@ -124,6 +126,8 @@ def _announced(entry: WeightsEntry, revision: str, endpoint: str | None) -> Mani
             expected=", ".join(lacking),
             fix=f"see {entry.page}",
         )
+    for name, known in entry.known.items():
+        files[name] = _as_known(entry, name, files[name], known)
     return Manifest(
         entry.name,
         entry.repo,
@@ -132,6 +136,24 @@ def _announced(entry: WeightsEntry, revision: str, endpoint: str | None) -> Mani
         entry.licence,
         {name: files[name] for name in wanted},
     )
+
+
+def _as_known(entry: WeightsEntry, name: str, announced: FileRecord, known: KnownFile) -> FileRecord:
+    """The record of a file whose hash the catalogue knows.
+
+    Raises:
+        WeightsError: the hub has another file there.
+    """
+    other_size = known.size is not None and announced.size not in (None, known.size)
+    if other_size or announced.sha256 not in (None, known.sha256):
+        size = size_text(announced.size) if announced.size is not None else "unknown size"
+        raise WeightsError(
+            f"{entry.page} does not have the file that {entry.name!r} needs",
+            got=f"{name}: {size}, sha256 {announced.sha256 or 'not told'}",
+            expected=f"{size_text(known.size) if known.size else 'any size'}, sha256 {known.sha256}",
+            fix="tell the maintainers of this library; nothing was downloaded",
+        )
+    return FileRecord(announced.size if known.size is None else known.size, sha256=known.sha256)
 
 
 def _fetch(
@@ -146,13 +168,14 @@ def _fetch(
     held = {
         name
         for name in manifest.files
-        if isinstance(try_to_load_from_cache(entry.repo, name, cache_dir, manifest.commit), str)
+        if isinstance(try_to_load_from_cache(entry.repo, name, cache_dir, manifest.commit, entry.repo_type), str)
     }
     sizes = {name: record.size or 0 for name, record in manifest.files.items()}
     total, there = sum(sizes.values()), sum(sizes[name] for name in held)
     _check_space(Path(cache_dir or constants.HF_HUB_CACHE), total - there, entry)
     folder = snapshot_download(
         entry.repo,
+        repo_type=entry.repo_type,
         revision=entry.revision,
         cache_dir=cache_dir,
         endpoint=endpoint,
@@ -195,6 +218,7 @@ def _fetch_again(
         hf_hub_download(
             entry.repo,
             name,
+            repo_type=entry.repo_type,
             revision=manifest.commit,
             cache_dir=cache_dir,
             endpoint=endpoint,

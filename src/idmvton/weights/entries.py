@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
+_COMMIT: Final = re.compile("[0-9a-f]{40}")
 APACHE: Final = ("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0")
 
 
@@ -44,6 +46,19 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the catalogue itself knows of a file on the hub, whatever the hub announces.
+
+    Attributes:
+        size: bytes; ``None`` where it is not known.
+        sha256: hexadecimal.
+    """
+
+    size: int | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsEntry:
     """One set of published weights.
 
@@ -62,6 +77,10 @@ class WeightsEntry:
         base: the name of the checkpoint that holds the parts which this one's repository may not hold.
         package: where the files are inside a package instead of on the hub.
         embedded: the folder of this library that holds the files, where they come with it.
+        repo_type: on the hub, what kind of repository it is.
+        known: path in the repository -> its size and hash, where they are known beforehand: files that differ are
+            refused, so they are what they should be even where the revision is a branch.
+        note: one more sentence that a reader should know, if there is one.
     """
 
     name: str
@@ -76,6 +95,21 @@ class WeightsEntry:
     base: str | None = None
     package: Package | None = None
     embedded: str = ""
+    repo_type: Literal["model", "space"] = "model"
+    known: Mapping[str, KnownFile] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision can only ever mean the same files: a commit, or a version of a package."""
+        return bool(self.embedded or self.package or _COMMIT.fullmatch(self.revision))
+
+    @property
+    def revision_text(self) -> str:
+        """The revision in words: what it is, and whether it can move."""
+        if self.is_pinned:
+            return self.revision[:12] if _COMMIT.fullmatch(self.revision) else self.revision
+        return f"{self.revision}, not pinned" + ("; hashes known" if set(self.files) <= set(self.known) else "")
 
     @property
     def get_command(self) -> str:
@@ -85,7 +119,7 @@ class WeightsEntry:
     @property
     def page(self) -> str:
         """The web page of the repository."""
-        return f"https://huggingface.co/{self.repo}"
+        return f"https://huggingface.co/{'spaces/' if self.repo_type == 'space' else ''}{self.repo}"
 
     def wants(self, file: str) -> bool:
         """Whether a file of the repository is fetched."""
@@ -93,5 +127,6 @@ class WeightsEntry:
 
     @property
     def required_files(self) -> tuple[str, ...]:
-        """The files of a part that the repository must hold: those without wildcards."""
-        return tuple(name for name in self.files if "*" not in name) if self.kind == "part" else ()
+        """The files that the repository must hold: of a part those without wildcards, and those that are known."""
+        named = self.files if self.kind == "part" else self.known
+        return tuple(name for name in named if "*" not in name)

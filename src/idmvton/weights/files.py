@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from idmvton.errors import WeightsError
-from idmvton.weights.sniff import check_file
+from idmvton.weights.sniff import ACCEPTED_SUFFIXES, check_file
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +126,13 @@ def read_shard_index(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def read_tensors(path: str | Path, dtype: torch.dtype | None = None, device: str = "cpu") -> dict[str, torch.Tensor]:
+def read_tensors(
+    path: str | Path,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    *,
+    suffixes: tuple[str, ...] = ACCEPTED_SUFFIXES,
+) -> dict[str, torch.Tensor]:
     """Reads the tensors of one weight file, without ever running code from it.
 
     Memory-light: a safetensors file is read tensor by tensor and a ``.bin`` is memory-mapped, so no second
@@ -139,6 +145,7 @@ def read_tensors(path: str | Path, dtype: torch.dtype | None = None, device: str
         dtype: the type of the floating tensors that are returned; ``None`` keeps each as it is. Integer and
             boolean tensors are never converted.
         device: where the tensors are put, as torch spells it.
+        suffixes: those that the file may have; see :func:`check_file`.
 
     Returns:
         Name -> tensor, in the file's order, any shapes.
@@ -147,7 +154,7 @@ def read_tensors(path: str | Path, dtype: torch.dtype | None = None, device: str
         WeightsError: what :func:`check_file` raises; a pickle with anything but tensors; a damaged file.
     """
     path = Path(path)
-    layout = check_file(path)
+    layout = check_file(path, suffixes)
     if layout == "safetensors":
         return without_wrappers(_read_safetensors(path, dtype, device))
     tensors: dict[str, torch.Tensor] = {}

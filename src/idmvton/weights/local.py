@@ -73,12 +73,13 @@ def status(name: str, *, cache_dir: str | Path | None = None) -> WeightsStatus:
     held = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     sizes = {name: path.stat().st_size for name, path in held.items() if entry.wants(name)}
     manifest = read_manifest(folder)
-    if manifest is not None:
+    if manifest is not None:  # it may be of other entries in the same repository too
         missing = [
             name
             for name, record in manifest.files.items()
-            if name not in sizes or record.size not in (None, sizes[name])
+            if entry.wants(name) and (name not in sizes or record.size not in (None, sizes[name]))
         ]
+        missing += [name for name in entry.required_files if name not in manifest.files and name not in missing]
         whole = not missing
     else:
         missing = [pattern for pattern in entry.files if not fnmatch.filter(sizes, pattern)]
@@ -120,6 +121,7 @@ def find_snapshot(entry: WeightsEntry, cache_dir: str | Path | None) -> tuple[Pa
     try:
         folder = snapshot_download(
             entry.repo,
+            repo_type=entry.repo_type,
             revision=entry.revision,
             cache_dir=cache_dir,
             allow_patterns=list(entry.files),
@@ -164,6 +166,23 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
             expected="a checkpoint folder, a name from `idmvton weights list`, or a hub id (owner/name)",
         )
     return located(status(model, cache_dir=cache_dir))
+
+
+def locate_file(name: str, *, cache_dir: str | Path | None = None) -> Path:
+    """Finds the file of a catalogue entry that is one file; never uses the network.
+
+    Args:
+        name: such an entry, for example ``"densepose-r50"``.
+        cache_dir: the cache; by default that of huggingface_hub.
+
+    Raises:
+        WeightsError: it is not on this machine (the message holds the command line that fetches it); an unknown
+            name, or an entry of several files.
+    """
+    entry = find_entry(name)
+    if len(entry.files) != 1 or "*" in entry.files[0]:
+        raise WeightsError(f"the weights {name!r} are not one file", got=", ".join(entry.files[:5]))
+    return located(status(name, cache_dir=cache_dir)) / entry.files[0]
 
 
 def locate_base(model: str | Path, *, cache_dir: str | Path | None = None) -> Path | None:

@@ -14,7 +14,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,9 +66,17 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest into the snapshot, under a temporary name first.
 
+    What other entries of the same repository fetched into the same snapshot stays in it.
+
     Raises:
         OSError: the folder cannot be written.
     """
+    try:
+        earlier = read_manifest(folder)
+    except WeightsError:
+        earlier = None  # it is damaged, and replaced now
+    if earlier is not None and (earlier.repo, earlier.commit) == (manifest.repo, manifest.commit):
+        manifest = replace(manifest, files={**earlier.files, **manifest.files})
     temporary = folder / f".{MANIFEST_NAME}.{uuid.uuid4().hex}.tmp"
     try:
         with temporary.open("w", encoding="utf-8") as file:

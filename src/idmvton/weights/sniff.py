@@ -21,6 +21,8 @@ _ZIP = b"PK\x03\x04"
 _TORCH_LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # torch's magic number, pickled
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", re.IGNORECASE)
+_START_BYTES = 1024
+_MAX_PLACEHOLDER_BYTES = 200  # those of the published repository have 25 to 31
 _LENGTH_BYTES = 8  # a safetensors file starts with its header's length, little-endian
 _MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors format
 
@@ -33,13 +35,14 @@ def size_text(num_bytes: int) -> str:
     return f"{num_bytes} bytes"
 
 
-def check_file(path: str | Path) -> FileLayout:
+def check_file(path: str | Path, suffixes: tuple[str, ...] = ACCEPTED_SUFFIXES) -> FileLayout:
     """Checks that a weight file is whole and is what its name says, reading only its edges.
 
     Cheap for any size: the first bytes, the header of a safetensors file, the directory at the end of a zip.
 
     Args:
-        path: a ``.safetensors`` or ``.bin`` file.
+        path: a weight file.
+        suffixes: those it may have. All but ``.safetensors`` are taken for files of ``torch.save``.
 
     Returns:
         How the file is laid out inside.
@@ -50,15 +53,8 @@ def check_file(path: str | Path) -> FileLayout:
     """
     path = Path(path)
     _check_is_file(path)
-    _check_suffix(path)
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(1024)
-    except OSError as error:
-        raise WeightsError(
-            f"{path} cannot be read", got=error.strerror or str(error), fix="check the file's permissions"
-        ) from error
+    _check_suffix(path, suffixes)
+    start, size = _start_and_size(path)
     _refuse_stand_ins(path, start, size)
     if path.suffix == ".safetensors":
         _check_safetensors(path, start, size)
@@ -77,8 +73,39 @@ def _check_is_file(path: Path) -> None:
         raise WeightsError(f"{path} is not a regular file", expected="a weight file")
 
 
-def _check_suffix(path: Path) -> None:
-    if path.suffix in ACCEPTED_SUFFIXES:
+def check_not_a_stand_in(path: str | Path) -> int:
+    """Checks that a file of any format is there and is not something else under its name.
+
+    Args:
+        path: a weight file, for example ``.onnx`` or ``.pkl``.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        WeightsError: the file is missing, a folder, unreadable or empty; a git-lfs pointer, a web page, or a short
+            text that stands where the weights should be.
+    """
+    path = Path(path)
+    _check_is_file(path)
+    start, size = _start_and_size(path)
+    _refuse_stand_ins(path, start, size)
+    return size
+
+
+def _start_and_size(path: Path) -> tuple[bytes, int]:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            return file.read(_START_BYTES), size
+    except OSError as error:
+        raise WeightsError(
+            f"{path} cannot be read", got=error.strerror or str(error), fix="check the file's permissions"
+        ) from error
+
+
+def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    if path.suffix in suffixes:
         return
     if path.suffix in (".incomplete", ".part", ".crdownload", ".tmp"):
         raise WeightsError(
@@ -118,6 +145,23 @@ def _refuse_stand_ins(path: Path, start: bytes, size: int) -> None:
             got=f"a page titled {title[1].decode(errors='replace')!r}" if title else f"{start[:60]!r}",
             fix="log in to the site that holds the weights, then " + _FETCH_AGAIN,
         )
+    if size <= _MAX_PLACEHOLDER_BYTES and _is_text(start):
+        raise WeightsError(
+            f"{path} is a placeholder, not the weights themselves",
+            got=f"a text of {size} bytes: {start.decode().strip()[:60]!r}",
+            fix="put the file itself in its place: " + _FETCH_AGAIN,
+        )
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether bytes are nothing but words, as people write them; JSON is not."""
+    if data.lstrip().startswith((b"{", b"[")):
+        return False
+    try:
+        words = data.decode().split()
+    except UnicodeDecodeError:
+        return False
+    return bool(words) and all(word.isprintable() for word in words)
 
 
 def _check_safetensors(path: Path, start: bytes, size: int) -> None:

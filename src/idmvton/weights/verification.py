@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import CATALOGUE, is_hub_id
+from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.files import read_shard_index
 from idmvton.weights.local import locate, located, status
 from idmvton.weights.manifest import (
@@ -90,6 +91,8 @@ def verify(
     folder = _folder(name_or_folder, cache_dir)
     manifest = read_manifest(folder)
     if manifest is not None:
+        if isinstance(name_or_folder, str) and name_or_folder in CATALOGUE:
+            manifest = of_entry(manifest, CATALOGUE[name_or_folder])
         checks = tuple(check_against(folder, manifest, progress))
         packaged = manifest.name in CATALOGUE and CATALOGUE[manifest.name].package is not None
         note = (
@@ -117,6 +120,11 @@ def _folder(name_or_folder: str | Path, cache_dir: str | Path | None) -> Path:
         return locate(name_or_folder, cache_dir=cache_dir)
     found = status(str(name_or_folder), cache_dir=cache_dir)
     return found.path if found.path is not None else located(found)
+
+
+def of_entry(manifest: Manifest, entry: WeightsEntry) -> Manifest:
+    """The part of a snapshot's manifest that is about one of the entries that share the snapshot."""
+    return replace(manifest, files={name: record for name, record in manifest.files.items() if entry.wants(name)})
 
 
 def check_against(folder: Path, manifest: Manifest, progress: Progress | None = None) -> Iterator[FileCheck]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from idmvton.prepare.backends.blazepose.consensus import AGREEMENT, MIN_AGREEING, believe, difference, plausible
+from idmvton.prepare.backends.blazepose.consensus import AGREEMENT, MIN_AGREEING, agree, difference, plausible
 from idmvton.prepare.backends.blazepose.detector import anchors, squares, suppress
 from idmvton.prepare.backends.blazepose.landmark_model import Reading, refine
 from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmark, Landmarks, landmarks_of
@@ -148,16 +148,16 @@ def test_readings_that_agree_outvote_those_that_do_not():
         calls.append(mirrored)
         return reading_of(next(answers))
 
-    believed = believe(Region(128, 128, 256), read)
-    assert believed is not None
-    assert difference(believed.reading, reading_of(right)) < 0.01
-    assert (believed.agreeing, believed.tried) == (8, 10)
+    agreed = agree(Region(128, 128, 256), read)
+    assert agreed is not None
+    assert difference(agreed.reading, reading_of(right)) < 0.01
+    assert (agreed.agreeing, agreed.tried) == (8, 10)
     assert calls.count(True) == 5
 
 
 def test_two_readings_that_agree_are_enough_and_none_that_do_are_nobody():
     points = standing()
-    assert believe(Region(128, 128, 256), lambda region, mirrored: reading_of(points)).tried == 2
+    assert agree(Region(128, 128, 256), lambda region, mirrored: reading_of(points)).tried == 2
     scales = iter(np.linspace(0.5, 1.6, 10))
 
     def scattered(region, mirrored):
@@ -165,13 +165,13 @@ def test_two_readings_that_agree_are_enough_and_none_that_do_are_nobody():
 
     assert MIN_AGREEING > 2
     assert difference(reading_of(standing(scale=0.5)), reading_of(standing(scale=0.63))) > AGREEMENT
-    assert believe(Region(128, 128, 256), scattered) is None
-    assert believe(Region(128, 128, 256), lambda region, mirrored: reading_of(points, score=0.1)) is None
+    assert agree(Region(128, 128, 256), scattered) is None
+    assert agree(Region(128, 128, 256), lambda region, mirrored: reading_of(points, score=0.1)) is None
 
 
 def test_a_doubtful_region_needs_more_than_two_readings():
     points = standing()
-    doubtful = believe(Region(128, 128, 256), lambda region, mirrored: reading_of(points), doubtful=True)
+    doubtful = agree(Region(128, 128, 256), lambda region, mirrored: reading_of(points), doubtful=True)
     assert (doubtful.agreeing, doubtful.tried) == (10, 10)
     assert doubtful.support == 1
 

@@ -14,7 +14,7 @@ from idmvton.images import bytes_tensor, bytes_to_vae_tensor
 from idmvton.training.batches import Ticket, collate
 from idmvton.training.initialise import new_vae
 from idmvton.training.mini.autoencoder_task import gradient_difference, standardise
-from idmvton.training.mini.linear_start import keepers_of_latents
+from idmvton.training.mini.linear_start import layers_that_keep_latents
 from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
 from idmvton.training.mini.text_to_image_task import TextToImageTask
 from idmvton.training.recipe import load_recipe, make_recipe
@@ -264,9 +264,9 @@ def test_latents_stay_in_the_first_features(photos, runs, tmp_path):
         **sizes,
     )
     trainer = Trainer(made, tmp_path / "unet")
-    before = [layer.weight.clone() for layer in keepers_of_latents(trainer.task.unet)]
+    before = [layer.weight.clone() for layer in layers_that_keep_latents(trainer.task.unet)]
     trainer.run()
-    for layer, weight in zip(keepers_of_latents(trainer.task.unet), before, strict=True):
+    for layer, weight in zip(layers_that_keep_latents(trainer.task.unet), before, strict=True):
         assert torch.equal(layer.weight, weight)
     checkpoint = str(tmp_path / "unet" / "checkpoint")
     WarpNet(height=32, width=32, channels=(8, 8, 8, 8), num_layers=1).save_pretrained(tmp_path / "warp_net")

@@ -11,6 +11,7 @@ Another package adds backends with an entry point: a function without arguments 
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
 import threading
@@ -165,6 +166,31 @@ def _edges() -> PersonOutliner:
     return EdgeSegmenter()
 
 
+@functools.cache  # it holds nothing of a photo: threads may share it
+def _openpose() -> PoseEstimator:
+    from idmvton.prepare.backends.openpose.estimator import OpenPose
+
+    return OpenPose()
+
+
+def _schp_labels() -> LabelParser:
+    from idmvton.prepare.backends.schp.backends import SchpLabels
+
+    return SchpLabels()
+
+
+def _schp_outline() -> PersonOutliner:
+    from idmvton.prepare.backends.schp.backends import SchpOutline
+
+    return SchpOutline()
+
+
+def _known_parser(name: str) -> LabelParser:
+    from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
+
+    return SegmenterLabels.known(name)
+
+
 def _studio_labels() -> LabelParser:
     from idmvton.prepare.backends.studio_net.parser import StudioLabels
 
@@ -175,6 +201,13 @@ def _studio_body() -> BodyParser:
     from idmvton.prepare.backends.studio_net.parser import StudioBody
 
     return StudioBody()
+
+
+@functools.cache  # likewise
+def _densepose() -> BodyParser:
+    from idmvton.prepare.backends.densepose.backend import DensePoseBody
+
+    return DensePoseBody()
 
 
 _OTHERS: Final = EntryPoints()
@@ -190,3 +223,15 @@ OUTLINE_BACKENDS.register(
 _STUDIO_NET: Final = "a small network, trained on rendered people"
 LABELS_BACKENDS.register("studio-net", _studio_labels, _STUDIO_NET, aliases=(EMBEDDED,))
 BODY_BACKENDS.register("studio-net", _studio_body, _STUDIO_NET, aliases=(EMBEDDED,))
+
+POSE_BACKENDS.register("openpose", _openpose, "OpenPose's body network; needs `idmvton weights get openpose-body`")
+_SCHP: Final = "SCHP's networks on onnxruntime; needs `idmvton weights get preparation-published`"
+LABELS_BACKENDS.register("schp", _schp_labels, _SCHP)
+OUTLINE_BACKENDS.register("schp", _schp_outline, f"what SCHP has a label for: {_SCHP}")
+LABELS_BACKENDS.register(
+    "segformer-clothes", lambda: _known_parser("segformer-clothes"), "SegFormer B2 trained on ATR, fetched by you"
+)
+LABELS_BACKENDS.register(
+    "fashn-human-parser", lambda: _known_parser("fashn-human-parser"), "FASHN's SegFormer B4, fetched by you"
+)
+BODY_BACKENDS.register("densepose", _densepose, "DensePose R50-FPN, as the published weights were trained with")

@@ -154,19 +154,19 @@ def start_as_codec(vae: Any) -> None:
 def start_with_latents(unet: UNet2DConditionModel) -> None:
     """The first features of a text-to-image UNet hold the latents; in place.
 
-    They go on to do so if the weights of :func:`keepers_of_latents` are not trained.
+    They go on to do so if the weights of :func:`layers_that_keep_latents` are not trained.
 
     Raises:
         ConfigError: groups of too few channels.
     """
     carriers = _carriers(unet, unet.config.in_channels)
-    bring_in, *others = keepers_of_latents(unet)
+    bring_in, *others = layers_that_keep_latents(unet)
     carriers.bring_in(bring_in)
     for layer in others:
         carriers.leave(layer)
 
 
-def keepers_of_latents(unet: UNet2DConditionModel) -> list[nn.Conv2d]:
+def layers_that_keep_latents(unet: UNet2DConditionModel) -> list[nn.Conv2d]:
     """The layers that decide whether the first features hold the latents."""
     return [unet.conv_in, *(resnet.conv2 for resnet in unet.down_blocks[0].resnets)]
 

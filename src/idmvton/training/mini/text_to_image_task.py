@@ -26,7 +26,7 @@ from idmvton.training.batches import Batch
 from idmvton.training.diffusion import Diffusion
 from idmvton.training.export import save_parts, whole_folder
 from idmvton.training.initialise import new_scheduler, new_unet
-from idmvton.training.mini.linear_start import keepers_of_latents, start_with_latents
+from idmvton.training.mini.linear_start import layers_that_keep_latents, start_with_latents
 from idmvton.training.mini.stage_sections import TextToImageOptions
 from idmvton.training.picture_rows import sheet
 from idmvton.training.recipe import Recipe
@@ -100,7 +100,7 @@ class TextToImageTask:
         self.unet = self._start(recipe)
         self.unet.requires_grad_(True).train()
         if self.options.start == "latents":
-            for layer in keepers_of_latents(self.unet):
+            for layer in layers_that_keep_latents(self.unet):
                 layer.weight.requires_grad_(False)  # with biases PyTorch 2.13 crashed in a backward pass
         if recipe.section(TrainOptions).gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()

@@ -1,4 +1,4 @@
-"""Which of several readings of one person to believe.
+"""Which of several readings of one person agree, and which of them to take.
 
 The landmark network now and then collapses: a skeleton folded into the trunk, or legs where the arms are. It says so
 with no score. But it does not collapse the same way when it is shown the mirror picture or a slightly different
@@ -36,7 +36,7 @@ _TORSO_RANGE: Final = (0.08, 0.55)  # of the region's side
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class Agreed:
     """A reading, and how many readings it rests on of how many."""
 
     reading: Reading
@@ -49,9 +49,7 @@ class Believed:
         return self.agreeing / self.tried
 
 
-def believe(
-    region: Region, read: ReadRegion, further: Sequence[Region] = (), *, doubtful: bool = False
-) -> Believed | None:
+def agree(region: Region, read: ReadRegion, further: Sequence[Region] = (), *, doubtful: bool = False) -> Agreed | None:
     """Reads a person until readings agree.
 
     Args:
@@ -78,14 +76,14 @@ def believe(
     return settled if settled is not None and settled.agreeing >= MIN_AGREEING else None
 
 
-def _settle(readings: list[Reading]) -> Believed | None:
+def _settle(readings: list[Reading]) -> Agreed | None:
     good = [each for each in readings if plausible(each)]
     if not good:
         return None
     apart = np.array([[difference(one, other) for other in good] for one in good])
     centre = int(np.argmin(np.minimum(apart, _FAR * AGREEMENT).mean(1)))
     agreeing = [each for each, gap in zip(good, apart[centre], strict=True) if gap <= AGREEMENT]
-    return Believed(_mean(good[centre], agreeing), len(agreeing), len(readings))
+    return Agreed(_mean(good[centre], agreeing), len(agreeing), len(readings))
 
 
 def difference(one: Reading, other: Reading) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from idmvton import weights
 from idmvton.errors import ConfigError
-from idmvton.prepare.backends.blazepose.consensus import Believed, believe
+from idmvton.prepare.backends.blazepose.consensus import Agreed, agree
 from idmvton.prepare.backends.blazepose.detector import MIN_SCORE, Detector
 from idmvton.prepare.backends.blazepose.landmark_model import LandmarkModel, Reading
 from idmvton.prepare.backends.blazepose.landmarks import HEAD, MIRRORED, NAME, SHOULDERS, Landmarks
@@ -79,26 +79,26 @@ class BlazePose:
             if any(person.covers(detection.box) for person in found):
                 continue
             guesses = () if found else _guesses(height, width)
-            believed = believe(detection.region, read, guesses, doubtful=detection.score < _SURE)
-            if believed is not None:
-                _add(found, self._person(believed, detection.score, size))
+            agreed = agree(detection.region, read, guesses, doubtful=detection.score < _SURE)
+            if agreed is not None:
+                _add(found, self._person(agreed, detection.score, size))
         if not found:  # the detector looks for heads; a person without one may still be read
-            believed = believe(Region.whole(height, width), read)
-            found = [self._person(believed, MIN_SCORE, size)] if believed else []
+            agreed = agree(Region.whole(height, width), read)
+            found = [self._person(agreed, MIN_SCORE, size)] if agreed else []
         sure = [each.pose for each in found if each.pose.confidence >= MIN_CONFIDENCE]
         return tuple(sorted(sure, key=lambda pose: -_area(pose, size)))
 
-    def _person(self, believed: Believed, detected: float, size: Size) -> _Person:
-        reading = believed.reading
+    def _person(self, agreed: Agreed, detected: float, size: Size) -> _Person:
+        reading = agreed.reading
         outline = np.clip(reading.region.paste(reading.outline, size.height, size.width), 0, 1)
-        confidence = detected * believed.support * min(reading.score, 1.0)
+        confidence = detected * agreed.support * min(reading.score, 1.0)
         landmarks = Landmarks(reading.landmarks, reading.visibility)
-        return _Person(believed, landmarks.pose(self.source, confidence, outline))
+        return _Person(agreed, landmarks.pose(self.source, confidence, outline))
 
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    believed: Believed
+    agreed: Agreed
     pose: Pose
 
     def covers(self, box: NDArray[np.floating]) -> bool:
@@ -121,7 +121,7 @@ def _add(found: list[_Person], new: _Person) -> None:
     """Keeps a person, unless it is one that is kept already: then the reading with more support stays."""
     for number, old in enumerate(found):
         if old.is_same(new):
-            found[number] = max(old, new, key=lambda each: each.believed.support)
+            found[number] = max(old, new, key=lambda each: each.agreed.support)
             return
     found.append(new)
 
