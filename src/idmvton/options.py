@@ -13,10 +13,11 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import BackendSet, CategoryChoice, DTypeName, MaskShape, SchedulerName
+from idmvton.types import CATEGORY_WORDS, BackendSet, CategoryChoice, DTypeName, MaskShape, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -37,6 +38,7 @@ class Option:
         choices: the allowed values of a ``Literal``.
         unit: what a number counts.
         is_list: whether the value is a tuple of such values; type, range and choices are then those of each.
+        aliases: other words -> the choice that they mean, in lower case with hyphens.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Option:
     choices: tuple[str, ...]
     unit: str | None
     is_list: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def checked(self, value: Any) -> Any:
         """The value in the declared type; numbers of numpy become Python's, lists become tuples.
@@ -73,12 +76,18 @@ class Option:
             raise ConfigError(
                 f"{self.name} is no text", got=f"{value!a}: {bad}", expected="text in UTF-8, as the terminal says it"
             )
-        number: Any = self.type(value)
+        number: Any = self._word(value) if self.choices else self.type(value)
         low = self.minimum is not None and not number >= self.minimum  # `not >=` refuses NaN as well
         high = self.maximum is not None and not number <= self.maximum
         if low or high or (self.choices and number not in self.choices):
             raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
         return number
+
+    def _word(self, value: str) -> str:
+        """The choice that is meant: in any case, or by another word for it."""
+        plain = "-".join(value.lower().replace("_", " ").replace("-", " ").split())
+        named = {choice.lower().replace("_", "-"): choice for choice in self.choices}
+        return value if value in self.choices else self.aliases.get(plain, named.get(plain, value))
 
     def expected(self) -> str:
         """The allowed values in words, for example ``"int from 1 to 1000 (steps)"``."""
@@ -108,11 +117,12 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     unit: str | None = None,
+    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """Declares one option; use as the default of a dataclass field."""
     return field(
         default=default,
-        metadata={"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "unit": unit},
+        metadata={"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "unit": unit, "aliases": aliases},
     )
 
 
@@ -137,6 +147,7 @@ def describe(options: type[Any]) -> Iterator[Option]:
             choices=choices,
             unit=item.metadata["unit"],
             is_list=is_list,
+            aliases=item.metadata["aliases"],
         )
 
 
@@ -271,7 +282,9 @@ class PrepareOptions(BackendOptions):
     """How a photo is prepared for a try-on."""
 
     category: CategoryChoice = option(
-        "auto", "What is exchanged; auto: told from the garment's shape, and upper where no legs are in the photo."
+        "auto",
+        "What is exchanged; auto: told from the garment's shape, and upper where no legs are in the photo.",
+        aliases=CATEGORY_WORDS,
     )
     person_number: int = option(
         1, "Which person of the photo, counted from the largest.", flag="person", minimum=1, maximum=99

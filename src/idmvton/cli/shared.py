@@ -8,12 +8,13 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import typer
 from rich.console import Console
 from typer.models import OptionInfo
 
+from idmvton.atomic import check_name
 from idmvton.errors import IdmVtonError
 from idmvton.options import Option, Options, describe
 
@@ -83,15 +84,19 @@ def _is_file(given: Path) -> bool:
 
 
 def _parameter(option: Option, panel: str) -> inspect.Parameter:
-    annotation: Any = Literal[option.choices] if option.choices else option.type
+    # typer would refuse other words for a choice, and not-a-number, in words that mislead: the declaration checks them.
+    is_ours = bool(option.choices) or option.type is float
+    shown = "|".join(option.choices) if option.choices else f"FLOAT from {option.minimum} to {option.maximum}"
+    annotation: Any = option.type
     flags = [f"--{option.flag}/--no-{option.flag}"] if option.type is bool else [f"--{option.flag}"]
     help_text = f"{option.help} [{option.unit}]" if option.unit else option.help
     declared = typer.Option(
         option.default,
         *flags,
         help=help_text,
-        min=option.minimum,
-        max=option.maximum,
+        min=None if is_ours else option.minimum,
+        max=None if is_ours else option.maximum,
+        metavar=f"[{shown}]" if is_ours else None,
         rich_help_panel={
             "TryOnOptions": "Try-on",
             "PrepareOptions": "Preparation",
@@ -119,6 +124,10 @@ def reports_errors(command: Command) -> Command:
     @functools.wraps(command)
     def run(**values: Any) -> None:
         try:
+            for name, value in values.items():
+                for path in value if isinstance(value, list | tuple) else (value,):
+                    if isinstance(path, Path):
+                        check_name(path, name.replace("_", " "))
             command(**values)
         except IdmVtonError as error:
             if values.get("as_json"):

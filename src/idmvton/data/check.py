@@ -19,6 +19,7 @@ from idmvton.data.opening import list_files, splits_of
 from idmvton.errors import InputError
 from idmvton.images.densepose import OFF_PALETTE, parts_of
 from idmvton.images.files import PICTURE_SUFFIXES
+from idmvton.images.polarity import looks_inverted
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.resume import in_threads
 from idmvton.types import Order, Size
@@ -211,7 +212,7 @@ def _compare(files: SampleFiles, found: dict[str, NDArray[Any]]) -> Iterator[Fin
             body = None
         elif not body.any():
             yield Finding(files.name, "empty body map", files.densepose, "nobody is on it")
-    if mask is not None and (inside := _looks_inverted(mask, body)):
+    if mask is not None and (inside := looks_inverted(mask, body)):
         yield Finding(files.name, "inverted mask", files.mask, inside)
     if "person" in found:
         photo = Size(*found["person"].shape[:2])
@@ -221,22 +222,3 @@ def _compare(files: SampleFiles, found: dict[str, NDArray[Any]]) -> Iterator[Fin
             problem: Problem = "scaled map" if same_aspect(size, photo) else "size"
             if problem == "size" or kind == "mask":
                 yield Finding(files.name, problem, getattr(files, kind), f"the {kind} is {size}, the photo {photo}")
-
-
-def _looks_inverted(mask: NDArray[np.bool_], body: NDArray[np.bool_] | None) -> str:
-    """Says in words that more of the background than of the body is repainted; empty if not.
-
-    Without a body map of the mask's size the border of the picture counts as background and the middle as body.
-    """
-    if body is None or body.shape != mask.shape or body.all() or not body.any():
-        height, width = mask.shape
-        body = np.zeros(mask.shape, bool)
-        body[height // 4 : -(height // 4), width // 4 : -(width // 4)] = True
-        background = np.ones(mask.shape, bool)
-        background[height // 16 : -(height // 16), width // 16 : -(width // 16)] = False
-    else:
-        background = ~body
-    outside, inside = float(mask[background].mean()), float(mask[body].mean())
-    if outside <= max(inside, 0.5):
-        return ""
-    return f"repaints {outside:.0%} of the background and {inside:.0%} of the person"

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.draft.colours import match_colours
-from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning
+from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, MaskWarning
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
+from idmvton.images.polarity import odd_mask
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
@@ -215,10 +216,12 @@ class TryOnPipeline(TryOnSystem):
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
     def _warn(self, pairs: Pairs, options: TryOnOptions) -> tuple[str, ...]:
-        """Warns of prompts that the text encoders read only in part and of unfit guidance, and returns the words."""
+        """Warns of odd masks, prompts that are read only in part and unfit guidance, and returns the words."""
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
+        odd = (odd_mask(each.mask, np.asarray(each.densepose).any(-1)) for each in pairs.people)
+        notes |= dict.fromkeys(filter(None, odd), MaskWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
             note = f"this checkpoint is meant to run without guidance (1.0); {given} makes it worse"
