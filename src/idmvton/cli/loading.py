@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from idmvton.errors import ConfigError
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
 
 Load = Callable[[], "TryOnPipeline"]
-_SMALL: Final = 2 * 2**30
-"""Bytes: smaller checkpoints are loaded beside the preparation; others would keep an error waiting."""
+LIBRARY_NAMES: Final = {
+    "diffusers": ("AutoencoderKL", "UNet2DConditionModel", "DiffusionPipeline", "DDPMScheduler"),
+    "transformers": ("CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPTokenizer"),
+}
+"""What every checkpoint needs of the libraries, both of which import their parts on first use."""
 
 
 def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Load:
@@ -55,17 +59,20 @@ def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Loa
     return functools.partial(load_pipeline, model)
 
 
-def load_beside(load: Load, model: ModelOptions) -> Load:
-    """Starts to load a small checkpoint in a thread; what is returned waits for it. Larger ones are loaded then."""
-    from idmvton.weights import locate
+def import_beside() -> None:
+    """Starts to import what the model needs, in a thread: preparation computes meanwhile.
 
-    files = (path for path in Path(locate(model.model)).rglob("*") if path.is_file())
-    if sum(path.stat().st_size for path in files) > _SMALL:
-        return load
-    pool = ThreadPoolExecutor(1, thread_name_prefix="load")
-    future: Future[TryOnPipeline] = pool.submit(load)
-    pool.shutdown(wait=False)
-    return future.result
+    Loading itself is no work for a thread: transformers changes torch's default dtype and initialisation for the
+    whole process while it loads. What a stop leaves undone is imported when it is needed.
+    """
+
+    def work() -> None:
+        with contextlib.suppress(ImportError):
+            for module, names in LIBRARY_NAMES.items():
+                for name in names:
+                    getattr(importlib.import_module(module), name)
+
+    threading.Thread(target=work, name="import", daemon=True).start()
 
 
 def set_threads(threads: int | None) -> None:

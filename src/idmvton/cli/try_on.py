@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from idmvton.cli.loading import check_model, load_beside
+from idmvton.cli.loading import check_model, import_beside
 from idmvton.cli.prepare import DenseposeFile, KeypointsFile, LabelsFile, MaskFile, Overwrite, tell_warnings
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, stage_bar, with_options
 from idmvton.cli.try_on_folders import try_on_folders
@@ -71,7 +71,8 @@ def try_on(
     _check_outputs(files, [person, garment, *maps.values()], save_intermediates, overwrite=overwrite)
     with stage_bar(quiet=as_json) as stage:
         stage("preparing")
-        load = load_beside(check_model(model, options), model)
+        load = check_model(model, options)
+        import_beside()
         from idmvton.engine.ready import make_ready
         from idmvton.prepare import Given
         from idmvton.prepare.preparer import preparer_for
