@@ -7,7 +7,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 # threads that spin while they wait slow every other process; libgomp reads it when torch is loaded
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint types spelling links format clean opengl pose
+.PHONY: demo test lint types spelling links format clean opengl pose metrics
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,11 +27,16 @@ opengl:
 pose: .venv/installed
 	.venv/bin/idmvton weights get pose --yes
 
+# the same for what scores pictures: a learned distance and a reader of text
+metrics: .venv/installed-test
+	.venv/bin/idmvton weights get st-lpips --yes
+	.venv/bin/idmvton weights get pp-ocr --yes
+
 demo: .venv/installed pose
 	.venv/bin/idmvton try-on examples/person.jpg examples/checked_shirt.jpg --output demo.png --seed 0
 	@echo "The person: examples/person.jpg. The garment: examples/checked_shirt.jpg. The person wearing it: demo.png"
 
-test: lint types spelling opengl pose
+test: lint types spelling opengl pose metrics
 	.venv/bin/python -m pytest
 
 lint: .venv/installed-test

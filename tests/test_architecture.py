@@ -1,6 +1,7 @@
 """The shape of the code: imports point one way, importing is free, files stay short."""
 
 import ast
+import importlib.metadata
 import resource
 import subprocess
 import sys
@@ -179,5 +180,6 @@ def test_public_names_are_there():
     for name in idmvton.__all__:
         assert getattr(idmvton, name).__doc__
     assert set(idmvton.__all__) <= set(dir(idmvton))
+    assert idmvton.__version__ == importlib.metadata.version("idmvton")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = idmvton.nothing

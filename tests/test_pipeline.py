@@ -435,15 +435,16 @@ def test_a_long_caption_warns_and_quotes_what_is_not_read(pipe, one_call):
     with pytest.warns(CaptionTruncatedWarning, match="not read") as caught:
         result = pipe(**one_call | {"caption": caption})
     assert "sleeveless" in result.warnings[0]
-    assert len(caught) == len(result.warnings) == 2, "both templates are too long"
+    told = [note for note in result.warnings if "not read" in note]
+    assert sum(each.category is CaptionTruncatedWarning for each in caught) == len(told) == 2, "both are too long"
 
 
 def test_guidance_of_a_checkpoint_that_takes_none_warns(own_pipe, one_call):
     own_pipe.register_to_config(guidance_scale=1.0)
-    assert own_pipe(**one_call).warnings == ()
+    assert not any("guidance" in note for note in own_pipe(**one_call).warnings)
     with pytest.warns(GuidanceWarning, match="guidance_scale=1.5") as caught:
         result = own_pipe(**one_call, guidance_scale=1.5)
-    assert result.warnings == (str(caught[0].message),)
+    assert result.warnings[0] == str(caught[0].message)
 
 
 def test_captions_are_optional(pipe, one_call):

@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from idmvton.types import VERSION
+
 # The first import of the package `prepare` puts it under this name. Here the name is the function's.
 importlib.import_module("idmvton.prepare")
 del globals()["prepare"]
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
     from idmvton.types import GarmentFeatures
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOME = {
     "GarmentFeatures": "types",

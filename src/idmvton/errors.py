@@ -72,3 +72,7 @@ class MaskWarning(IdmVtonWarning):
 
 class GuidanceWarning(IdmVtonWarning):
     """Guidance for a checkpoint that was not trained for it."""
+
+
+class BodyMapWarning(IdmVtonWarning):
+    """A body map that does not look like one; weights with a WarpNet refuse it."""

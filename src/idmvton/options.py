@@ -289,6 +289,13 @@ class PrepareOptions(BackendOptions):
     person_number: int = option(
         1, "Which person of the photo, counted from the largest.", flag="person", minimum=1, maximum=99
     )
+    garment_number: int | None = option(
+        None,
+        "Which garment of the garment photo, where it shows several, counted from the left; the first of the largest "
+        "when not given.",
+        minimum=1,
+        maximum=99,
+    )
     mask_grow: int = option(
         0, "Grow the mask by this, or shrink it if negative.", minimum=-256, maximum=256, unit="pixels of person.png"
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import torch
+
+VERSION: Final = "0.1.0"
+"""Of this library; also in pyproject.toml."""
 
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""

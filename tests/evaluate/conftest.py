@@ -8,17 +8,19 @@ import torch
 from PIL import Image
 
 from idmvton import weights
-from idmvton.evaluate import backbones, scoring
+from idmvton.evaluate import backbones, metrics, scoring
+from idmvton.types import Size
 from idmvton.weights.local import package_folder
 
-SIZE = (192, 176)  # MS-SSIM needs sides of 176 pixels
+SIZE = (64, 48)
+LARGE = (192, 176)  # MS-SSIM needs sides of 176 pixels
 
 
-def drawn(seed: int, shift: int = 0) -> np.ndarray:
+def drawn(seed: int, shift: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
     """A smooth coloured picture, uint8 (H, W, 3)."""
     random = np.random.default_rng(seed)
     small = random.integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    picture = np.asarray(Image.fromarray(small).resize(SIZE[::-1], Image.Resampling.BICUBIC)).astype(int)
+    picture = np.asarray(Image.fromarray(small).resize(size[::-1], Image.Resampling.BICUBIC)).astype(int)
     return (picture + shift).clip(0, 255).astype(np.uint8)
 
 
@@ -40,8 +42,9 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def st_lpips(cache):
-    """A shift-tolerant network of random weights, laid out as the public file."""
+def st_lpips(cache, monkeypatch):
+    """A shift-tolerant network of random weights, laid out as the public file, which sees small pictures."""
+    monkeypatch.setattr(metrics, "ST_LPIPS_SIZE", Size(*SIZE))
     torch.manual_seed(0)
     stack = backbones.build_shift_tolerant("alex").features
     slices = {0: 1, 1: 1, 4: 2, 5: 2, 8: 3, 9: 3, 11: 4, 13: 5}
@@ -65,6 +68,6 @@ def folders(tmp_path):
         save(drawn(number), tmp_path / "truth" / name)
         save(drawn(number, shift=number * 4), tmp_path / "results" / name)
         mask = np.zeros(SIZE, np.uint8)
-        mask[40:120, 30:100] = 255
+        mask[14:40, 8:30] = 255
         save(mask, tmp_path / "masks" / name)
     return tmp_path

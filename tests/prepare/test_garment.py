@@ -6,8 +6,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from idmvton.errors import PreparationError
 from idmvton.prepare.cutout import cut_out, onto_white
-from idmvton.prepare.garment import find_wearer, prepare_garment
+from idmvton.prepare.garment import prepare_garment
 from idmvton.prepare.maps import pose_of_keypoints
+from idmvton.prepare.wearer import find_wearer
 from idmvton.studio import sample
 from truth_backends import of_sample
 

@@ -55,7 +55,19 @@ def _load_scheduler(folder: Path) -> Any:
         scheduler = scheduler_class.from_pretrained(folder)
     except (ValueError, TypeError, NotImplementedError, OSError) as error:
         raise WeightsError(f"cannot use the scheduler in {folder}", got=f"{name}: {error}") from error
+    if not has_noise_schedule(scheduler):
+        raise WeightsError(
+            f"the scheduler in {folder} does not fit the networks",
+            got=name,
+            expected="one that adds noise by alphas_cumprod (DDPM, DDIM, Euler, DPMSolverMultistep, UniPC, LCM)",
+            fix="use the scheduler_config.json of the published checkpoint",
+        )
     return scheduler
+
+
+def has_noise_schedule(scheduler: Any) -> bool:
+    """Whether a scheduler is of diffusion, as the networks were trained; flow-matching ones are not."""
+    return hasattr(scheduler, "alphas_cumprod")
 
 
 def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str | None) -> Any:

@@ -40,6 +40,10 @@ OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The folder o
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes that score.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Of the data set: train, test or wild.")]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option("--metrics", help="Only these, such as ssim,psnr; the protocol's by default.", show_default=False),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mps.")]
 
 
@@ -66,6 +70,11 @@ def score(
     masks: Annotated[
         Path | None, typer.Option("--masks", help="A folder of masks by person.", show_default=False)
     ] = None,
+    metrics: MetricsOption = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option("--pairs", help="Only the data set's pairs that this list names.", show_default=False),
+    ] = None,
     count: Annotated[
         int | None, typer.Option("--count", min=1, help="Only the first so many pairs.", show_default=False)
     ] = None,
@@ -83,6 +92,7 @@ def score(
     """Score a folder of results, or make them with a checkpoint first."""
     from idmvton.evaluate.choice import DataChoice
     from idmvton.evaluate.evaluation import evaluate
+    from idmvton.evaluate.metrics import with_metrics
     from idmvton.evaluate.protocols import explain as in_words
     from idmvton.evaluate.protocols import find_protocol
     from idmvton.evaluate.report import HTML_NAME, write_report
@@ -91,8 +101,10 @@ def score(
         out.print(in_words(find_protocol(explain)), markup=False)
         return
     rule = find_protocol(protocol)
+    if metrics is not None:
+        rule = with_metrics(rule, [name.strip() for name in metrics.split(",") if name.strip()])
     with keeps_what_was_made():
-        chosen = DataChoice(data or truth or Path(), split, order, count)
+        chosen = DataChoice(data or truth or Path(), split, order, count, pairs=pairs)
         if model is not None:
             if data is None:
                 raise ConfigError("--model needs a data set", fix="add --data FOLDER")
@@ -140,37 +152,46 @@ def compare_reports(
 @app.command("run")
 @reports_errors
 def run(
-    file: Annotated[Path, typer.Argument(help="A TOML file of an experiment.", show_default=False)],
+    experiment: Annotated[
+        str, typer.Argument(help="A TOML file, or one of this project's, such as captions.", show_default=False)
+    ],
     data: Annotated[
         Path | None, typer.Option("--data", help="The data set, instead of the file's.", show_default=False)
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Pairs, instead of the file's.", show_default=False)
+        int | None, typer.Option("--count", min=1, help="Pairs of each, instead of the file's.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The checkpoint, instead of the file's.", show_default=False)
     ] = None,
     device: DeviceOption = "auto",
-    output: OutputOption = Path("experiment"),
+    output: OutputOption = Path("experiments-out"),
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Make and score every variant of an experiment; run it again to go on."""
-    from idmvton.evaluate.experiments import differences_from, in_words, read_experiment, run_experiment, table
+    import json
 
-    experiment = read_experiment(file, data, count)
+    from idmvton.evaluate.experiments import TABLE_NAME, in_words, read_experiment, run_experiment
+
+    chosen = read_experiment(experiment, data, count, model)
     with keeps_what_was_made(), stage_bar(quiet=as_json) as stage:
-        reports = run_experiment(experiment, output, device=device, workers=workers, progress=stage)
+        outcomes = run_experiment(chosen, output, device=device, workers=workers, progress=stage)
     if as_json:
-        print_json(table(experiment, reports, output))
+        print_json(json.loads((output / chosen.name / TABLE_NAME).read_text()))
         return
-    first = next(iter(reports))
-    if experiment.question:
-        out.print(experiment.question, markup=False)
-    drawn = Table("variant", *reports[first].figures, box=None)
-    for name, report in reports.items():
-        drawn.add_row(name, *(f"{figure.value:.4g}" for figure in report.figures.values()))
-    out.print(drawn)
-    for name in list(reports)[1:]:
-        for each in differences_from(output, first, name):
-            out.print(f"{name} - {first}, {each.metric}: {in_words(each)}", markup=False, soft_wrap=True)
+    out.print(chosen.question, markup=False)
+    for title, outcome in outcomes.items():
+        first = next(iter(outcome.reports))
+        count = len(outcome.reports[first].matched.cases)
+        drawn = Table("variant", *outcome.reports[first].figures, title=f"{title}, {count} pairs", box=None)
+        for name, report in outcome.reports.items():
+            drawn.add_row(name, *(f"{figure.value:.4g}" for figure in report.figures.values()))
+        out.print(drawn)
+        for name, differences in outcome.differences.items():
+            for each in differences:
+                out.print(f"{name} - {first}, {each.metric}: {in_words(each)}", markup=False, soft_wrap=True)
+    err.print(f"tables and reports are in {output / chosen.name}", markup=False, soft_wrap=True)
 
 
 def _made(model: str, data: DataChoice, pictures: Path, device: str, quiet: bool) -> Path:
@@ -200,6 +221,8 @@ def _matched(
             raise InputError("the folder does not exist", got=folder)
     if is_dataset(truth):
         return match_dataset(results, data, rule=names, masks=masks)
+    if data.pairs is not None:
+        raise InputError("a list of pairs needs a data set", got=truth, fix="leave --pairs out, or name a data set")
     return match_folder(results, truth, rule=names, masks=masks, count=data.count)
 
 

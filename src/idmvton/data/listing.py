@@ -33,7 +33,7 @@ def read_pairs(folder: Path, split: str, order: Order, own_garment: Callable[[st
     """
     exact, general = folder / f"{split}_pairs_{order}.txt", folder / f"{split}_pairs.txt"
     if exact.exists():
-        return _two_columns(exact)
+        return read_two_columns(exact)
     if not general.exists():
         raise InputError(
             f"the list of {order} pairs of {split} is missing",
@@ -41,11 +41,16 @@ def read_pairs(folder: Path, split: str, order: Order, own_garment: Callable[[st
             expected=f"{exact.name} or {general.name}",
             fix="name the folder that holds the lists of the data set",
         )
-    rows = _two_columns(general)
+    rows = read_two_columns(general)
     return [(person, own_garment(person)) for person, _ in rows] if order == "paired" else rows
 
 
-def _two_columns(path: Path) -> list[tuple[str, str]]:
+def read_two_columns(path: Path) -> list[tuple[str, str]]:
+    """The first two names of each line, which lead to files below the list's folder.
+
+    Raises:
+        InputError: the list cannot be read or is empty, a line does not hold two names, or one leads outside.
+    """
     rows = []
     for number, (person, garment) in read_rows(path, "list of pairs"):
         for name in (person, garment):

@@ -15,7 +15,7 @@ from idmvton.atomic import make_folder
 from idmvton.engine.describer import Described
 from idmvton.engine.job import Progress, Settings, TryOn
 from idmvton.engine.pairs import OWN_GARMENT, Pair, names_of, refuse_unused
-from idmvton.engine.ready import Ready, changed_options, with_prepared
+from idmvton.engine.ready import USEFUL, Ready, changed_options, with_prepared
 from idmvton.errors import IdmVtonError, InputError
 from idmvton.images import read_provenance, save_png
 from idmvton.images.writing import refuse_loss
@@ -29,7 +29,6 @@ from idmvton.types import Category, CategoryChoice
 
 _KEPT_PEOPLE: Final = 32
 """People whose maps stay in memory from one garment to the next."""
-_USEFUL: Final = ("backend",)  # ends of the names of options that read garments too
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class FolderTryOn:
             WeightsError: a backend's weights are not on the disk.
         """
         make_folder(output)
-        refuse_unused([person for person, _ in pairs], changed_options(self.settings.prepare, _USEFUL))
+        refuse_unused([person for person, _ in pairs], changed_options(self.settings.prepare, USEFUL))
         outcomes, names = Outcomes[Pair](), names_of(pairs)
         try:
             self._work(outcomes, names, output, on_progress)
@@ -132,7 +131,8 @@ class FolderTryOn:
     def _read_garment(self, path: Path, choice: CategoryChoice) -> _Garment | IdmVtonError:
         """The garment, or why it cannot be used, which is then so for every pair."""
         try:
-            picture = self.job.preparer.read_garment(path, category=choice)
+            number = self.settings.prepare.garment_number
+            picture = self.job.preparer.read_garment(path, category=choice, number=number)
         except ONE_ITEM as error:
             return error
 
@@ -175,7 +175,7 @@ class FolderTryOn:
         options = self.settings.prepare
         maps = self._maps(photo, expected_category(options.category, garment.picture.category))
         prepared = self.job.preparer.join(maps, garment.picture, options)
-        return Ready(prepared, garment.picture.image, prepared.category, prepared.warnings)
+        return Ready(prepared, prepared.garment or garment.picture.image, prepared.category, prepared.warnings)
 
     def _asked(self, pair: Pair) -> dict[str, Any]:
         """What decides a picture: files, weights and options."""

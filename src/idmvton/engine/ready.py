@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import ImageInput, load_image
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare.category import mismatch_notes
+from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared, read_prepared
 from idmvton.types import Category
+
+USEFUL = ("backend", "garment_number")
+"""Ends of the names of options that do something for a prepared person, too: they read the garment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,10 +117,12 @@ def _with_prepared(
             expected="the folder alone",
             fix=f"change mask.png in {where}",
         )
-    _refuse_set(options, f"{where} is prepared already", useful=("backend",))
+    _refuse_set(options, f"{where} is prepared already", useful=USEFUL)
     if garment is None and prepared.garment is None:
         raise InputError("no garment was given", got=f"{where}, which holds none", expected="a garment's photo")
-    picture = None if garment is None else preparer.read_garment(garment, category=prepared.category)
+    picture = None
+    if garment is not None:
+        picture = preparer.read_garment(garment, category=prepared.category, number=options.garment_number)
     return with_prepared(prepared, picture)
 
 
@@ -124,8 +131,12 @@ def with_prepared(prepared: Prepared, picture: GarmentPicture | None) -> Ready:
     if picture is None:
         assert prepared.garment is not None
         return Ready(prepared, prepared.garment, prepared.category, prepared.warnings)
-    notes = picture.warnings + mismatch_notes(prepared.category, picture.category)
-    return Ready(prepared, picture.image, picture.category, (*prepared.warnings, *notes))
+    lit: Image.Image = picture.image
+    about: tuple[str, ...] = ()
+    if not prepared.options.as_published:
+        lit, about = match_scene(picture.image, picture.mask, np.asarray(prepared.person))
+    notes = picture.warnings + mismatch_notes(prepared.category, picture.category) + about
+    return Ready(prepared, lit, picture.category, (*prepared.warnings, *notes))
 
 
 def changed_options(options: PrepareOptions, useful: tuple[str, ...] = ()) -> list[str]:

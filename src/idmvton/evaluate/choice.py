@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from idmvton.data.file_dataset import SampleFiles
+from idmvton.data.listing import read_two_columns
 from idmvton.data.opening import list_files, recognise
 from idmvton.data.viton_hd import STUDIO_FILE
 from idmvton.data.viton_hd import list_files as list_viton_hd
@@ -25,6 +26,7 @@ class DataChoice:
         count: the first so many pairs; ``None``: all.
         maps: ``given``: the data set's own masks and body maps; ``prepared``: those that ``idmvton data prepare
             --beside`` made, and only the pairs that have them.
+        pairs: a list of some of the data set's pairs, PERSON.jpg GARMENT.jpg a line; ``None``: all.
     """
 
     root: Path
@@ -32,18 +34,16 @@ class DataChoice:
     order: Order = "paired"
     count: int | None = None
     maps: Literal["given", "prepared"] = "given"
+    pairs: Path | None = None
 
     def files(self, captions: Captions = "tags") -> list[SampleFiles]:
         """The files of each pair; of a studio folder with its detailed captions, unless naive ones are asked for.
 
         Raises:
-            InputError: no layout, a list that is missing or damaged, or no prepared maps.
+            InputError: no layout, a list that is missing or damaged, pairs that the data set does not list, or no
+                prepared maps.
         """
-        if recognise(self.root) == "viton-hd" and (self.root / self.split / STUDIO_FILE).exists():
-            words: Captions = "detailed" if captions == "tags" else captions
-            files = list_viton_hd(self.root, self.split, self.order, words)[: self.count]
-        else:
-            files = list_files(self.root, self.split, self.order)[: self.count]
+        files = self._listed(captions)[: self.count]
         if self.maps == "given":
             return files
         prepared = [each for each in map(SampleFiles.as_prepared, files) if each.mask.exists()]
@@ -52,3 +52,21 @@ class DataChoice:
                 "the data set has no prepared maps", got=self.root, fix="make them: idmvton data prepare DIR --beside"
             )
         return prepared
+
+    def _listed(self, captions: Captions) -> list[SampleFiles]:
+        if recognise(self.root) == "viton-hd" and (self.root / self.split / STUDIO_FILE).exists():
+            words: Captions = "detailed" if captions == "tags" else captions
+            files = list_viton_hd(self.root, self.split, self.order, words)
+        else:
+            files = list_files(self.root, self.split, self.order)
+        if self.pairs is None:
+            return files
+        known = {(each.person.name, each.garment.name): each for each in files}
+        wanted = list(dict.fromkeys(read_two_columns(self.pairs)))
+        if unknown := [" ".join(pair) for pair in wanted if pair not in known]:
+            raise InputError(
+                f"{len(unknown)} of {len(wanted)} pairs are not in the data set's {self.order} list",
+                got=", ".join(unknown[:10]),
+                expected="lines PERSON.jpg GARMENT.jpg of that list",
+            )
+        return [known[pair] for pair in wanted]

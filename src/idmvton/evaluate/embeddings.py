@@ -1,10 +1,10 @@
-"""Pictures as vectors: CLIP, DINO, and the Inception network of FID and KID."""
+"""Pictures as vectors: CLIP, DINO, and the Inception network whose features FID and KID compare."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -12,25 +12,21 @@ import torch.nn.functional as F
 import transformers
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
+from torch import Tensor
 
 from idmvton.checkpoint.parts import quiet_transformers
-from idmvton.errors import InputError, WeightsError
+from idmvton.errors import WeightsError
 from idmvton.evaluate.shown import Measure, Shown
 from idmvton.images import clip_pixel_values
 from idmvton.weights import locate
 
 _INCEPTION_SIDE: Final = 299
-_KID_SUBSETS: Final = 100
-_KID_LARGEST_SUBSET: Final = 1000
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_DEVIATION: Final = (0.229, 0.224, 0.225)
 
 
-def load_clip() -> Measure:
-    """CLIP-I: the cosine of CLIP ViT-L/14 embeddings of result and truth.
+def load_clip(reference: Literal["truth", "garment"]) -> Measure:
+    """CLIP-I: the cosine of CLIP ViT-L/14 embeddings of the result and of the truth or the product picture.
 
     Raises:
         WeightsError: the CLIP is not on this machine.
@@ -42,7 +38,7 @@ def load_clip() -> Measure:
         pixels = clip_pixel_values([Image.fromarray(picture)], model.config.image_size)
         return model(pixels).image_embeds[0]
 
-    return _cosine(embed)
+    return _cosine(embed, reference)
 
 
 def load_dino() -> Measure:
@@ -63,11 +59,11 @@ def load_dino() -> Measure:
         tensor = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         return model((tensor - mean) / deviation).last_hidden_state[0, 0]
 
-    return _cosine(embed)
+    return _cosine(embed, "truth")
 
 
 def load_inception() -> Measure:
-    """The features that FID and KID compare: float32 (2, 2048), of the result and of the photo.
+    """The features that FID and KID compare: float32 (2, 2048), of the result and of the reference.
 
     Raises:
         WeightsError: the TorchScript file is not on this machine, or is another network.
@@ -94,60 +90,10 @@ def load_inception() -> Measure:
 
     @torch.no_grad()
     def measure(shown: Shown) -> NDArray[np.float32]:
-        assert shown.photo is not None
-        return np.stack([embed(shown.result), embed(shown.photo)])
+        assert shown.reference is not None
+        return np.stack([embed(shown.candidate), embed(shown.reference)])
 
     return measure
-
-
-class _Given(nn.Module):
-    """Stands for a feature network where the features were computed before."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        """The features as they are."""
-        return features
-
-
-def fid(results: NDArray[np.float32], photos: NDArray[np.float32]) -> float:
-    """The Frechet distance of two sets of features, float (N, D) and (M, D).
-
-    Raises:
-        InputError: fewer than two pictures in a set.
-    """
-    _check_count(results, photos, 2)
-    metric = FrechetInceptionDistance(feature=_Given(results.shape[1]))
-    metric.set_dtype(torch.float64)
-    return _fed(metric, results, photos)
-
-
-def kid(results: NDArray[np.float32], photos: NDArray[np.float32], seed: int = 0) -> tuple[float, float]:
-    """The kernel distance of two sets of features and its spread over 100 random subsets of at most 1,000.
-
-    Raises:
-        InputError: fewer than two pictures in a set.
-    """
-    _check_count(results, photos, 2)
-    size = min(_KID_LARGEST_SUBSET, len(results), len(photos))
-    metric = KernelInceptionDistance(feature=_Given(results.shape[1]), subsets=_KID_SUBSETS, subset_size=size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        mean, deviation = _fed(metric, results, photos)
-    return float(mean), float(deviation)
-
-
-def _fed(metric: Any, results: NDArray[np.float32], photos: NDArray[np.float32]) -> Any:
-    metric.update(torch.from_numpy(photos), real=True)
-    metric.update(torch.from_numpy(results), real=False)
-    return metric.compute()
-
-
-def _check_count(results: NDArray[np.float32], photos: NDArray[np.float32], least: int) -> None:
-    if min(len(results), len(photos)) < least:
-        raise InputError("too few pictures for a distance of two sets", got=len(results), expected=f"at least {least}")
 
 
 def _loaded(kind: Any, folder: Path) -> Any:
@@ -157,10 +103,11 @@ def _loaded(kind: Any, folder: Path) -> Any:
         raise WeightsError(f"cannot load {kind.__name__} from {folder}", got=str(error)[:300]) from error
 
 
-def _cosine(embed: Callable[[NDArray[np.uint8]], Tensor]) -> Measure:
+def _cosine(embed: Callable[[NDArray[np.uint8]], Tensor], reference: Literal["truth", "garment"]) -> Measure:
     @torch.no_grad()
     def measure(shown: Shown) -> float:
-        assert shown.truth is not None
-        return float(F.cosine_similarity(embed(shown.result), embed(shown.truth), dim=0))
+        other = shown.truth if reference == "truth" else shown.garment
+        assert other is not None
+        return float(F.cosine_similarity(embed(shown.result), embed(other), dim=0))
 
     return measure

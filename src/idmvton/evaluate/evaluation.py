@@ -5,9 +5,9 @@ report = evaluate(match_dataset(results, root, "test", "paired"), find_protocol(
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,16 +16,21 @@ from PIL import Image
 
 from idmvton.errors import InputError
 from idmvton.evaluate import scoring
+from idmvton.evaluate.extra import version_of
 from idmvton.evaluate.matching import Case, Matched
 from idmvton.evaluate.metrics import Metric
-from idmvton.evaluate.protocols import Protocol, explain
+from idmvton.evaluate.protocols import Protocol, explain, stored_as_jpeg
 from idmvton.evaluate.scoring import Figure, Measurements, Missing, Progress
 from idmvton.images import read_provenance
+from idmvton.weights import locate, read_manifest
 
 SCALE_CASES: Final = 16
 """Truths, evenly spaced, on which the scale of each metric is measured."""
 SCALE_ROWS: Final = ("the truth itself", "the truth moved by one pixel", "the truth as JPEG of quality 75")
-_LIBRARIES: Final = ("idmvton", "torch", "torchmetrics", "scikit-image", "opencv-python-headless", "pillow", "numpy")
+_LIBRARIES: Final = (
+    *("idmvton", "torch", "torchmetrics", "scikit-image", "opencv-python-headless", "pillow", "numpy"),
+    *("onnxruntime", "transformers"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +46,7 @@ class Report:
         protocol: how they were scored.
         made: option or library -> the values that the results' own notes name, with how many pictures name each.
         warnings: what should be known.
+        weights: entry of the catalogue -> file -> its SHA-256, or its git hash where the hub tells only that.
     """
 
     figures: Mapping[str, Figure]
@@ -51,6 +57,7 @@ class Report:
     protocol: Protocol
     made: Mapping[str, Mapping[str, int]]
     warnings: tuple[str, ...]
+    weights: Mapping[str, Mapping[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the single pictures, as plain values ready for JSON."""
@@ -62,7 +69,8 @@ class Report:
             "pictures": {"n": len(self.matched.cases), "named": self.matched.rule},
             "made_with": {name: dict(values) for name, values in self.made.items()},
             "warnings": list(self.warnings),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "weights": {name: dict(files) for name, files in self.weights.items()},
+            "libraries": {name: version_of(name) for name in _LIBRARIES},
         }
 
 
@@ -73,6 +81,7 @@ def evaluate(
     *,
     workers: int = 2,
     progress: Progress = lambda *_: None,
+    parts: Path | None = None,
 ) -> Report:
     """Scores matched results.
 
@@ -82,6 +91,7 @@ def evaluate(
         output: the report's folder; finished parts of an interrupted call in it are used.
         workers: processes.
         progress: called with pictures done and in all.
+        parts: the folder of the finished parts, which several reports may share; in ``output`` by default.
 
     Returns:
         The report; :mod:`idmvton.evaluate.report` writes it.
@@ -95,8 +105,8 @@ def evaluate(
             "none of the protocol's metrics can be computed",
             got="; ".join(f"{each.metric}: {each.why}" for each in missing),
         )
-    warnings = [*matched.warnings, *scoring.check_same_size(matched.cases, protocol)]
-    work = output / "parts"
+    warnings = [*matched.warnings, *scoring.look_at_files(matched.cases, protocol)]
+    work = parts or output / "parts"
     found = scoring.measure(matched.cases, metrics, protocol, work, workers=workers, progress=progress)
     figures = scoring.summarise(found, metrics, protocol)
     missing += [Missing(each.name, "no picture has an answer") for each in metrics if each.name not in figures]
@@ -109,6 +119,7 @@ def evaluate(
         protocol,
         how_made(matched.cases),
         tuple(warnings),
+        {metric.needs: hashes_of(metric.needs) for metric in metrics if metric.needs is not None},
     )
 
 
@@ -127,7 +138,7 @@ def measure_scale(cases: tuple[Case, ...], metrics: list[Metric], protocol: Prot
         assert shown.truth is not None
         moved = np.roll(shown.truth, 1, axis=1)
         moved[:, 0] = shown.truth[:, 0]
-        stored = np.array(replace(protocol, truth_jpeg=75, size=None).truth(Image.fromarray(shown.truth), shown.size))
+        stored = np.array(stored_as_jpeg(Image.fromarray(shown.truth), 75))
         for row, picture in zip(SCALE_ROWS, (shown.truth, moved, stored), strict=True):
             for metric in wanted:
                 value = scoring.measure_of(metric.name)(replace(shown, result=picture))
@@ -138,6 +149,17 @@ def measure_scale(cases: tuple[Case, ...], metrics: list[Metric], protocol: Prot
         for row, columns in table.items()
         if chosen
     }
+
+
+def hashes_of(entry: str) -> dict[str, str]:
+    """File -> hash of weights on this machine: what was checked when they were fetched, else what they hold now."""
+    folder = locate(entry)
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        known = {name: record.sha256 or record.git_sha1 for name, record in manifest.files.items()}
+        return {name: value for name, value in sorted(known.items()) if value is not None}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def how_made(cases: tuple[Case, ...]) -> dict[str, dict[str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.data.file_dataset import FileDataset
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import ConfigError, InputError
@@ -24,6 +25,7 @@ from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Captions, GarmentFeatures
 
 Method = Literal["model", "draft", "colour fill", "thin-plate warp"]
+Words = Captions | Literal["none"]
 Progress = Callable[[int, int], None]
 BATCH: Final = 4
 
@@ -34,13 +36,14 @@ class Variant:
 
     Attributes:
         method: the model; its draft alone, where it makes one; or a baseline that needs no network.
-        captions: which of the data set's captions are read; studio folders have ``detailed`` and ``naive`` ones.
+        captions: which of the data set's captions are read; studio folders have ``detailed`` and ``naive`` ones;
+            ``none``: every garment is called what nobody described is called.
         garment_features: False: GarmentNet's features are zero, as in the unconditional half of guidance.
         options: of :class:`idmvton.options.TryOnOptions`, such as ``guidance_scale``.
     """
 
     method: Method = "model"
-    captions: Captions = "tags"
+    captions: Words = "tags"
     garment_features: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,7 +58,7 @@ class Variant:
         if wrong := sorted(values.keys() - known.keys()):
             raise ConfigError("a variant has unknown keys", got=", ".join(wrong), expected=", ".join(known))
         variant = cls(**values)
-        for name, allowed in (("method", get_args(Method)), ("captions", get_args(Captions))):
+        for name, allowed in (("method", get_args(Method)), ("captions", (*get_args(Captions), "none"))):
             if getattr(variant, name) not in allowed:
                 raise ConfigError(f"unknown {name}", got=repr(getattr(variant, name)), expected=", ".join(allowed))
         TryOnOptions.from_mapping(dict(variant.options))
@@ -86,7 +89,10 @@ def make_pictures(
     Raises:
         InputError: the data set cannot be read, or the folder not written.
     """
-    dataset = FileDataset(data.files(variant.captions), pipe.default_size, missing_caption="category phrase")
+    files = data.files("tags" if variant.captions == "none" else variant.captions)
+    if variant.captions == "none":
+        files = [replace(each, caption=DEFAULT_CAPTION) for each in files]
+    dataset = FileDataset(files, pipe.default_size, missing_caption="category phrase")
     draw = _method(pipe, variant)
     options = dict(variant.options)
     asked = {"weights": pipe.weights_name, "variant": asdict(variant) | {"options": options}, "maps": data.maps}

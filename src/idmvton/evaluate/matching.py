@@ -31,6 +31,8 @@ class Case:
         garment: the product picture.
         mask: what was repainted, white.
         caption: what the garment is.
+        keypoints: of the person, JSON.
+        keypoints_size: width and height that they are counted in; ``None``: the person's.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Case:
     garment: Path | None = None
     mask: Path | None = None
     caption: str | None = None
+    keypoints: Path | None = None
+    keypoints_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,17 @@ def match_dataset(results: Path, data: DataChoice, *, rule: str | None = None, m
         truth = each.person if data.order == "paired" else each.unpaired_target
         mask = each.mask if masks is None else _mask_of(masks, each.person.stem)
         words = {"person": each.person.stem, "garment": each.garment.stem, "name": each.person.stem}
-        present = truth if truth is not None and truth.exists() else None
+        counted_in = each.keypoints_size
         case = Case(
-            each.name, each.person, present, each.person, each.garment, mask if mask.exists() else None, each.caption
+            each.name,
+            each.person,
+            _existing(truth),
+            each.person,
+            each.garment,
+            _existing(mask),
+            each.caption,
+            _existing(each.keypoints),
+            (counted_in.width, counted_in.height) if counted_in else None,
         )
         rows.append((words, case))
     return _match(results, rows, rule)
@@ -107,9 +119,8 @@ def match_folder(
     rows = []
     for path in list_pictures(truth)[:count]:
         mask = None if masks is None else _mask_of(masks, path.stem)
-        mask = mask if mask is not None and mask.exists() else None
         words = {"person": path.stem, "garment": path.stem, "name": path.stem}
-        rows.append((words, Case(path.stem, path, truth=path, mask=mask)))
+        rows.append((words, Case(path.stem, path, truth=path, mask=_existing(mask))))
     return _match(results, rows, rule or "{name}")
 
 
@@ -173,6 +184,10 @@ def _mask_of(folder: Path, name: str) -> Path:
     return next(
         (path for path in (folder / f"{name}_mask.png", folder / f"{name}.png") if path.exists()), folder / name
     )
+
+
+def _existing(path: Path | None) -> Path | None:
+    return path if path is not None and path.exists() else None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,15 +7,16 @@ not find is told with the command that fetches it; nothing takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 from idmvton.errors import ConfigError
-from idmvton.evaluate import embeddings, pictures, texts
-from idmvton.evaluate.perceptual import PerceptualDistance
+from idmvton.evaluate import pictures, texts
+from idmvton.evaluate.extra import named, require
+from idmvton.evaluate.protocols import Protocol
 from idmvton.evaluate.shown import Measure, Piece, Shown
+from idmvton.evaluate.similarity import SMALLEST_SIDE, multi_scale_similarity
 from idmvton.types import Size
 from idmvton.weights import locate
 
@@ -33,7 +34,8 @@ class Metric:
         better: ``higher`` or ``lower``.
         reads: the pieces of a case without which it cannot be computed.
         how: the implementation in words.
-        load: reads weights and gives the function that measures; it may raise ``WeightsError``.
+        load: reads weights and gives the function that measures; it may raise ``WeightsError`` or
+            ``MissingExtraError``.
         needs: the entry of the weights catalogue that holds them.
         scope: ``pair``: a number a picture; ``set``: vectors a picture.
     """
@@ -48,12 +50,19 @@ class Metric:
     scope: Literal["pair", "set"] = "pair"
 
 
-def _plain(measure: Measure) -> Callable[[], Measure]:
-    return lambda: measure
+def _plain(measure: Measure, module: str | None = None) -> Callable[[], Measure]:
+    """A metric without weights; ``module`` is what it cannot do without."""
+
+    def load() -> Measure:
+        if module is not None:
+            require(module)
+        return measure
+
+    return load
 
 
 def _ms_ssim(shown: Shown) -> float | None:
-    return None if min(shown.size) < pictures.MS_SSIM_SIDE else pictures.ms_ssim(shown.result, _truth(shown))
+    return None if min(shown.size) < SMALLEST_SIDE else multi_scale_similarity(shown.result, _truth(shown))
 
 
 def _psnr(shown: Shown) -> float:
@@ -74,19 +83,48 @@ def _identity(index: int) -> Measure:
     return measure
 
 
+def _identity_face(shown: Shown) -> float | None:
+    assert shown.keypoints is not None
+    assert shown.photo is not None
+    assert shown.mask is not None
+    face = pictures.face(shown.keypoints, shown.size)
+    if face is None or not (kept := face & ~pictures.with_feather(shown.mask)).any():
+        return None
+    return pictures.change(shown.result, shown.photo, kept)[1]
+
+
 def _lpips(name: Literal["alex", "vgg", "squeeze"]) -> Callable[[], Measure]:
     def load() -> Measure:
-        entry = f"backbone-{name}"
-        file = next(locate(entry).glob("*.pth"))
-        network = PerceptualDistance.lpips(name, file)
-        return lambda shown: network.compare(shown.result, _truth(shown), shown.protocol.perceptual_size)
+        from idmvton.evaluate.perceptual import PerceptualDistance
+
+        network = PerceptualDistance.lpips(name, next(locate(f"backbone-{name}").glob("*.pth")))
+
+        def measure(shown: Shown) -> float:
+            see = shown.protocol.seen_by_lpips
+            return network.compare(see(shown.result), see(_truth(shown)))
+
+        return measure
 
     return load
 
 
 def _st_lpips() -> Measure:
+    from idmvton.evaluate.perceptual import PerceptualDistance
+
     network = PerceptualDistance.shift_tolerant("alex", locate("st-lpips") / "alex_shift_tolerant.pth")
     return lambda shown: network.compare(shown.result, _truth(shown), ST_LPIPS_SIZE)
+
+
+def _embedding(loader: str, *arguments: str) -> Callable[[], Measure]:
+    """A loader of the networks of ``embeddings``, which take seconds to import."""
+
+    def load() -> Measure:
+        from idmvton.evaluate import embeddings
+
+        made: Any = getattr(embeddings, loader)(*arguments)
+        return made
+
+    return load
 
 
 def _truth(shown: Shown) -> pictures.Bytes:
@@ -94,15 +132,17 @@ def _truth(shown: Shown) -> pictures.Bytes:
     return shown.truth
 
 
-_TORCHMETRICS: Final = f"torchmetrics {version('torchmetrics')}"
+_TORCHMETRICS: Final = named("torchmetrics")
+_SKIMAGE: Final = named("scikit-image")
 _HEADS: Final = f"heads of {_TORCHMETRICS}, backbone of the public model zoo, RGB in [-1, 1]"
-_METRICS: Final = (
+_OUTSIDE: Final = f"outside the mask and {pictures.FEATHER} pixels around it, result against photo"
+_FULL_REFERENCE: Final = (
     Metric(
         "ssim",
         "SSIM",
         "higher",
         ("truth",),
-        f"{_TORCHMETRICS}, RGB, gaussian window of 11 pixels, sigma 1.5",
+        "as torchmetrics 1.9 defines it, to 1e-6: RGB, gaussian window of 11 pixels, sigma 1.5, reflected edges",
         _plain(lambda shown: pictures.ssim(shown.result, _truth(shown), shown.region)),
     ),
     Metric(
@@ -110,15 +150,16 @@ _METRICS: Final = (
         "SSIM (grey)",
         "higher",
         ("truth",),
-        f"scikit-image {version('scikit-image')}, grey, gaussian weights of sigma 1.5",
-        _plain(lambda shown: pictures.ssim_grey(shown.result, _truth(shown))),
+        f"{_SKIMAGE}, grey, gaussian weights of sigma 1.5",
+        _plain(lambda shown: pictures.ssim_grey(shown.result, _truth(shown)), "skimage.metrics"),
     ),
     Metric(
         "ms_ssim",
         "MS-SSIM",
         "higher",
         ("truth",),
-        f"{_TORCHMETRICS}, RGB, five scales; pictures with a side under {pictures.MS_SSIM_SIDE} pixels do not count",
+        "as torchmetrics 1.9 defines it, to 1e-6: RGB, five scales; "
+        f"pictures with a side under {SMALLEST_SIDE} pixels do not count",
         _plain(_ms_ssim),
     ),
     Metric(
@@ -157,15 +198,17 @@ _METRICS: Final = (
         "colour difference (CIEDE2000)",
         "lower",
         ("truth", "mask"),
-        f"between the mean colours of the repainted region, scikit-image {version('scikit-image')}",
-        _plain(_colour),
+        f"between the mean colours of the repainted region, {_SKIMAGE}",
+        _plain(_colour, "skimage.color"),
     ),
+)
+_KEPT: Final = (
     Metric(
         "identity_max",
         "largest change outside the mask (0-255)",
         "lower",
         ("photo", "mask"),
-        f"outside the mask and {pictures.FEATHER} pixels around it, result against photo",
+        _OUTSIDE,
         _plain(_identity(0)),
     ),
     Metric(
@@ -173,8 +216,16 @@ _METRICS: Final = (
         "mean change outside the mask (0-255)",
         "lower",
         ("photo", "mask"),
-        f"outside the mask and {pictures.FEATHER} pixels around it, result against photo",
+        _OUTSIDE,
         _plain(_identity(1)),
+    ),
+    Metric(
+        "identity_face",
+        "mean change of the face (0-255)",
+        "lower",
+        ("photo", "mask", "keypoints"),
+        f"in a disc around nose, eyes and ears, {_OUTSIDE}; people with fewer than two of these do not count",
+        _plain(_identity_face),
     ),
     Metric(
         "text_kept",
@@ -186,13 +237,24 @@ _METRICS: Final = (
         texts.load,
         needs="pp-ocr",
     ),
+)
+_EMBEDDED: Final = (
     Metric(
         "clip_i",
-        "CLIP-I",
+        "CLIP-I (truth)",
         "higher",
         ("truth",),
         "cosine of the CLIP ViT-L/14 image embeddings of result and truth",
-        embeddings.load_clip,
+        _embedding("load_clip", "truth"),
+        needs="clip-vit-large-patch14",
+    ),
+    Metric(
+        "clip_i_garment",
+        "CLIP-I (garment)",
+        "higher",
+        ("garment",),
+        "cosine of the CLIP ViT-L/14 image embeddings of result and product picture: for pairs without a truth",
+        _embedding("load_clip", "garment"),
         needs="clip-vit-large-patch14",
     ),
     Metric(
@@ -201,7 +263,7 @@ _METRICS: Final = (
         "higher",
         ("truth",),
         "cosine of the DINO ViT-S/16 class tokens of result and truth",
-        embeddings.load_dino,
+        _embedding("load_dino"),
         needs="dino-vits16",
     ),
     *(
@@ -209,17 +271,17 @@ _METRICS: Final = (
             name,
             title,
             "lower",
-            ("photo",),
+            ("reference",),
             f"{_TORCHMETRICS} on features of the TorchScript Inception of 2015-12-05, pictures resized to 299x299 by "
-            "Pillow's bicubic filter, results against the photos",
-            embeddings.load_inception,
+            "Pillow's bicubic filter, results against the photos, or against the truths where no photos are known",
+            _embedding("load_inception"),
             needs="inception-fid",
             scope="set",
         )
         for name, title in (("fid", "FID"), ("kid", "KID"))
     ),
 )
-METRICS: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _METRICS}
+METRICS: Final[Mapping[str, Metric]] = {each.name: each for each in (*_FULL_REFERENCE, *_KEPT, *_EMBEDDED)}
 
 
 def find_metric(name: str) -> Metric:
@@ -231,3 +293,14 @@ def find_metric(name: str) -> Metric:
     if name not in METRICS:
         raise ConfigError("unknown metric", got=repr(name), expected="one of " + ", ".join(METRICS))
     return METRICS[name]
+
+
+def with_metrics(protocol: Protocol, names: Sequence[str]) -> Protocol:
+    """A protocol with other metrics; everything else of it stays.
+
+    Raises:
+        ConfigError: an unknown metric, or none.
+    """
+    if not names:
+        raise ConfigError("no metric is named", expected="some of " + ", ".join(METRICS))
+    return replace(protocol, metrics=tuple(find_metric(name).name for name in dict.fromkeys(names)))

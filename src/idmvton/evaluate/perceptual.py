@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from idmvton.errors import InputError, WeightsError
 from idmvton.evaluate.backbones import CHANNELS, Backbone, FeatureStack, build, build_shift_tolerant
+from idmvton.evaluate.extra import require
 from idmvton.types import Size
 
 _SHIFT: Final = (-0.030, -0.088, -0.188)  # of pictures in [-1, 1]; with the scale, the mean and deviation of ImageNet
 _SCALE: Final = (0.458, 0.448, 0.450)
-_TINY: Final = 1e-8
+_SMALL_LPIPS: Final = (1e-8, 0.0)  # as torchmetrics
+_SMALL_SHIFT_TOLERANT: Final = (0.0, 1e-10)
 _SMALLEST_SIDE: Final = 32
 
 
@@ -33,19 +35,19 @@ class PerceptualDistance(nn.Module):
     Args:
         backbone: gives the features.
         channels: of each of the features, for their heads.
-        epsilon: keeps the length of empty features from dividing by zero.
+        small: added to the squared length of features, and to their length: keeps empty ones from dividing by zero.
     """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, backbone: FeatureStack, channels: tuple[int, ...], epsilon: float = _TINY) -> None:
+    def __init__(self, backbone: FeatureStack, channels: tuple[int, ...], small: tuple[float, float]) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = nn.ParameterList([torch.zeros(1, width, 1, 1) for width in channels])
         self.register_buffer("shift", torch.tensor(_SHIFT)[None, :, None, None])
         self.register_buffer("scale", torch.tensor(_SCALE)[None, :, None, None])
-        self.epsilon = epsilon
+        self.small = small
         self.weights_hash = ""
         self.requires_grad_(False).eval()
 
@@ -59,11 +61,10 @@ class PerceptualDistance(nn.Module):
 
         Raises:
             WeightsError: the file is not that backbone's.
+            MissingExtraError: torchmetrics is not installed.
         """
-        import torchmetrics.functional.image as home
-
-        heads_file = Path(home.__file__).parent / "lpips_models" / f"{name}.pth"
-        metric = cls(build(name), CHANNELS[name])
+        heads_file = Path(require("torchmetrics.functional.image").__file__).parent / "lpips_models" / f"{name}.pth"
+        metric = cls(build(name), CHANNELS[name], _SMALL_LPIPS)
         tensors = read_pickled_tensors(backbone_file)
         used = {key: value for key, value in tensors.items() if key.startswith("features.")}
         heads = read_pickled_tensors(heads_file)
@@ -82,7 +83,7 @@ class PerceptualDistance(nn.Module):
         Raises:
             WeightsError: the file is not that network's.
         """
-        metric = cls(build_shift_tolerant(name), CHANNELS[name], epsilon=1e-10)
+        metric = cls(build_shift_tolerant(name), CHANNELS[name], _SMALL_SHIFT_TOLERANT)
         tensors = read_pickled_tensors(file)
         layers = {
             f"features.{'.'.join(key.split('.')[2:])}": value
@@ -110,7 +111,8 @@ class PerceptualDistance(nn.Module):
         both = (torch.cat([first_B3HW, second_B3HW]) - self.shift) / self.scale
         total = both.new_zeros(len(first_B3HW))
         for features, head in zip(self.backbone(both), self.heads, strict=True):
-            unit = features / (features.norm(dim=1, keepdim=True) + self.epsilon)
+            squared, plain = self.small
+            unit = features / ((features.square().sum(1, keepdim=True) + squared).sqrt() + plain)
             first, second = unit.chunk(2)
             total += ((first - second) ** 2 * head).sum(1).mean((1, 2))
         return total

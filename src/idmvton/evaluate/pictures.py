@@ -7,55 +7,46 @@ its pixels count.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import structural_similarity
-from torch import Tensor
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure,
-    structural_similarity_index_measure,
-)
+from PIL import Image
 
 from idmvton.errors import InputError
+from idmvton.evaluate.extra import require
+from idmvton.evaluate.similarity import similarity_map
+from idmvton.types import Size
 
 Bytes = NDArray[np.uint8]
 Region = NDArray[np.bool_] | None
-MS_SSIM_SIDE: Final = 176
-"""The smallest side that five scales of an 11 pixel window leave something of."""
 EQUAL_DB: Final = 100.0
 """What the PSNR of equal pictures, which is infinite, counts as in a mean."""
 FEATHER: Final = 16
 """Pixels around a mask in which paste-back may blend."""
+_FACE_POINTS: Final = (0, 14, 15, 16, 17)  # nose, eyes, ears
+_FACE_MARGIN: Final = 1.5
 
 
 def ssim(result: Bytes, truth: Bytes, region: Region = None) -> float:
-    """Structural similarity on RGB (torchmetrics: gaussian window of 11, sigma 1.5), 1 for equal pictures.
+    """Structural similarity on RGB as torchmetrics defines it: gaussian window of 11, sigma 1.5; 1 for equal pictures.
 
     With a region, the mean of the similarity map inside it.
     """
-    first, second = to_unit(result), to_unit(truth)
-    value: Any
-    if region is None:
-        value = structural_similarity_index_measure(first, second, data_range=1.0)
-        return float(value)
-    _, full = structural_similarity_index_measure(first, second, data_range=1.0, return_full_image=True)
-    return float(full[0].mean(0).numpy()[_checked(region, result)].mean())
+    found = similarity_map(result, truth)
+    return float((found if region is None else found[_checked(region, result)]).mean(dtype=np.float64))
 
 
 def ssim_grey(result: Bytes, truth: Bytes) -> float:
-    """Structural similarity as HR-VITON scores it: scikit-image on grey pictures with gaussian weights."""
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (result, truth)]
-    return float(structural_similarity(*grey, data_range=255, gaussian_weights=True, use_sample_covariance=False))
+    """Structural similarity as HR-VITON scores it: scikit-image on grey pictures with gaussian weights.
 
-
-def ms_ssim(result: Bytes, truth: Bytes) -> float:
-    """Multi-scale structural similarity on RGB (torchmetrics), sides of at least :data:`MS_SSIM_SIDE` pixels."""
-    return float(multiscale_structural_similarity_index_measure(to_unit(result), to_unit(truth), data_range=1.0))
+    Raises:
+        MissingExtraError: scikit-image is not installed.
+    """
+    compare = require("skimage.metrics").structural_similarity
+    grey = [np.asarray(Image.fromarray(picture).convert("L")) for picture in (result, truth)]
+    return float(compare(*grey, data_range=255, gaussian_weights=True, use_sample_covariance=False))
 
 
 def psnr(result: Bytes, truth: Bytes, region: Region = None) -> float:
@@ -66,10 +57,13 @@ def psnr(result: Bytes, truth: Bytes, region: Region = None) -> float:
 
 
 def colour_difference(result: Bytes, truth: Bytes, region: Region = None) -> float:
-    """CIEDE2000 between the mean CIE Lab colours of a region."""
+    """CIEDE2000 between the mean CIE Lab colours of a region.
+
+    Raises:
+        MissingExtraError: scikit-image is not installed.
+    """
     where = np.ones(result.shape[:2], bool) if region is None else _checked(region, result)
-    lab = [rgb2lab(picture[where]).mean(0) for picture in (result, truth)]
-    return float(deltaE_ciede2000(*lab))
+    return float(require("skimage.color").deltaE_ciede2000(*_mean_colours(result, truth, where)))
 
 
 def change(result: Bytes, photo: Bytes, region: NDArray[np.bool_]) -> tuple[float, float]:
@@ -83,7 +77,7 @@ def change(result: Bytes, photo: Bytes, region: NDArray[np.bool_]) -> tuple[floa
 def scores_inside(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
     """Figures inside the mask: SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
     where = _checked(mask, result)
-    first, second = (rgb2lab(each[where]).mean(0) for each in (result, truth))
+    first, second = _mean_colours(result, truth, where)
     return {
         "SSIM": ssim(result, truth, mask),
         "PSNR": min(psnr(result, truth, mask), EQUAL_DB),
@@ -97,9 +91,29 @@ def with_feather(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
-def to_unit(picture: Bytes) -> Tensor:
-    """uint8 (H, W, 3) as float (1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+def face(keypoints: NDArray[np.floating], size: Size) -> NDArray[np.bool_] | None:
+    """The face by its keypoints: a disc around the middle of nose, eyes and ears, half as wide again as they lie.
+
+    Args:
+        keypoints: float (18, 2), OpenPose order, pixels, (0, 0) missing.
+        size: of the picture that they are counted in.
+
+    Returns:
+        bool (H, W); ``None`` where fewer than two of the five points are seen.
+    """
+    points = keypoints[list(_FACE_POINTS)]
+    points = points[(points != 0).any(1)]
+    if len(points) < 2:
+        return None
+    centre = points.mean(0)
+    radius = _FACE_MARGIN * np.linalg.norm(points - centre, axis=1).max()
+    y, x = np.ogrid[: size.height, : size.width]
+    return np.asarray((x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius**2)
+
+
+def _mean_colours(result: Bytes, truth: Bytes, where: NDArray[np.bool_]) -> list[NDArray[np.floating]]:
+    to_lab = require("skimage.color").rgb2lab
+    return [to_lab(picture[where]).mean(0) for picture in (result, truth)]
 
 
 def _checked(region: NDArray[np.bool_], picture: Bytes) -> NDArray[np.bool_]:

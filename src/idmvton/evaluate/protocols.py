@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.errors import ConfigError
@@ -38,11 +40,12 @@ class Protocol:
         source: whose way of scoring it is.
         size: height and width of both pictures before scoring; None: as the results are.
         resize: the filter for pictures of another size.
-        truth_jpeg: the quality at which the truth is stored as JPEG after resizing, as if it were a file that
+        truth_jpeg: the quality at which a truth that was resized is stored as JPEG, as if it were a file that
             somebody saved; None: it is not.
         region: which pixels count for the metrics that can be restricted.
         metrics: names of metrics, as in the report.
         perceptual_size: height and width of the pictures that LPIPS sees; None: as above.
+        sets_as_stored: distances of sets see results and photos as they are stored, not as above.
         kid_scale: what KID is multiplied by in the report.
     """
 
@@ -54,6 +57,7 @@ class Protocol:
     truth_jpeg: int | None = None
     region: Region = "whole"
     perceptual_size: Size | None = None
+    sets_as_stored: bool = False
     kid_scale: float = 1.0
 
     def result(self, picture: Image.Image) -> Image.Image:
@@ -68,11 +72,22 @@ class Protocol:
             size: of the result that it is compared with.
         """
         resized = _resized(picture, self.size or size, self.resize)
-        return resized if self.truth_jpeg is None else _stored_as_jpeg(resized, self.truth_jpeg)
+        if self.truth_jpeg is None or resized is picture:
+            return resized
+        return stored_as_jpeg(resized, self.truth_jpeg)
+
+    def seen_by_lpips(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What LPIPS sees of a picture, uint8 (H, W, 3)."""
+        if self.perceptual_size is None:
+            return picture
+        return np.array(_resized(Image.fromarray(picture), self.perceptual_size, self.resize))
 
 
 _PAIRED: Final = ("ssim", "ms_ssim", "psnr", "st_lpips", "lpips_alex", "lpips_vgg", "lpips_squeeze")
-_OURS: Final = ("colour", "identity_max", "identity_mean", "text_kept", "clip_i", "dino", "fid", "kid")
+_OURS: Final = (
+    *("colour", "identity_max", "identity_mean", "identity_face", "text_kept"),
+    *("clip_i", "clip_i_garment", "dino", "fid", "kid"),
+)
 _PROTOCOLS: Final = (
     Protocol("idmvton", "this library", (*_PAIRED, *_OURS), kid_scale=1000.0),
     Protocol(
@@ -83,22 +98,23 @@ _PROTOCOLS: Final = (
     ),
     Protocol(
         "catvton",
-        "the published evaluation of CatVTON and FastFit",
+        "the published evaluation of CatVTON and FastFit (eval.py)",
         ("ssim", "lpips_squeeze", "fid", "kid"),
         truth_jpeg=75,
         kid_scale=1000.0,
     ),
     Protocol(
         "ladi",
-        "the published evaluation of LaDI-VTON, which OOTDiffusion reuses",
+        "the published evaluation of LaDI-VTON (src/utils/val_metrics.py), which OOTDiffusion reuses",
         ("ssim", "lpips_alex", "fid", "kid"),
         size=Size(512, 384),
         resize="bilinear",
+        sets_as_stored=True,
     ),
     Protocol(
         "hr-viton",
-        "the published evaluation of HR-VITON",
-        ("ssim_grey", "lpips_alex", "fid", "kid"),
+        "the published evaluation of HR-VITON (evaluate.py)",
+        ("ssim_grey", "lpips_alex"),
         resize="bilinear",
         perceptual_size=Size(128, 128),
     ),
@@ -131,12 +147,14 @@ def explain(protocol: Protocol) -> str:
         f"{protocol.name}: {protocol.source}.",
         f"Pictures are compared {size}, {where}.",
         f"Pictures of another size are resized with the {protocol.resize} filter of Pillow.",
-        f"The truth is stored as JPEG of quality {protocol.truth_jpeg} after resizing."
+        f"A truth that was resized is stored as JPEG of quality {protocol.truth_jpeg} before it is compared."
         if protocol.truth_jpeg is not None
         else "The truth is not compressed again.",
     ]
     if protocol.perceptual_size is not None:
         lines.append("LPIPS sees pictures shrunk to {}x{}.".format(*protocol.perceptual_size))
+    if protocol.sets_as_stored:
+        lines.append("FID and KID see results and photos as they are stored, of whatever size.")
     lines.append(f"Metrics: {', '.join(protocol.metrics)}.")
     if "kid" in protocol.metrics and protocol.kid_scale != 1:
         lines.append(f"KID is multiplied by {protocol.kid_scale:g}.")
@@ -149,7 +167,8 @@ def _resized(picture: Image.Image, size: Size, resize: Filter) -> Image.Image:
     return picture.resize((size.width, size.height), _FILTERS[resize])
 
 
-def _stored_as_jpeg(picture: Image.Image, quality: int) -> Image.Image:
+def stored_as_jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    """A picture as it comes back from a JPEG file."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
     with Image.open(buffer) as stored:

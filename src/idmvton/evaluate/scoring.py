@@ -6,15 +6,17 @@ summarise (figures with intervals).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import cv2
 import numpy as np
@@ -23,16 +25,15 @@ from PIL import Image
 
 from idmvton.atomic import whole_file
 from idmvton.errors import InputError, MissingExtraError, WeightsError
-from idmvton.evaluate.embeddings import fid, kid
 from idmvton.evaluate.matching import Case
 from idmvton.evaluate.metrics import METRICS, Metric, find_metric
-from idmvton.evaluate.protocols import Protocol, find_protocol
+from idmvton.evaluate.protocols import Protocol
 from idmvton.evaluate.shown import Measure, Measured, Piece, Shown
 from idmvton.images import load_image, load_mask
+from idmvton.prepare.reading import read_keypoints
 from idmvton.types import Size
 
 PART_SIZE: Final = 16
-"""Cases of one piece of work: what an interrupted run does again at most, a worker."""
 RESAMPLES: Final = 1000
 Progress = Callable[[int, int], None]
 
@@ -109,6 +110,7 @@ def measure(
     *,
     workers: int = 2,
     progress: Progress = lambda *_: None,
+    part_size: int = PART_SIZE,
 ) -> Measurements:
     """Every metric of every picture; parts that an earlier call finished are read instead of done again.
 
@@ -119,15 +121,16 @@ def measure(
         work: a folder for the finished parts.
         workers: processes; 1 works in this one.
         progress: called with cases done and in all.
+        part_size: cases of one piece of work: what an interrupted run does again at most, a worker.
 
     Raises:
         InputError: a picture that cannot be read, or a mask of another size; the file is named.
     """
     work.mkdir(parents=True, exist_ok=True)
     names = [metric.name for metric in metrics]
-    parts = [cases[first : first + PART_SIZE] for first in range(0, len(cases), PART_SIZE)]
+    parts = [cases[first : first + part_size] for first in range(0, len(cases), part_size)]
     files = [work / f"{_key(part, names, protocol)}.npz" for part in parts]
-    todo = [(part, names, protocol.name, file) for part, file in zip(parts, files, strict=True) if not file.exists()]
+    todo = [(part, names, protocol, file) for part, file in zip(parts, files, strict=True) if not file.exists()]
     done = len(cases) - sum(len(part) for part, *_ in todo)
     progress(done, len(cases))
     for count in _worked(todo, workers):
@@ -158,34 +161,73 @@ def interval(values: NDArray[np.float64], resamples: int = RESAMPLES, seed: int 
     return float(low), float(high)
 
 
-def show(case: Case, protocol: Protocol, pieces: Iterable[Piece] = ("truth", "photo", "garment", "mask")) -> Shown:
+ALL_PIECES: Final[tuple[Piece, ...]] = get_args(Piece)
+
+
+def show(case: Case, protocol: Protocol, pieces: Iterable[Piece] = ALL_PIECES) -> Shown:
     """Reads the pictures of a case and brings them together as the protocol says.
 
     Raises:
-        InputError: a picture that cannot be read.
+        InputError: a file that cannot be read, or a picture that is of another shape than its photo.
     """
-    wanted = {piece: _path(case, piece) for piece in pieces}
-    result = protocol.result(load_image(case.result, what="result"))
+    wanted = {piece: path for piece in pieces if (path := _path(case, piece)) is not None}
+    stored = _read_picture(case.result, "result")
+    result = protocol.result(stored)
     size = Size(result.height, result.width)
-
-    def picture(piece: Piece) -> NDArray[np.uint8] | None:
-        path = wanted.get(piece)
-        return None if path is None else np.array(protocol.truth(load_image(path, what=piece), size))
-
-    garment, mask = wanted.get("garment"), wanted.get("mask")
+    read = cache(lambda path: _read_picture(path, "picture to compare with"))
+    fitted = cache(lambda path: np.array(protocol.truth(read(path), size)))
+    reference = wanted.get("reference")
+    if reference is not None:
+        as_seen = np.array(read(reference)) if protocol.sets_as_stored else fitted(reference)
     return Shown(
         case.name,
-        np.array(result),
-        picture("truth"),
-        picture("photo"),
-        None if garment is None else np.array(load_image(garment, what="garment")),
-        None if mask is None else _resized_mask(load_mask(mask), size),
-        protocol,
+        result=np.array(result),
+        candidate=np.array(stored if protocol.sets_as_stored else result),
+        protocol=protocol,
+        truth=fitted(wanted["truth"]) if "truth" in wanted else None,
+        photo=fitted(wanted["photo"]) if "photo" in wanted else None,
+        garment=np.array(_read_picture(wanted["garment"], "garment")) if "garment" in wanted else None,
+        mask=_resized_mask(_read_mask(wanted["mask"]), size) if "mask" in wanted else None,
+        keypoints=_resized_keypoints(wanted["keypoints"], case, size) if "keypoints" in wanted else None,
+        reference=None if reference is None else as_seen,
     )
 
 
 def _path(case: Case, piece: Piece) -> Path | None:
-    return {"truth": case.truth, "photo": case.person, "garment": case.garment, "mask": case.mask}[piece]
+    return {
+        "truth": case.truth,
+        "photo": case.person,
+        "garment": case.garment,
+        "mask": case.mask,
+        "keypoints": case.keypoints,
+        "reference": case.person or case.truth,
+    }[piece]
+
+
+def _resized_keypoints(path: Path, case: Case, size: Size) -> NDArray[np.floating]:
+    """Keypoints in pixels of the result; a file counts them in its photo's."""
+    width, height = case.keypoints_size or _size(case.person) or (size.width, size.height)
+    return read_keypoints(path) * np.array([size.width / width, size.height / height])
+
+
+def _read_picture(path: Path, what: str) -> Image.Image:
+    with _naming(path):
+        return load_image(path, what=what)
+
+
+def _read_mask(path: Path) -> NDArray[np.bool_]:
+    with _naming(path):
+        return load_mask(path)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An error of a picture names its file."""
+    try:
+        yield
+    except InputError as error:
+        got = error.got if str(path) in str(error.got) else f"{path}: {error.got}"
+        raise InputError(error.what, got=got, expected=error.expected, fix=error.fix) from error
 
 
 def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
@@ -216,19 +258,17 @@ def _worked(todo: Sequence[Any], workers: int) -> Iterable[int]:
 
 
 def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    """Each process has one core; OpenMP, which torch brings, reads the environment when it is loaded."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
 
 
-def _do_part(cases: Sequence[Case], names: Sequence[str], protocol: str, file: Path) -> int:
+def _do_part(cases: Sequence[Case], names: Sequence[str], protocol: Protocol, file: Path) -> int:
     """Measures some cases and writes them as one file; gives their number."""
-    rule = find_protocol(protocol)
     pieces: set[Piece] = {"mask", *(piece for name in names for piece in METRICS[name].reads)}
     rows: dict[str, list[Measured]] = {name: [] for name in names}
     for case in cases:
-        shown = show(case, rule, pieces)
+        shown = show(case, protocol, pieces)
         for name in names:
             value = measure_of(name)(shown)
             rows[name].append(np.nan if value is None else value)
@@ -248,6 +288,8 @@ def _gathered(files: Sequence[Path], metrics: Sequence[Metric]) -> Measurements:
 
 
 def _of_sets(metric: Metric, vectors: NDArray[np.float32], protocol: Protocol) -> Figure:
+    from idmvton.evaluate.sets import fid, kid
+
     results, photos = vectors[:, 0], vectors[:, 1]
     if metric.name == "fid":
         return Figure(fid(results, photos), None, None, len(results), metric.how)
@@ -260,31 +302,43 @@ def _key(cases: Sequence[Case], names: Sequence[str], protocol: Protocol) -> str
     files = [
         [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
         for case in cases
-        for path in (case.result, case.truth, case.person, case.garment, case.mask)
+        for path in (case.result, case.truth, case.person, case.garment, case.mask, case.keypoints)
         if path is not None
     ]
     about = [files, [[name, METRICS[name].how] for name in names], repr(protocol)]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]
 
 
-def check_same_size(cases: Sequence[Case], protocol: Protocol) -> list[str]:
-    """A warning where results and truths differ in size, so that one of them is resized.
+def look_at_files(cases: Sequence[Case], protocol: Protocol) -> list[str]:
+    """Warnings about results that are transparent, and about results and truths that differ in size.
 
     Raises:
         InputError: a picture that cannot be opened.
     """
-    if protocol.size is not None:
-        return []
-    others = sum(_size(case.result) != _size(case.truth) for case in cases if case.truth is not None)
-    filter_name = protocol.resize
-    return [f"{others} truths were resized to their result's size ({filter_name})"] if others else []
+    warnings = []
+    if transparent := sum(_is_transparent(case.result) for case in cases):
+        warnings.append(f"{transparent} results are transparent: they are scored as they look on white")
+    if protocol.size is None:
+        others = sum(_size(case.result) != _size(case.truth) for case in cases if case.truth is not None)
+        if others:
+            warnings.append(f"{others} truths were resized to their result's size ({protocol.resize})")
+    return warnings
+
+
+def _is_transparent(path: Path) -> bool:
+    with _opened(path) as picture:
+        return "A" in picture.getbands() or "transparency" in picture.info
 
 
 def _size(path: Path | None) -> tuple[int, int] | None:
     if path is None:
         return None
+    with _opened(path) as picture:
+        return picture.size
+
+
+def _opened(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as picture:
-            return picture.size
+        return Image.open(path)
     except OSError as error:
         raise InputError("a picture cannot be read", got=f"{path}: {error}") from error

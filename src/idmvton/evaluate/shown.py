@@ -13,7 +13,7 @@ from idmvton.evaluate.pictures import Bytes
 from idmvton.evaluate.protocols import Protocol
 from idmvton.types import Size
 
-Piece = Literal["truth", "photo", "garment", "mask"]
+Piece = Literal["truth", "photo", "garment", "mask", "keypoints", "reference"]
 Measured = float | NDArray[np.float32]
 Measure = Callable[["Shown"], Measured | None]
 """Gives a number or vectors, float32 (2, D), of the result and the reference; ``None`` where the case has no answer."""
@@ -30,16 +30,21 @@ class Shown:
         photo: the photo that the try-on started from, of the result's size.
         garment: the product picture, of its own size.
         mask: bool (H, W) of the result's size, True = repainted.
+        keypoints: float (18, 2), OpenPose order, pixels of the result, (0, 0) missing.
+        candidate, reference: what distances of sets compare: the result, and the photo or else the truth.
         protocol: says which region counts and what LPIPS sees.
     """
 
     name: str
     result: Bytes
-    truth: Bytes | None
-    photo: Bytes | None
-    garment: Bytes | None
-    mask: NDArray[np.bool_] | None
+    candidate: Bytes
     protocol: Protocol
+    truth: Bytes | None = None
+    photo: Bytes | None = None
+    garment: Bytes | None = None
+    mask: NDArray[np.bool_] | None = None
+    keypoints: NDArray[np.floating] | None = None
+    reference: Bytes | None = None
 
     @property
     def size(self) -> Size:

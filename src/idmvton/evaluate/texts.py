@@ -7,6 +7,7 @@ columns are decoded greedily (CTC). Both are ONNX files of one package; onnxrunt
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from idmvton.errors import MissingExtraError
+from idmvton.evaluate.extra import require
 from idmvton.evaluate.shown import Measure, Shown
 from idmvton.weights import locate
 
@@ -42,10 +43,12 @@ def load() -> Measure:
         MissingExtraError: onnxruntime is not installed.
     """
     read = TextReader(locate("pp-ocr"))
+    known: dict[bytes, str] = {}
 
     def measure(shown: Shown) -> float | None:
         assert shown.garment is not None
-        wanted = characters(read(shown.garment))
+        key = hashlib.sha256(shown.garment.tobytes()).digest()
+        wanted = known[key] if key in known else known.setdefault(key, characters(read(shown.garment)))
         return None if len(wanted) < _LEAST_CHARACTERS else share_kept(wanted, characters(read(shown.result)))
 
     return measure
@@ -125,15 +128,7 @@ class TextReader:
 
 
 def _session(file: Path) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            "onnxruntime is not installed",
-            got=error,
-            expected="the extra `evaluate`",
-            fix="pip install 'idmvton[evaluate]'",
-        ) from error
+    onnxruntime = require("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -7,7 +7,7 @@ are float32 BCHW in [-1, 1]; masks are float32 B1HW in {0, 1} with 1 = repaint, 
 """
 
 from idmvton.images.files import MAX_ASPECT, MAX_PIXELS, MIN_SIDE
-from idmvton.images.reading import ImageInput, load_as_stored, load_image, load_mask
+from idmvton.images.reading import ImageInput, load_as_stored, load_image, load_layers, load_mask
 from idmvton.images.tensors import (
     bytes_tensor,
     bytes_to_vae_tensor,
@@ -33,6 +33,7 @@ __all__ = [
     "from_vae_tensor",
     "load_as_stored",
     "load_image",
+    "load_layers",
     "load_mask",
     "mask_to_tensor",
     "read_provenance",

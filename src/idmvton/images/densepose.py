@@ -31,6 +31,7 @@ HANDS: Final = (3, 4)
 HEAD: Final = (23, 24)
 OFF_PALETTE: Final = 0.4
 """Share of a body map's pixels off the palette from which it is another kind of picture (JPEG edges: up to 0.26)."""
+_LEAST_BODY: Final = 0.005  # of the picture
 _TOLERANCE: Final = 32  # distance in RGB to the nearest colour of the palette, beyond JPEG noise
 _BITS: Final = 6  # of each channel in the table of nearest colours; 2 levels off is nearer than the next part
 _SHIFT: Final = 8 - _BITS
@@ -68,21 +69,45 @@ def parts_of(densepose: Image.Image) -> tuple[NDArray[np.uint8], float]:
     return parts, float(off.sum() / max(int(body.sum()), 1))
 
 
-def checked_parts(densepose: Image.Image) -> NDArray[np.uint8]:
-    """The part numbers of a body map that must be in the published colours; see :func:`parts_of`.
+def checked_parts(densepose: Image.Image, what: str = "densepose") -> NDArray[np.uint8]:
+    """The part numbers of a body map that must show somebody, in the published colours; see :func:`parts_of`.
+
+    Args:
+        densepose: RGB.
+        what: its role, for messages.
 
     Raises:
-        InputError: it is in others.
+        InputError: it is in other colours, or empty; the message names what was likely done to it.
     """
     parts, strange = parts_of(densepose)
     if strange > OFF_PALETTE:
+        reason, fix = _likely_mistake(densepose)
         raise InputError(
-            "the densepose has colours that stand for no body part",
-            got=f"{strange:.0%} of the pixels that are not black",
+            f"the {what} has colours that stand for no body part",
+            got=f"{strange:.0%} of the pixels that are not black" + (f"; {reason}" if reason else ""),
             expected="the 24 parts in the published colours (parula), on black",
-            fix="make it without blending it with the photo, or leave it out to have it made",
+            fix=fix,
+        )
+    if np.count_nonzero(parts) < _LEAST_BODY * parts.size:
+        raise InputError(
+            f"the {what} shows nobody",
+            got=f"{np.count_nonzero(parts) / parts.size:.2%} of it is a body part",
+            expected="the 24 parts in the published colours (parula), on black",
+            fix="make it from this photo, or leave it out to have it made",
         )
     return parts
+
+
+def _likely_mistake(densepose: Image.Image) -> tuple[str, str]:
+    """What was done to a body map whose colours are strange, and what to do."""
+    pixels = np.asarray(densepose)
+    if parts_of(Image.fromarray(np.ascontiguousarray(pixels[..., ::-1])))[1] <= OFF_PALETTE:
+        return "with red and blue swapped it would be right", "save it as RGB (OpenCV writes and reads BGR)"
+    if (pixels[..., :1] == pixels).all():
+        if pixels.max() <= NUM_PARTS:
+            return "it holds part numbers", "colour them: idmvton.images.densepose.colour_parts(parts)"
+        return "it is grey", "colour the parts, or leave it out to have it made"
+    return "", "make it without blending it with the photo, or leave it out to have it made"
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from pathlib import Path
@@ -10,11 +11,16 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from idmvton.atomic import check_name
-from idmvton.errors import InputError
+from idmvton.errors import InputError, MissingExtraError
 from idmvton.types import Size
 
-MAX_PIXELS = 50_000_000
-PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+MAX_PIXELS: Final = 120_000_000
+"""Largest telephones take 108 million; decoded, this is 360 MB."""
+PICTURE_SUFFIXES: Final = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".heic", ".heif", ".jp2", ".j2k",
+    ".bmp", ".tif", ".tiff", ".gif",
+)  # fmt: skip
+"""How the names of readable pictures end, in lower case; the one list for folders and data sets."""
 MIN_SIDE = 16
 MAX_ASPECT = 40  # long side / short side; beyond it a framed photo is thinner than the model can see
 SAVE_AS = "save it as JPEG or PNG"
@@ -37,12 +43,10 @@ _KNOWN_HEADS = (  # offset, bytes (lower case), what it is, what to do
     (0, b"<svg", "an SVG drawing", SAVE_AS),
     (0, b"<?xml", "an XML document", SAVE_AS),
     (0, b"pk\x03\x04", "a zip archive", "unpack it and give the picture inside"),
-    (4, b"ftyphei", "a HEIC photo", SAVE_AS),
-    (4, b"ftyphev", "a HEIC photo", SAVE_AS),
-    (4, b"ftypmif1", "a HEIC photo", SAVE_AS),
     (4, b"ftypavif", "an AVIF picture that this Pillow cannot read", SAVE_AS),
     (4, b"ftyp", "a video", "export one frame as JPEG or PNG"),
 )
+_HEIC_HEADS: Final = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")  # from byte 4 on
 _opening = threading.Lock()  # warning filters are process-wide: one header at a time
 
 
@@ -63,13 +67,18 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def open_picture(path: Path, what: str) -> Image.Image:
-    """Opens a file and checks the size that its header claims; nothing is decoded yet."""
+    """Opens a file and checks the size that its header claims; nothing is decoded yet.
+
+    Raises:
+        InputError: no such file, no picture, or one of an impossible size.
+        MissingExtraError: a HEIC photo, and pillow-heif is not installed.
+    """
     check_name(path, f"{what} picture")
     _refuse_no_file(path, what)
     try:
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = _open(path)
     except FileNotFoundError as error:
         is_url = str(path).startswith(("http:", "https:"))
         raise InputError(
@@ -84,7 +93,7 @@ def open_picture(path: Path, what: str) -> Image.Image:
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(what, f"{path}: {error}") from error
-    except MemoryError:
+    except (MemoryError, MissingExtraError):
         raise
     except Exception as error:
         raise _unreadable(path, what, error) from error
@@ -113,6 +122,41 @@ def _refuse_no_file(path: Path, what: str) -> None:
             expected="a picture file",
             fix="write it to a file first",
         )
+
+
+def _open(path: Path) -> Image.Image:
+    """Pillow's open; HEIC photos through pillow-heif."""
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        with path.open("rb") as file:
+            head = file.read(12)
+        if not head[4:].startswith(_HEIC_HEADS):
+            raise
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise MissingExtraError(
+            "HEIC photos need another package",
+            got=path,
+            expected="pillow-heif",
+            fix="pip install 'idmvton[heic]', or save the photo as JPEG or PNG",
+        ) from error
+    pillow_heif.register_heif_opener()
+    return Image.open(path)
+
+
+def reduce(image: Image.Image, side: int) -> None:
+    """Has a JPEG that is not decoded yet decoded at a half, a quarter or an eighth, as long as ``side`` is kept.
+
+    Args:
+        image: just opened; other formats are left as they are.
+        side: pixels that the longer side shall have at least.
+    """
+    if image.format in ("JPEG", "MPO"):
+        scale = side / max(image.size)
+        if scale <= 0.5:
+            image.draft(image.mode, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
 
 
 def decode(image: Image.Image, what: str, path: Path | None = None) -> Image.Image:
@@ -158,7 +202,7 @@ def check_dimensions(size: Size, what: str, origin: str) -> None:
             fix="give a real photo",
         )
     if height * width > MAX_PIXELS:
-        raise _too_many_pixels(what, f"{size}, {height * width / 1e6:.0f} million pixels, {origin}")
+        raise _too_many_pixels(what, f"{size}, {height * width:,} pixels, {origin}")
     if max(size) > MAX_ASPECT * min(size):
         raise InputError(
             f"the {what} picture is too narrow",
@@ -172,7 +216,7 @@ def _too_many_pixels(what: str, got: str) -> InputError:
     return InputError(
         f"the {what} picture has too many pixels",
         got=got,
-        expected=f"at most {MAX_PIXELS:,} pixels (for example 8000 x 6000)",
+        expected=f"at most {MAX_PIXELS:,} pixels (for example 12000 x 9000)",
         fix="make it smaller; the model works at about one million pixels",
     )
 
@@ -201,7 +245,10 @@ def _unreadable(path: Path, what: str, error: Exception) -> InputError:
     if not isinstance(error, UnidentifiedImageError):
         got += f" ({error})"
     return InputError(
-        f"the {what} picture cannot be read", got=got, expected="a JPEG, PNG, WebP, TIFF, BMP or GIF", fix=fix
+        f"the {what} picture cannot be read",
+        got=got,
+        expected="a JPEG, PNG, WebP, AVIF, HEIC, JPEG 2000, TIFF, BMP or GIF",
+        fix=fix,
     )
 
 

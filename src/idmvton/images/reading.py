@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from idmvton.errors import InputError
-from idmvton.images.files import SAVE_AS, check_dimensions, decode, decode_as_stored, open_picture, turn_of
+from idmvton.images.files import SAVE_AS, check_dimensions, decode, decode_as_stored, open_picture, reduce, turn_of
 from idmvton.images.tensors import array_to_pil, check_unit_range
 from idmvton.types import Size
 
@@ -24,7 +24,11 @@ ImageInput: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[Any] | t
 
 
 def load_image(
-    source: ImageInput, *, what: str = "person", background: tuple[int, int, int] = (255, 255, 255)
+    source: ImageInput,
+    *,
+    what: str = "person",
+    background: tuple[int, int, int] = (255, 255, 255),
+    least_side: int | None = None,
 ) -> Image.Image:
     """Reads a picture into the one form used between the steps.
 
@@ -38,6 +42,8 @@ def load_image(
             torch CHW or HW, with 1, 3 (RGB) or 4 (RGBA) channels.
         what: the picture's role, for messages.
         background: RGB 0..255 behind transparent pixels.
+        least_side: where fewer pixels do: a JPEG file may be decoded at a half, a quarter or an eighth of its
+            size, as long as its longer side keeps this many.
 
     Returns:
         A new PIL picture, RGB 8 bit, upright, without metadata.
@@ -45,27 +51,54 @@ def load_image(
     Raises:
         InputError: the source is missing, unreadable, truncated, too small, too large, or outside the
             conventions above.
+        MissingExtraError: a HEIC photo, and pillow-heif is not installed.
     """
-    image = _read(source, what)
+    rgb, alpha = load_layers(source, what=what, least_side=least_side)
+    if alpha is not None:
+        flat = Image.new("RGB", rgb.size, background)
+        flat.paste(rgb, mask=Image.fromarray(alpha))
+        rgb = flat
+    return rgb
+
+
+def load_layers(
+    source: ImageInput, *, what: str = "person", least_side: int | None = None
+) -> tuple[Image.Image, NDArray[np.uint8] | None]:
+    """As :func:`load_image`, with the transparency beside the colours instead of composited.
+
+    Returns:
+        The picture, RGB, with whatever colours transparent pixels have; and uint8 (H, W), 255 is opaque, or ``None``
+        where everything is.
+
+    Raises:
+        InputError: as :func:`load_image`.
+        MissingExtraError: likewise.
+    """
+    image = _read(source, what, least_side)
     profile = image.info.get("icc_profile")
     image = _to_8_bit(image, what)
     alpha = None
     try:
         if image.has_transparency_data:
-            image = image.convert("RGBA")
-            alpha = image.getchannel("A")
-            image = image.convert("RGB")
+            is_grey = image.mode == "LA"  # its profile, if any, is one for grey
+            image = image if is_grey else image.convert("RGBA")
+            alpha = np.array(image.getchannel("A"))
+            image = image.convert("L" if is_grey else "RGB")
         rgb = _to_srgb(image, profile)
     except (ValueError, OSError) as error:
         raise InputError(
             f"the {what} picture cannot be converted to RGB", got=f"mode {image.mode}: {error}", fix=SAVE_AS
         ) from error
-    if alpha is not None:
-        flat = Image.new("RGB", rgb.size, background)
-        flat.paste(rgb, mask=alpha)
-        rgb = flat
+    if alpha is not None and not alpha.any():
+        raise InputError(
+            f"the {what} picture is fully transparent", got=f"{_origin(source)}, alpha 0 everywhere", fix=SAVE_AS
+        )
     rgb.info = {}
-    return rgb
+    return rgb, None if alpha is None or alpha.min() == 255 else alpha
+
+
+def _origin(source: ImageInput) -> str:
+    return str(source) if isinstance(source, str | os.PathLike) else type(source).__name__
 
 
 def load_as_stored(source: ImageInput, *, what: str = "person") -> tuple[Image.Image, Image.Transpose | None]:
@@ -146,10 +179,12 @@ def load_mask(
     return mask
 
 
-def _read(source: ImageInput, what: str) -> Image.Image:
+def _read(source: ImageInput, what: str, least_side: int | None = None) -> Image.Image:
     """Any accepted source as a decoded, upright PIL picture in its own mode."""
     if isinstance(source, str | os.PathLike):
         with open_picture(Path(source), what) as opened:
+            if least_side is not None:
+                reduce(opened, least_side)
             return decode(opened, what, Path(source))
     if isinstance(source, Image.Image):
         check_dimensions(Size(source.height, source.width), what, "a PIL picture")

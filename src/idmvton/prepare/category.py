@@ -27,6 +27,7 @@ CATEGORY_NAMES: Final[Mapping[str, Category]] = {
 _KNEES_AND_ANKLES: Final = [9, 10, 12, 13]
 _BELOW_WAIST: Final = ("skirt", "pants", "left_leg", "right_leg", "dress")
 _LEGS_SHARE: Final = 0.15  # of the person, below the waist: less than this is no more than a waistband
+_WORN_SHARE: Final = 0.12  # of all clothes in a photo: less of a kind is an error of the parser
 _SURE_DRESS: Final = 2.05  # length / width from which an outline without legs is a dress
 _LONG: Final = 1.5  # from here on it is one if it is narrow too
 _NARROW: Final = 2.2  # length / width of the lower part
@@ -94,8 +95,8 @@ def shows_legs(labels: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> bo
     return bool(below.sum() > _LEGS_SHARE * max(int((labels > 0).sum()), 1))
 
 
-def category_of_labels(labels: NDArray[np.uint8]) -> Category:
-    """Which garment is seen best on somebody: the clothes with the largest area, a dress before its parts.
+def categories_of_labels(labels: NDArray[np.uint8]) -> tuple[Category, ...]:
+    """Which garments somebody wears, the one that is most likely meant first: a dress, an upper garment, a lower one.
 
     Args:
         labels: uint8 (H, W), the wearer's.
@@ -106,7 +107,10 @@ def category_of_labels(labels: NDArray[np.uint8]) -> Category:
         "lower_body": area["pants"] + area["skirt"],
         "dresses": area["dress"],
     }
-    return max(areas, key=lambda name: areas[name])
+    least = _WORN_SHARE * max(sum(areas.values()), 1)
+    order: list[Category] = ["upper_body", "lower_body"]
+    order.insert(0 if areas["dresses"] == max(areas.values()) else 2, "dresses")
+    return tuple(name for name in order if areas[name] >= least)
 
 
 def clothes_of(category: Category) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ def category_of_outline(mask: Mask) -> Category:
     if not len(rows):
         return "upper_body"
     outline = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if _has_legs(outline) or _is_skirt(outline):
+    if has_legs(outline) or _is_skirt(outline):
         return "lower_body"
     return "dresses" if _is_dress(outline) else "upper_body"
 
@@ -134,8 +138,8 @@ def _runs(row: Mask) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _has_legs(outline: Mask) -> bool:
-    """Most lower rows are two broad runs side by side, and the rows at the top are one."""
+def has_legs(outline: Mask) -> bool:
+    """Whether most lower rows of an outline are two broad runs side by side, and the rows at the top are one."""
     height, width = outline.shape
     split, whole = [], []
     for share in np.linspace(0.6, 0.95, 15):

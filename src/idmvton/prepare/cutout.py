@@ -36,6 +36,9 @@ _SHADOW_DROP: Final = 45.0  # and is darker than it by at most this
 _MOSTLY: Final = 0.5  # share of a garment that must be distinct, so that the garment counts as distinct
 _SHADOW_DEPTH: Final = 6.0  # a shadow is darker than the background by this on the average
 _FADING: Final = 0.65  # and at its outer edge by at most this share of that
+_FRAMES: Final = (0.02, 0.04, 0.06)  # of the shorter side: how far in a frame may lie
+_OPAQUE: Final = 0.98  # share of a picture: with more opaque pixels its transparency cuts nothing out
+_RECTANGLE: Final = 0.985  # share of its box: more of it is a photo on a transparent canvas, not a garment
 _DISTINCT: Final = 18.0  # colour distance from which garment and background are told apart safely
 
 
@@ -52,6 +55,43 @@ class Background:
     is_plain: bool
     colour: Floats
     spread: float
+
+
+def without_frame(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture, with a printed frame along its border painted over by what lies just inside it.
+
+    Args:
+        picture: uint8 RGB (H, W, 3).
+    """
+    height, width = picture.shape[:2]
+    scale = WORKING_SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    lab = to_lab(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    if look_at_border(lab).is_plain:
+        return picture
+    for share in _FRAMES:
+        inset = round(share * min(lab.shape[:2]))
+        if look_at_border(lab[inset:-inset, inset:-inset]).is_plain:
+            edge = round(share * min(height, width))
+            return np.pad(picture[edge:-edge, edge:-edge], ((edge, edge), (edge, edge), (0, 0)), mode="edge")
+    return picture
+
+
+def mask_of_alpha(alpha: NDArray[np.uint8]) -> Mask | None:
+    """What a transparent background leaves: the garment, cut out by whoever made the picture.
+
+    Args:
+        alpha: uint8 (H, W), 255 is opaque.
+
+    Returns:
+        bool (H, W), or ``None`` where the transparency cuts nothing out: next to none, or only around a rectangle.
+    """
+    opaque = alpha > min(127, int(alpha.max()) // 2)  # soft shadows are less, sheer cloth is not
+    rows, columns = np.flatnonzero(opaque.any(1)), np.flatnonzero(opaque.any(0))
+    box = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
+    if opaque.mean() > _OPAQUE or opaque.sum() > _RECTANGLE * box:
+        return None
+    return opaque
 
 
 def to_lab(picture: NDArray[np.uint8]) -> Floats:

@@ -59,7 +59,9 @@ def prepare_folder(
     missing = [photo for photo, place in places.items() if overwrite or not _is_made(place, options, about[photo])]
     for photo in missing:
         check_target(places[photo])
-    picture = preparer.read_garment(garment, category=options.category) if garment is not None and missing else None
+    picture = None
+    if garment is not None and missing:
+        picture = preparer.read_garment(garment, category=options.category, number=options.garment_number)
 
     def make(photo: Path) -> tuple[str, ...]:
         prepared = preparer(photo, picture, options=options)

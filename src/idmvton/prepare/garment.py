@@ -16,15 +16,29 @@ from PIL import Image
 
 from idmvton.errors import PreparationError
 from idmvton.images.framing import BLACK, WHITE, Framing
-from idmvton.prepare.backends.protocols import SHOULDERS, Joint, Labels, Photo, Pose
-from idmvton.prepare.category import CATEGORY_NAMES, category_of_labels, category_of_outline, clothes_of
-from idmvton.prepare.cutout import cut_out, onto_white
+from idmvton.prepare.backends.protocols import Labels, Photo, Pose
+from idmvton.prepare.category import (
+    CATEGORY_NAMES,
+    categories_of_labels,
+    category_of_outline,
+    clothes_of,
+    word_of,
+)
+from idmvton.prepare.cutout import Background, cut_out, mask_of_alpha, onto_white, without_frame
+from idmvton.prepare.garments_found import (
+    choose_garment,
+    garment_pieces,
+    is_cut_off,
+    looks_like_a_garment,
+    without_hook,
+)
 from idmvton.prepare.mask import ATR_LABELS, where
+from idmvton.prepare.orientation import turns_of_garment
+from idmvton.prepare.wearer import FindPeople, find_wearer
 from idmvton.types import Category, Size
 
-Kind = Literal["plain background", "busy background", "worn"]
+Kind = Literal["plain background", "busy background", "cut-out", "worn"]
 Mask = NDArray[np.bool_]
-FindPeople = Callable[[Photo], "tuple[Pose, ...]"]
 Parse = Callable[[Photo, Pose], Labels]
 
 LARGEST: Final = Size(1024, 768)
@@ -32,20 +46,6 @@ _MARGIN: Final = 0.06  # white around the garment, share of its larger side
 _SMALLEST: Final = 0.01  # share of the photo that a garment covers at least
 _GUESS_RANGE: Final = (0.08, 0.9)  # share of a busy photo that a believable cut-out covers
 _GUESS_AT_BORDER: Final = 0.25  # share of the photo's border that it may touch
-
-_SKIN_SHARE: Final = 0.015  # of the foreground: with less skin than this nobody is looked for
-_PATCH: Final = 0.02  # of the photo's shorter side: skin comes in patches at least this broad
-_HEAD_WIDTH: Final = 1.0  # of the shoulders: a printed face has cloth beside it, a head has not
-_SEEN: Final = 0.7  # visibility of joints that are seen for sure
-_FACE: Final = (Joint.NOSE, Joint.LEFT_EYE, Joint.RIGHT_EYE)
-_LIMB_ENDS: Final = (
-    Joint.LEFT_WRIST,
-    Joint.RIGHT_WRIST,
-    Joint.LEFT_KNEE,
-    Joint.RIGHT_KNEE,
-    Joint.LEFT_ANKLE,
-    Joint.RIGHT_ANKLE,
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,36 @@ class GarmentPicture:
     warnings: tuple[str, ...]
 
 
-def prepare_garment(photo: Image.Image, choice: str, find_people: FindPeople, parse: Parse) -> GarmentPicture:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """What stands before the background of a garment photo.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), on white where the photo was transparent.
+        mask: bool (H, W).
+        background: the plain one that was assumed; ``None`` where it is busy or transparent.
+        kind, source, notes: as in :class:`GarmentPicture`.
+        is_sure: whether the outline can be believed.
+    """
+
+    pixels: Photo
+    mask: Mask
+    background: Background | None
+    kind: Kind
+    source: str
+    notes: tuple[str, ...] = ()
+    is_sure: bool = True
+
+
+def prepare_garment(
+    photo: Image.Image,
+    choice: str,
+    find_people: FindPeople,
+    parse: Parse,
+    *,
+    alpha: NDArray[np.uint8] | None = None,
+    number: int | None = None,
+) -> GarmentPicture:
     """Cuts the garment out and puts it on white.
 
     Args:
@@ -78,105 +107,73 @@ def prepare_garment(photo: Image.Image, choice: str, find_people: FindPeople, pa
             garment, which of the wearer's clothes is meant.
         find_people: the pose backend; it is asked only where skin is seen.
         parse: tells the wearer's clothes.
+        alpha: uint8 (H, W), the photo's transparency: what is opaque is the garment.
+        number: which garment, where the photo shows several: from 1, from the left.
 
     Raises:
-        PreparationError: there is no garment.
+        PreparationError: there is no garment, or not so many, or with ``"auto"`` one whose kind cannot be told.
     """
-    pixels = np.asarray(photo)
-    mask, background = cut_out(pixels)
-    wearer = find_wearer(pixels, mask if background.is_plain else np.ones_like(mask), find_people)
+    cut = _cut(np.asarray(photo), alpha)
+    wearer = find_wearer(cut.pixels, np.ones_like(cut.mask) if cut.kind == "busy background" else cut.mask, find_people)
     if wearer is not None:
-        return _from_wearer(pixels, choice, parse(pixels, wearer))
-    notes: tuple[str, ...] = ()
-    if not background.is_plain:
-        if not _is_believable(mask):
-            mask = np.ones_like(mask)
-            notes = ("the garment's background is not plain and could not be taken away: the whole photo is used",)
-        else:
-            notes = ("the garment's background is not plain: look at garment.png whether the cut is right",)
-    if mask.mean() < _SMALLEST:
-        raise _no_garment(f"only {mask.mean():.1%} of the photo differs from its background")
-    kind: Kind = "plain background" if background.is_plain else "busy background"
-    white = onto_white(pixels, mask, background if background.is_plain else None) if not mask.all() else pixels
-    return _framed(white, mask, category_of_outline(mask), kind, "border colour + GrabCut", notes)
+        labels = parse(cut.pixels, wearer)
+        return _from_wearer(cut.pixels, choice, labels if alpha is None else np.where(cut.mask, labels, np.uint8(0)))
+    if choice == "auto" and not cut.is_sure:
+        raise _unknown_kind("a busy background, or a garment that fills the photo")
+    pieces = [cut.mask] if cut.kind == "busy background" else garment_pieces(cut.mask)
+    if not pieces or cut.mask.mean() < _SMALLEST:
+        raise _no_garment(f"only {cut.mask.mean():.1%} of the photo differs from its background")
+    mask, notes = choose_garment(pieces, choice, number)
+    spread = cut.background.spread if cut.background else None
+    is_whole = cut.is_sure and not is_cut_off(mask)
+    is_whole = is_whole and (cut.kind == "cut-out" or looks_like_a_garment(mask, spread, len(pieces)))
+    if choice == "auto" and not is_whole:
+        raise _unknown_kind("a garment that fills the photo or goes on beyond it, or only a part of one")
+    turns = turns_of_garment(mask) if is_whole else 0
+    if turns:
+        turned = {1: "by 90 degrees to the left", 2: "upside down", 3: "by 90 degrees to the right"}[turns]
+        notes += (f"the garment does not stand upright in its photo: it was turned {turned}",)
+    mask = np.rot90(without_hook(mask) if not turns else mask, turns)
+    white = np.rot90(onto_white(cut.pixels, np.rot90(mask, -turns), cut.background), turns)
+    category = category_of_outline(mask) if is_whole else CATEGORY_NAMES[choice]
+    return _framed(
+        np.ascontiguousarray(white), np.ascontiguousarray(mask), category, cut.kind, cut.source, cut.notes + notes
+    )
 
 
-def find_wearer(pixels: Photo, foreground: Mask, find_people: FindPeople) -> Pose | None:
-    """The person who wears the garment; ``None`` for a product picture, also of a mannequin without skin.
-
-    Pose networks see people in clothes without anybody in them. What counts is skin where the skeleton says that
-    skin is: in a face that stands free above the shoulders, or at two ends of limbs.
-
-    Args:
-        pixels: uint8 (H, W, 3).
-        foreground: bool (H, W), what stands before the background.
-        find_people: the pose backend.
-    """
-    skin = _skin(pixels) & foreground
-    brush = np.ones((max(3, round(_PATCH * min(skin.shape))),) * 2, np.uint8)
-    patches = cv2.morphologyEx(skin.astype(np.uint8), cv2.MORPH_OPEN, brush)
-    if patches.sum() < _SKIN_SHARE * max(int(foreground.sum()), 1):
-        return None
-    people = find_people(pixels)
-    return next((pose for pose in people[:1] if _has_face(pose, skin, foreground) or _has_limbs(pose, skin)), None)
-
-
-def _skin(pixels: Photo) -> Mask:
-    luma, red, blue = np.moveaxis(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb), -1, 0)
-    return (red >= 135) & (red <= 178) & (blue >= 80) & (blue <= 127) & (luma > 25)
-
-
-def _has_face(pose: Pose, skin: Mask, foreground: Mask) -> bool:
-    shoulders = pose.known(SHOULDERS)
-    if pose.visibility[list(_FACE)].min() < _SEEN or len(shoulders) < 2:
-        return False
-    nose, eyes = pose.points[_FACE[0]], pose.points[list(_FACE[1:])]
-    span = float(np.hypot(*(shoulders[0] - shoulders[1])))
-    radius = max(2.0, 0.08 * span)
-    if not all(_share(skin, point, radius) > 0.5 for point in (nose, *eyes)):
-        return False
-    if nose[1] >= shoulders[:, 1].min():
-        return False
-    row = foreground[int(nose[1])]
-    right, left = row[int(nose[0]) :], row[: int(nose[0]) + 1][::-1]
-    width = sum(int(np.argmin(part)) if not part.all() else len(part) for part in (right, left))
-    return width < _HEAD_WIDTH * span or bool(foreground.all())
-
-
-def _has_limbs(pose: Pose, skin: Mask) -> bool:
-    shoulders = pose.known(SHOULDERS)
-    if len(shoulders) < 2:
-        return False
-    span = float(np.hypot(*(shoulders[0] - shoulders[1])))
-    ends = [
-        number
-        for number in _LIMB_ENDS
-        if pose.visibility[number] >= _SEEN and _share(skin, pose.points[number], max(2.0, 0.06 * span)) > 0.6
-    ]
-    return len(ends) >= 2
-
-
-def _share(region: Mask, point: NDArray[np.float32], radius: float) -> float:
-    """How much of a square around a point is in a region; 0 outside the picture."""
-    height, width = region.shape
-    x, y = float(point[0]), float(point[1])
-    if not (0 <= x < width and 0 <= y < height):
-        return 0.0
-    window = region[
-        max(0, int(y - radius)) : int(y + radius) + 1,
-        max(0, int(x - radius)) : int(x + radius) + 1,
-    ]
-    return float(window.mean())
+def _cut(pixels: Photo, alpha: NDArray[np.uint8] | None) -> _Cut:
+    """The cut-out by the photo's own transparency, or by its background."""
+    if alpha is not None:
+        share = alpha[..., None].astype(np.float32) / 255
+        pixels = np.rint(share * pixels + (1 - share) * 255).astype(np.uint8)
+        opaque = mask_of_alpha(alpha)
+        if opaque is not None:
+            return _Cut(pixels, opaque, None, "cut-out", "the photo's transparency")
+    pixels = without_frame(pixels)
+    mask, background = cut_out(pixels)
+    source = "border colour + GrabCut"
+    if background.is_plain:
+        return _Cut(pixels, mask, background, "plain background", source)
+    if not _is_believable(mask):
+        note = "the garment's background is not plain and could not be taken away: the whole photo is used"
+        return _Cut(pixels, np.ones_like(mask), None, "busy background", source, (note,), is_sure=False)
+    note = "the garment's background is not plain: look at garment.png whether the cut is right"
+    return _Cut(pixels, mask, None, "busy background", source, (note,))
 
 
 def _from_wearer(pixels: Photo, choice: str, labels: Labels) -> GarmentPicture:
-    category = category_of_labels(labels) if choice == "auto" else CATEGORY_NAMES[choice]
+    seen = categories_of_labels(labels)
+    category = seen[0] if choice == "auto" and seen else CATEGORY_NAMES.get(choice, "upper_body")
     mask = _solid(where(labels, clothes_of(category)))
     if mask.mean() < _SMALLEST:
         names = ", ".join(sorted({ATR_LABELS[number] for number in np.unique(labels) if 0 < number < len(ATR_LABELS)}))
         raise _no_garment(f"a person, on whom no such garment is seen (but {names or 'nothing'})")
-    note = "a person wears the garment: it was cut out of that photo, without what arms and hair hide"
-    return _framed(onto_white(pixels, mask, None), mask, category, "worn", "the wearer's label map", (note,))
+    notes = ["a person wears the garment: it was cut out of that photo, without what arms and hair hide"]
+    others = [word_of(each) for each in seen if each != category]
+    if choice == "auto" and others:
+        also = " and ".join(f"--category {each}" for each in others)
+        notes.append(f"of the wearer's clothes the {word_of(category)} garment was taken; for the other one: {also}")
+    return _framed(onto_white(pixels, mask, None), mask, category, "worn", "the wearer's label map", tuple(notes))
 
 
 def _solid(mask: Mask) -> Mask:
@@ -212,6 +209,15 @@ def _framed(
     image = framing.apply(Image.fromarray(pixels), resample="photo", fill=WHITE)
     grey = framing.apply(Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))), resample="photo", fill=BLACK)
     return GarmentPicture(image, np.asarray(grey) >= 128, category, kind, source, notes)
+
+
+def _unknown_kind(got: str) -> PreparationError:
+    return PreparationError(
+        "it cannot be told what the garment is",
+        got=got,
+        expected="the whole garment before a plain background, or a picture with a transparent background",
+        fix="say what it is (--category upper, lower or dress), or give a photo that shows all of it",
+    )
 
 
 def _no_garment(got: str) -> PreparationError:

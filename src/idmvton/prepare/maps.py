@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from idmvton.prepare.mask import NECK
 from idmvton.prepare.reading import read_keypoints, read_labels
 from idmvton.types import Size
 
+_SHARES: Final = 1.5  # no real skeleton lies within this many pixels of the corner
 PathOrArray: TypeAlias = "str | os.PathLike[str] | NDArray[Any]"
 
 
@@ -114,6 +115,13 @@ class Given:
         _check_size("mask", None if mask is None else mask.shape, photo)
         _check_size("densepose", None if parts is None else parts.shape, photo)
         _check_size("labels", None if labels is None else labels.shape, photo)
+        if points is not None and points.any() and points.max() <= _SHARES:
+            raise InputError(
+                "the keypoints look like shares of the photo, not pixels",
+                got=f"values from 0 to {points.max():.3g}",
+                expected=f"x from 0 to {photo.width}, y from 0 to {photo.height}",
+                fix="multiply x by the photo's width and y by its height",
+            )
         if points is not None and (points > np.array([photo.width, photo.height])).any():
             raise InputError(
                 "keypoints lie outside the photo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -10,36 +10,44 @@ from numpy.typing import NDArray
 
 from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
-from idmvton.prepare.mask import ALWAYS_KEPT, REFERENCE_HEIGHT, RULES, agnostic_mask, box_of, where
+from idmvton.prepare.mask import ALWAYS_KEPT, NECK, REFERENCE_HEIGHT, RULES, agnostic_mask, box_of, where
 from idmvton.types import Category, MaskShape
 
 Mask = NDArray[np.bool_]
 _KNEES_AND_ANKLES: Final = (9, 10, 12, 13)
 _ARM_WIDTH_HALF, _ARM_WIDTH_FULL = 60, 45  # the published values for half-body and full-body photos
 _REACH: Final = 24  # pixels of a picture 512 high: how far from labelled clothes the outline's rest is still theirs
+_RIM: Final = 2.5  # pixels of a picture 512 high
 _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
 _CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
 _ARMS: Final = ("left_arm", "right_arm")
 
 
-def make_mask(
-    labels: NDArray[np.uint8],
-    parts: NDArray[np.uint8],
-    silhouette: NDArray[np.uint8],
-    keypoints: NDArray[np.float32],
-    category: Category,
-    options: PrepareOptions,
-) -> Mask:
+class PersonSeen(NamedTuple):
+    """What the mask is made from; maps of one size (H, W).
+
+    Attributes:
+        labels: uint8, see :func:`idmvton.prepare.mask.agnostic_mask`.
+        parts: uint8, body parts 1 to 24.
+        silhouette: uint8, how much of each pixel is the person, 255 is all.
+        keypoints: float (18, 2), pixels, (0, 0) missing.
+    """
+
+    labels: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
+    silhouette: NDArray[np.uint8]
+    keypoints: NDArray[np.float32]
+
+
+def make_mask(person: PersonSeen, category: Category, options: PrepareOptions, room: Mask | None = None) -> Mask:
     """The mask of a prepared photo.
 
     Args:
-        labels: uint8 (H, W), see :func:`idmvton.prepare.mask.agnostic_mask`.
-        parts: uint8 (H, W), body parts 1 to 24.
-        silhouette: uint8 (H, W), how much of each pixel is the person, 255 is all.
-        keypoints: float (18, 2), pixels, (0, 0) missing.
+        person: what is seen of the person.
         category: what is to be exchanged.
         options: those of the mask.
+        room: bool (H, W), where the new garment may reach beyond the old one.
 
     Returns:
         bool (H, W), True = repaint.
@@ -47,10 +55,13 @@ def make_mask(
     Raises:
         InputError: maps that cannot be used.
     """
+    labels, parts, silhouette, keypoints = person
     if options.cover_old_garment:
         labels = complete_labels(labels, silhouette, category)
     width = options.arm_width or auto_arm_width(keypoints)
     mask = without_crumbs(agnostic_mask(labels, keypoints, category, width) > 0)
+    if room is not None and mask.any():
+        mask |= room & ~where(labels, (*ALWAYS_KEPT, *RULES[category].keep))
     hands = find_hands(labels, parts, mask)
     if RULES[category].arms:
         mask = mask & ~hands if options.keep_hands else mask | hands
@@ -59,7 +70,16 @@ def make_mask(
     mask = grow(mask, options.mask_grow)
     kept = ALWAYS_KEPT if options.mask_grow > 0 else (*ALWAYS_KEPT, *RULES[category].keep)
     mask = mask & ~where(labels, kept)
-    return mask & ~hands if options.keep_hands else mask
+    if options.keep_hands:
+        mask &= ~hands
+    return mask & ~_rim_of_kept(labels, hands if options.keep_hands else np.zeros_like(hands))
+
+
+def _rim_of_kept(labels: NDArray[np.uint8], hands: Mask) -> Mask:
+    """A narrow band of background and neck around what is kept: outlines of fingers, hair and shoes are never exact."""
+    kept = hands | where(labels, ALWAYS_KEPT)
+    near = grow(kept, round(_RIM * labels.shape[0] / REFERENCE_HEIGHT))
+    return (near & ((labels == 0) | (labels == NECK))) | kept
 
 
 def auto_arm_width(keypoints: NDArray[np.floating]) -> int:

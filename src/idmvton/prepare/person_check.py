@@ -9,6 +9,7 @@ import numpy as np
 
 from idmvton.errors import NoPersonError, UnusablePersonError
 from idmvton.prepare.backends.protocols import HIPS, SHOULDERS, Joint, Photo, Pose
+from idmvton.prepare.orientation import check_upright
 from idmvton.types import Category, Size
 
 UNSURE: Final = 0.65
@@ -53,8 +54,8 @@ def check_person(
 
     Raises:
         NoPersonError: nobody in the photo, or not so many people.
-        UnusablePersonError: a try-on cannot work on this person: too small, too dark, or the part of the body that
-            the garment covers is not in the photo.
+        UnusablePersonError: a try-on cannot work on this person: too small, too dark, not upright, or the part of the
+            body that the garment covers is not in the photo.
     """
     light = _brightness(photo)
     if not poses:
@@ -71,6 +72,7 @@ def check_person(
     if len(poses) > 1:
         which = "the largest was taken" if person == 1 else f"number {person} from the largest was taken"
         notes.append(f"there are {len(poses)} people in the photo: {which}; choose another: --person N")
+    check_upright(pose)
     notes += _check_confidence(pose)
     notes += _check_size(pose)
     notes += _check_light(light)

@@ -15,9 +15,11 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from idmvton.errors import ConfigError, PreparationError
-from idmvton.images import ImageInput, load_image
+from idmvton.images import ImageInput, load_layers
+from idmvton.images.framing import WHITE
 from idmvton.options import BackendOptions, PrepareOptions, describe
 from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
@@ -40,9 +42,11 @@ from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
 from idmvton.prepare.category import CATEGORY_NAMES, choose_category, expected_category, word_of
 from idmvton.prepare.choice import for_model, resolve
 from idmvton.prepare.demo import Demo
+from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray
-from idmvton.prepare.mask_making import make_mask
+from idmvton.prepare.mask_making import PersonSeen
+from idmvton.prepare.new_garment import mask_for
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
 from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape
@@ -160,7 +164,7 @@ class Preparer:
             picture = garment
         elif garment is not None:
             with timed(timings, "garment"):
-                picture = self.read_garment(garment, category=options.category)
+                picture = self.read_garment(garment, category=options.category, number=options.garment_number)
         expected = expected_category(options.category, picture.category if picture else None)
         maps = self.read_person(person, given=given, number=options.person_number, category=expected)
         return self.join(maps, picture, options, timings)
@@ -193,9 +197,16 @@ class Preparer:
         with timed(timings, "mask"):
             mask = maps.mask
             if mask is None:
-                mask, sources["mask"] = self._mask(maps, category, options)
+                mask, sources["mask"], about = self._mask(maps, picture, category, options)
+                notes += about
         if not mask.any():
             raise _nothing_to_repaint(category)
+        garment = None
+        if picture is not None and self._demo != "no":
+            garment = picture.image
+        elif picture is not None:
+            garment, about = match_scene(picture.image, picture.mask, np.asarray(maps.person))
+            notes += about
         return Prepared(
             photo=maps.photo,
             framing=maps.framing,
@@ -207,7 +218,7 @@ class Preparer:
             silhouette=maps.silhouette,
             category=category,
             options=dataclasses.replace(options, **self._named),
-            garment=picture.image if picture else None,
+            garment=garment,
             garment_mask=picture.mask if picture else None,
             warnings=tuple(notes),
             sources=sources | ({"garment": picture.source} if picture else {}),
@@ -215,12 +226,16 @@ class Preparer:
             body_map=maps.body_map,
         )
 
-    def _mask(self, maps: PersonMaps, category: Category, options: PrepareOptions) -> tuple[NDArray[np.bool_], str]:
-        """The mask, and which rules made it."""
-        if self._demo == "no":
-            mask = make_mask(maps.labels, maps.parts, maps.silhouette, maps.keypoints, category, options)
-            return mask, "rules of idmvton.prepare.mask"
-        return demo_person.make_mask(maps, category, options.arm_width), "rules of idmvton.prepare.mask, as published"
+    def _mask(
+        self, maps: PersonMaps, picture: GarmentPicture | None, category: Category, options: PrepareOptions
+    ) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
+        """The mask, which rules made it, and what to say about it."""
+        if self._demo != "no":
+            mask = demo_person.make_mask(maps, category, options.arm_width)
+            return mask, "rules of idmvton.prepare.mask, as published", ()
+        person = PersonSeen(maps.labels, maps.parts, maps.silhouette, maps.keypoints)
+        mask, notes = mask_for(person, picture.mask if picture else None, category, options)
+        return mask, "rules of idmvton.prepare.mask", notes
 
     def read_person(
         self,
@@ -244,7 +259,14 @@ class Preparer:
             WeightsError: a backend's weights are not on the disk.
         """
         if self._demo == "no":
-            return read_person(self, load_image(person, what="person"), given or Given(), number, category)
+            photo, alpha = load_layers(person, what="person")
+            if alpha is None:
+                return read_person(self, photo, given or Given(), number, category)
+            flat = Image.new("RGB", photo.size, WHITE)
+            flat.paste(photo, mask=Image.fromarray(alpha))
+            maps = read_person(self, flat, given or Given(), number, category)
+            note = "the person's photo is transparent in places: it was put on white, and so is the result"
+            return dataclasses.replace(maps, warnings=(*maps.warnings, note))
         if given is not None and given.names():
             raise ConfigError(
                 "maps are given, and the published demo makes its own",
@@ -253,12 +275,16 @@ class Preparer:
             )
         return demo_person.read_person(self, person, crop=self._demo == "cropped")
 
-    def read_garment(self, garment: ImageInput, *, category: CategoryChoice = "auto") -> GarmentPicture:
+    def read_garment(
+        self, garment: ImageInput, *, category: CategoryChoice = "auto", number: int | None = None
+    ) -> GarmentPicture:
         """Cuts a garment out of its photo and puts it on white; see :mod:`idmvton.prepare.garment`.
 
         Args:
             garment: a product picture, or a photo of somebody who wears the garment.
             category: of a worn garment, which one is meant.
+            number: which garment, where the photo shows several; see
+                :func:`idmvton.prepare.garments_found.choose_garment`.
 
         Raises:
             InputError: a picture that cannot be used.
@@ -266,8 +292,13 @@ class Preparer:
         """
         if self._demo != "no":
             return demo_person.read_garment(garment, CATEGORY_NAMES.get(category, "upper_body"))
-        photo = shrunk(load_image(garment, what="garment"), GARMENT_SIDE)
-        return prepare_garment(photo, category, lambda pixels: self.pose(pixels), self._parse)
+        photo, alpha = load_layers(garment, what="garment", least_side=GARMENT_SIDE)
+        photo = shrunk(photo, GARMENT_SIDE)
+        if alpha is not None:
+            alpha = np.asarray(shrunk(Image.fromarray(alpha), GARMENT_SIDE))
+        return prepare_garment(
+            photo, category, lambda pixels: self.pose(pixels), self._parse, alpha=alpha, number=number
+        )
 
     def _parse(self, pixels: Photo, pose: Pose) -> Labels:
         return self.labels(pixels, pose, self.outline(pixels, pose))
@@ -288,6 +319,7 @@ def prepare(
     labels: PathOrArray | None = None,
     keypoints: PathOrArray | None = None,
     person_number: int = DEFAULTS.person_number,
+    garment_number: int | None = DEFAULTS.garment_number,
     mask_grow: int = DEFAULTS.mask_grow,
     mask_feather: int = DEFAULTS.mask_feather,
     mask_shape: MaskShape = DEFAULTS.mask_shape,

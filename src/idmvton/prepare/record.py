@@ -34,8 +34,8 @@ from idmvton.prepare.record_files import (
 )
 from idmvton.types import Category, Size
 
-_GLANCE: Final = Size(64, 48)
-_OTHER_PICTURE: Final = 30  # grey levels on average at a glance: more is another picture, not a retouched one
+_SAME: Final = 24  # grey levels: rounding and other resampling differ by less
+_CHANGED: Final = 0.1  # share of person.png that a person may have retouched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,10 +207,15 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     folder = Path(folder)
     told = _told(folder)
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
-    body_map = read_picture(folder / "densepose.png", "densepose", BLACK) if told["options"].as_published else None
-    prepared = Prepared(
-        photo=read_picture(folder / "photo.png", "photo"),
-        person=read_picture(folder / "person.png", "person"),
+    photo, person = read_picture(folder / "photo.png", "photo"), read_picture(folder / "person.png", "person")
+    body_map = None
+    if told["options"].as_published:
+        body_map = read_picture(folder / "densepose.png", "densepose", BLACK)
+    else:
+        _check_framing(folder, told["framing"], photo, person)
+    return Prepared(
+        photo=photo,
+        person=person,
         mask=read_own_mask(folder / "mask.png", told["framing"].size),
         parts=read_parts(folder / "densepose.png") if body_map is None else parts_of(body_map)[0],
         labels=read_labels(folder / "labels.png", "atr"),
@@ -221,28 +226,24 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
         body_map=body_map,
         **told,
     )
-    _check_framing(prepared, folder)
-    return prepared
 
 
-def _check_framing(prepared: Prepared, folder: Path) -> None:
-    """Makes sure that the framing leads back to the place that the framed picture shows.
+def _check_framing(folder: Path, framing: Framing, photo: Image.Image, person: Image.Image) -> None:
+    """Makes sure that the framed picture is what the framing shows of the photo, apart from smaller changes by hand.
 
     Raises:
-        InputError: it does not: a result would be pasted somewhere else.
+        InputError: it is not: a result would be put into another place of the photo.
     """
-    framing = prepared.framing
-    left, top, right, bottom = framing.box
-    stretch = (right - left) / framing.size.width / ((bottom - top) / framing.size.height)
-    small = Framing(framing.photo, framing.box, _GLANCE).apply(prepared.photo, resample="photo", fill="edge")
-    shown = prepared.person.resize(small.size, Image.Resampling.BOX)
-    difference = np.abs(np.asarray(small, np.float32) - np.asarray(shown, np.float32)).mean()
-    if not 0.9 < stretch < 1.1 or difference > _OTHER_PICTURE:
+    if framing.photo != (photo.height, photo.width) or framing.size != (person.height, person.width):
+        return  # told by Prepared itself
+    shown = np.asarray(framing.apply(photo, resample="photo", fill="edge")).astype(np.int16)
+    share = float((np.abs(shown - np.asarray(person)).max(-1) > _SAME).mean())
+    if share > _CHANGED:
         raise InputError(
-            "the framing of a prepared photo does not fit its pictures",
-            got=f"{folder / SUMMARY}: the box {framing.box} of a photo {framing.photo}",
-            expected="the part of photo.png that person.png shows",
-            fix="prepare it again",
+            f"{SUMMARY} and the pictures beside it do not belong together",
+            got=f"{share:.0%} of person.png differs from what the framing {framing.box} shows of photo.png in {folder}",
+            expected="a framing as it was written",
+            fix="prepare the photo again",
         )
 
 

@@ -17,8 +17,16 @@ from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.draft.colours import match_colours
-from idmvton.errors import CaptionTruncatedWarning, ConfigError, GuidanceWarning, MaskWarning
+from idmvton.errors import (
+    BodyMapWarning,
+    CaptionTruncatedWarning,
+    ConfigError,
+    GuidanceWarning,
+    InputError,
+    MaskWarning,
+)
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
+from idmvton.images.densepose import checked_parts
 from idmvton.images.polarity import odd_mask
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
@@ -216,7 +224,11 @@ class TryOnPipeline(TryOnSystem):
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
     def _warn(self, pairs: Pairs, options: TryOnOptions) -> tuple[str, ...]:
-        """Warns of odd masks, prompts that are read only in part and unfit guidance, and returns the words."""
+        """Warns of odd masks, prompts that are cut, unfit guidance and strange body maps, and returns the words.
+
+        Raises:
+            InputError: a body map that shows nobody, or is in other colours, where a WarpNet reads its parts.
+        """
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
@@ -226,6 +238,13 @@ class TryOnPipeline(TryOnSystem):
             given = f"guidance_scale={options.guidance_scale}"
             note = f"this checkpoint is meant to run without guidance (1.0); {given} makes it worse"
             notes[note] = GuidanceWarning
+        for person in pairs.people:
+            try:
+                checked_parts(person.densepose)
+            except InputError as error:
+                if self.drafter is not None:  # reads the parts, not the picture
+                    raise
+                notes[f"{error.what} ({error.got})"] = BodyMapWarning
         for note, category in notes.items():
             warnings.warn(note, category, stacklevel=5)  # the line that called the pipeline
         return tuple(notes)

@@ -12,7 +12,6 @@ import transformers
 from diffusers import DiffusionPipeline
 from torch import nn
 
-import idmvton
 from idmvton.checkpoint.published import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
@@ -28,7 +27,7 @@ from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 from idmvton.tryon.garments import GarmentEncoder
 from idmvton.tryon.networks import Networks
 from idmvton.tryon.schedulers import check_scheduler
-from idmvton.types import GarmentTimestep, Size, TimeIds
+from idmvton.types import VERSION, GarmentTimestep, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 CONDITIONS_MAX_BYTES = 64 * 2**20
@@ -250,7 +249,7 @@ class TryOnSystem(DiffusionPipeline):
             "device": str(self._execution_device),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
-            "idmvton": idmvton.__version__,
+            "idmvton": VERSION,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,
             "transformers": transformers.__version__,

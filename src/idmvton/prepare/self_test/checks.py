@@ -91,12 +91,6 @@ NETWORKS: Final[dict[str, Callable[[Path, str], Iterator[Check]]]] = {
 """Name of a network, and of its golden folder -> its check."""
 
 
-def golden_folder() -> Path:
-    """Where the golden numbers of this library lie, in the package or the checkout."""
-    packaged = Path(__file__).parent / "golden"
-    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "tests" / "golden"
-
-
 def run_checks(directory: Path, salt: str = SALT) -> Iterator[Report]:
     """Checks one network after the other.
 

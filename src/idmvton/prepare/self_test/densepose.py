@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +18,7 @@ from idmvton.prepare.backends.densepose.heads import BodyMaps
 from idmvton.prepare.backends.densepose.network import DensePoseNet, padded
 from idmvton.prepare.backends.densepose.proposals import make_anchors
 from idmvton.prepare.self_test.comparison import OTHER, Check
+from idmvton.prepare.self_test.golden import weights_formula
 
 Golden = dict[str, Tensor]
 
@@ -36,7 +35,7 @@ def check_densepose(folder: Path, salt: str) -> Iterator[Check]:
     """Every comparison of a folder ``densepose/`` in the golden format.
 
     Args:
-        folder: holds ``manifest.json``, ``densepose_weights.py``, ``image_bgr.png`` and ``io.safetensors``.
+        folder: holds ``densepose_weights.py``, ``image_bgr.png`` and ``io.safetensors``.
         salt: which weights the network was run with.
     """
     golden = load_file(folder / "io.safetensors")
@@ -57,21 +56,20 @@ def formula_weights(folder: Path, salt: str = PLAIN_SALT) -> dict[str, Tensor]:
     """The tensors that the numbers were made with, by the formula in the folder.
 
     Args:
-        folder: holds ``manifest.json`` and ``densepose_weights.py``, whose ``value(name, shape)`` is called; a third
-            parameter of it gets the salt. A formula without one gets the names as they are for ``"dev"``, and
-            ``salt/name`` for another salt.
+        folder: holds ``densepose_weights.py``, whose ``value(name, shape)`` is called; a third parameter of it gets
+            the salt. A formula without one gets the names as they are for ``"dev"``, and ``salt/name`` for others.
         salt: which weights.
     """
-    value = runpy.run_path(str(folder / "densepose_weights.py"))["value"]
+    value = weights_formula(folder, "densepose_weights.py")
     takes_salt = len(inspect.signature(value).parameters) > 2
-    manifest = json.loads((folder / "manifest.json").read_text())
-    shapes = manifest.get("tensors", manifest)
+    with torch.device("meta"):
+        shapes = {name: tuple(tensor.shape) for name, tensor in DensePoseNet().state_dict().items()}
     tensors = {}
     for name, shape in shapes.items():
         if takes_salt:
-            array = value(name, tuple(shape), salt)
+            array = value(name, shape, salt)
         else:
-            array = value(name if salt == PLAIN_SALT else f"{salt}/{name}", tuple(shape))
+            array = value(name if salt == PLAIN_SALT else f"{salt}/{name}", shape)
         tensors[name] = torch.from_numpy(array)
     return tensors
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from idmvton.prepare.backends.openpose.decoding import decode, published_points
 from idmvton.prepare.backends.openpose.network import BodyNet
 from idmvton.prepare.backends.openpose.picture import maps_of_picture, network_input, working_picture
 from idmvton.prepare.self_test.comparison import OTHER, Check
+from idmvton.prepare.self_test.golden import weights_formula
 
 _NETWORK: Final = 1e-4
 _LEVEL: Final = 1.0  # of 256
@@ -40,7 +40,7 @@ def check_openpose(folder: Path, salt: str) -> Iterator[Check]:
 
 def formula_weights(folder: Path, salt: str) -> dict[str, torch.Tensor]:
     """The tensors that the numbers were made with."""
-    value = runpy.run_path(str(folder / "openpose_weights.py"))["value"]
+    value = weights_formula(folder, "openpose_weights.py")
     shapes = _json(folder / "manifest.json")["tensors"]
     return {name: torch.from_numpy(value(name, shape, salt)) for name, shape in shapes.items()}
 
