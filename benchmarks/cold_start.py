@@ -9,6 +9,7 @@ what came before. Run it on an idle machine.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -33,8 +34,6 @@ def parts_once() -> dict[str, float]:
     for name, code in PARTS:
         lines += ["start = time.perf_counter()", code, f"told[{name!r}] = time.perf_counter() - start"]
     lines.append("print(json.dumps(told))")
-    import json
-
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
@@ -42,7 +41,14 @@ def parts_once() -> dict[str, float]:
 def whole_once() -> float:
     """Seconds of a whole try-on."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "idmvton", "try-on", EXAMPLES / "person.jpg", EXAMPLES / "checked_shirt.jpg"]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "idmvton",
+            "try-on",
+            EXAMPLES / "person.jpg",
+            EXAMPLES / "checked_shirt.jpg",
+        ]
         start = time.perf_counter()
         subprocess.run([*command, "-o", Path(folder) / "out.png"], capture_output=True, check=True)
         return time.perf_counter() - start

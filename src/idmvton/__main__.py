@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+
+from idmvton.quiet import calm_threads
 
 
 def main() -> None:
     """Runs the command line."""
-    # libgomp reads it when torch is loaded: threads that spin while they wait slow every other process, too.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    calm_threads()
     is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_default:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are imported: no traceback

@@ -51,7 +51,7 @@ def read_rows(path: Path, what: str) -> list[Row]:
     Raises:
         InputError: a file that cannot be read, a line of another form, or no row at all.
     """
-    rows = []
+    rows: list[Row] = []
     for number, line in enumerate(read_text(path, what).splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -85,6 +85,12 @@ def _split(line: str) -> tuple[str, ...]:
         names = tuple(_NAME.findall(line))
         return names if len(names) == 2 and " ".join(names) == " ".join(line.split()) else words
     return words
+
+
+def near(path: Path) -> str | None:
+    """The file that is there instead of a missing one: of the same name, with another suffix or case."""
+    found = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    return next((each.name for each in found if each.stem.lower() == path.stem.lower()), None)
 
 
 def inside(folder: Path, name: str, where: str) -> Path:

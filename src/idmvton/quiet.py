@@ -15,6 +15,14 @@ _STDERR: Final = 2
 _lock = threading.Lock()  # the descriptor is the process's
 
 
+def calm_threads() -> None:
+    """Has the threads of processes that load torch from now on wait without spinning; an own setting wins.
+
+    libgomp reads ``OMP_WAIT_POLICY`` when torch is loaded. Threads that spin slow every other process, too.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 @contextlib.contextmanager
 def without_log_notes(logger: str, start: str) -> Iterator[None]:
     """Drops the records of a logger whose message starts so, inside the block."""

@@ -11,6 +11,7 @@ import typer
 
 from idmvton import __version__
 from idmvton.cli import caption, data, doctor, evaluate, prepare, shared, studio, train, try_on, weights
+from idmvton.quiet import calm_threads
 
 app = typer.Typer(
     name="idmvton",
@@ -52,6 +53,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 def main() -> None:
     """Runs the command line. What standard output cannot encode is written as escapes."""
+    calm_threads()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -20,6 +20,7 @@ from idmvton.errors import InputError
 from idmvton.images.densepose import OFF_PALETTE, parts_of
 from idmvton.images.files import PICTURE_SUFFIXES
 from idmvton.images.polarity import looks_inverted
+from idmvton.lists import near
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.resume import in_threads
 from idmvton.types import Order, Size
@@ -173,7 +174,7 @@ def _inspect(files: SampleFiles, mask_threshold: int | None) -> Iterator[Finding
             continue
         if not path.exists():
             if kind in _NEEDED:
-                yield Finding(files.name, "missing", path, f"the {kind} is not there")
+                yield Finding(files.name, "missing", path, _instead(kind, path))
             continue
         try:
             found[kind] = read(path)
@@ -183,6 +184,14 @@ def _inspect(files: SampleFiles, mask_threshold: int | None) -> Iterator[Finding
                 found[kind] = grey
             yield Finding(files.name, "unreadable" if grey is None else "grey mask", path, _in_one_line(error, path))
     yield from _compare(files, found)
+
+
+def _instead(kind: str, path: Path) -> str:
+    """That a file is missing, and what to do: another suffix in the list, or maps that can be made."""
+    if found := near(path):
+        return f"the {kind} is not there, but {found}: correct the list or rename the file"
+    can_be_made = kind in ("mask", "densepose")
+    return f"the {kind} is not there" + ("; `idmvton data prepare` makes it" if can_be_made else "")
 
 
 def _as_grey_mask(path: Path) -> NDArray[np.bool_] | None:

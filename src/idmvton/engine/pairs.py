@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from idmvton.atomic import short_name
 from idmvton.errors import ConfigError, InputError, OutputError
 from idmvton.images.files import PICTURE_SUFFIXES, list_pictures
-from idmvton.lists import inside, read_rows
+from idmvton.lists import inside, near, read_rows
 from idmvton.prepare.record_files import is_prepared
 
 Pair: TypeAlias = "tuple[Path, Path]"
@@ -98,16 +98,11 @@ def listed_pairs(file: Path, people: Path, garments: Path) -> list[Pair]:
         pair = (inside(people, names[0], where), inside(garments, names[1], where))
         for path in pair:
             if not (path.is_file() or is_prepared(path)):
-                raise InputError("a file of the list is not there", got=f"{where}: {path}", fix=_near(path))
+                found = near(path)
+                fix = f"there is {found}: correct the list" if found else None
+                raise InputError("a file of the list is not there", got=f"{where}: {path}", fix=fix)
         pairs.append(pair)
     return pairs
-
-
-def _near(path: Path) -> str | None:
-    """What is there under the same name with another suffix or case."""
-    found = sorted(path.parent.glob("*")) if path.parent.is_dir() else []
-    names = [each.name for each in found if each.stem.lower() == path.stem.lower()]
-    return f"there is {names[0]}: correct the list" if names else None
 
 
 def names_of(pairs: Sequence[Pair]) -> dict[Pair, str]:
