@@ -71,7 +71,7 @@ def check_person(
     notes = []
     if len(poses) > 1:
         which = "the largest was taken" if person == 1 else f"number {person} from the largest was taken"
-        notes.append(f"there are {len(poses)} people in the photo: {which}; choose another with person=N")
+        notes.append(f"there are {len(poses)} people in the photo: {which}; choose another: --person N")
     check_upright(pose)
     notes += _check_confidence(pose)
     notes += _check_size(pose)

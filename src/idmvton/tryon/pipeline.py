@@ -17,9 +17,17 @@ from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.draft.colours import match_colours
-from idmvton.errors import BodyMapWarning, CaptionTruncatedWarning, ConfigError, GuidanceWarning, InputError
+from idmvton.errors import (
+    BodyMapWarning,
+    CaptionTruncatedWarning,
+    ConfigError,
+    GuidanceWarning,
+    InputError,
+    MaskWarning,
+)
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.images.densepose import checked_parts
+from idmvton.images.polarity import odd_mask
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
@@ -30,6 +38,7 @@ from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
 from idmvton.tryon.garments import GarmentConditions, PromptConditions
 from idmvton.tryon.inputs import (
+    Garments,
     Generators,
     Labels,
     Pairs,
@@ -40,6 +49,7 @@ from idmvton.tryon.inputs import (
     Seeds,
     gather_pairs,
     match_generators,
+    unpacked,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
 from idmvton.tryon.quality import about, is_exact, plan_steps, with_preset
@@ -82,7 +92,7 @@ class TryOnPipeline(TryOnSystem):
     def __call__(
         self,
         person: People,
-        garment: Pictures,
+        garment: Garments | None = None,
         mask: Pictures | None = None,
         densepose: Pictures | None = None,
         caption: str | Sequence[str] | None = None,
@@ -116,14 +126,15 @@ class TryOnPipeline(TryOnSystem):
 
         Args:
             person: the photo of a person, of any size, or an :class:`idmvton.prepare.Prepared`.
-            garment: the picture of a garment, of any size.
+            garment: the picture of a garment, of any size; may be left out where a person was prepared with one.
             mask: what to repaint: white (True, 255) on black, of the photo's size. A prepared person needs none.
             densepose: the body map, RGB, of the photo's size; likewise.
             caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
             seed: equal seeds give equal pictures, alone or in a batch.
             generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.
             latents: float (pairs, C, h, w), the initial noise, instead of drawing it.
-            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
+            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent" (float CHW, as
+                diffusers has it): nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
             labels: for ``keep``, what the photo shows: uint8 of its size (:data:`idmvton.prepare.mask.ATR_LABELS`). A
@@ -175,6 +186,7 @@ class TryOnPipeline(TryOnSystem):
             size = self.working_size(options.height, options.width)
             options = with_preset(options, self.config.num_inference_steps)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
+            request = unpacked(request)
             pairs = gather_pairs(request, size, options.mask_threshold)
             generators = match_generators(request, pairs)
             notes = self._warn(pairs, options)
@@ -191,7 +203,7 @@ class TryOnPipeline(TryOnSystem):
             denoiser = self._denoiser(conditions, options, size)
             latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step, plan)
             del denoiser, features
-        images, decoded = [], None
+        images, decoded = list(latents), None
         if output_type != "latent":
             with clock("decoding"):
                 decoded = from_vae_tensor(decode_latents(self.vae, latents))
@@ -244,7 +256,7 @@ class TryOnPipeline(TryOnSystem):
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
     def _warn(self, pairs: Pairs, options: TryOnOptions) -> tuple[str, ...]:
-        """Warns of prompts that are read only in part, unfit guidance and strange body maps, and returns the words.
+        """Warns of odd masks, prompts that are cut, unfit guidance and strange body maps, and returns the words.
 
         Raises:
             InputError: a body map that shows nobody, or is in other colours, where a WarpNet reads its parts.
@@ -252,6 +264,8 @@ class TryOnPipeline(TryOnSystem):
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
+        odd = (odd_mask(each.mask, np.asarray(each.densepose).any(-1)) for each in pairs.people)
+        notes |= dict.fromkeys(filter(None, odd), MaskWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
             note = f"this checkpoint is meant to run without guidance (1.0); {given} makes it worse"
