@@ -40,7 +40,7 @@ from idmvton.prepare.backends.registry import (
 )
 from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
 from idmvton.prepare.category import CATEGORY_NAMES, choose_category, expected_category, word_of
-from idmvton.prepare.choice import for_model, resolve
+from idmvton.prepare.choice import check_files, for_model, resolve
 from idmvton.prepare.demo import Demo
 from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
@@ -94,6 +94,7 @@ class Preparer:
             WeightsError: a backend's weights are not on the disk.
         """
         chosen = resolve(options)
+        check_files(chosen)
         own = SegmenterLabels(Path(chosen.segmenter)) if chosen.segmenter else None
         return cls(
             POSE_BACKENDS.make(chosen.pose_backend),
@@ -384,9 +385,11 @@ def preparer_for(options: PrepareOptions, model: str | None = None) -> Preparer:
 
     Raises:
         ConfigError: an unknown name, or choices that contradict each other.
+        WeightsError: the published set is chosen and not here whole.
     """
     options, notes = (options, ()) if model is None else for_model(options, model)
     chosen = resolve(options)
+    check_files(chosen)
     demo: Demo = "no" if not chosen.as_published else "cropped" if chosen.demo_crop else "whole"
     names = (chosen.pose_backend, chosen.outline_backend, chosen.labels_backend, chosen.body_backend)
     return _shared(*names, chosen.segmenter, demo).named(chosen, notes)
