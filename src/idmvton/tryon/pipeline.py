@@ -32,7 +32,8 @@ from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
 from idmvton.tryon.clock import Clock
-from idmvton.tryon.compose import Laid, ParseResult, laid_garments
+from idmvton.draft.detail import Laid
+from idmvton.tryon.compose import ParseResult, laid_garments
 from idmvton.tryon.conditioning import PersonConditions, encode_person
 from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
@@ -264,7 +265,7 @@ class TryOnPipeline(TryOnSystem):
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
-        odd = (odd_mask(each.mask, np.asarray(each.densepose).any(-1)) for each in pairs.people)
+        odd = (odd_mask(each.mask, np.asarray(np.asarray(each.densepose).any(-1))) for each in pairs.people)
         notes |= dict.fromkeys(filter(None, odd), MaskWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
