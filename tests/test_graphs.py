@@ -8,8 +8,8 @@ from torch import nn
 
 from idmvton.errors import GraphsWarning
 from idmvton.models.attention import KeysValues
-from idmvton.nested import copy_tensors, map_tensors, num_bytes, signature, tensors_in
 from idmvton.tryon.graphs import EagerRecorder, Graphs
+from idmvton.tryon.nested import copy_tensors, map_tensors, num_bytes, signature, tensors_in
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,9 @@ from torch import nn
 from idmvton.errors import ConfigError
 from idmvton.models import eight_bit
 from idmvton.models.eight_bit import EightBitConv2d, EightBitLinear, shrink
-from idmvton.nested import num_bytes
 from idmvton.tryon.graphs import EagerRecorder, Graphs
 from idmvton.tryon.memory import choose_mode
+from idmvton.tryon.nested import num_bytes
 
 CPU = torch.device("cpu")
 

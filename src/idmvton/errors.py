@@ -66,6 +66,10 @@ class CaptionTruncatedWarning(IdmVtonWarning):
     """A caption is longer than the text encoder reads."""
 
 
+class MaskWarning(IdmVtonWarning):
+    """A mask that repaints what is hardly meant."""
+
+
 class GuidanceWarning(IdmVtonWarning):
     """Guidance for a checkpoint that was not trained for it."""
 

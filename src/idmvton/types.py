@@ -15,6 +15,13 @@ VERSION: Final = "0.1.0"
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
+CATEGORY_WORDS: Mapping[str, CategoryChoice] = {
+    **dict.fromkeys(("top", "tops", "shirt", "upper-body", "upperbody", "upper-clothes"), "upper"),
+    **dict.fromkeys(("bottom", "bottoms", "pants", "trousers", "skirt", "lower-body", "lowerbody"), "lower"),
+    **dict.fromkeys(("one-piece", "one-pieces", "onepiece", "overall", "overalls", "full-body", "gown"), "dress"),
+}
+"""Words that other tools and shops use -> ours; case, spaces and underscores do not count."""
+KeepChoice = Literal["auto", "mask"]
 MaskShape = Literal["outline", "box"]
 BackendSet = Literal["auto", "embedded", "published"]
 """The networks of a preparation: those that come with the library, or those of the published system."""

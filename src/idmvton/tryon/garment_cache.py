@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from idmvton.devices import free_bytes
-from idmvton.nested import num_bytes
+from idmvton.tryon.nested import num_bytes
 
 MAX_SEEN = 1024
 """Garments that are remembered as seen."""

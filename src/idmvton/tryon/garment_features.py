@@ -16,9 +16,9 @@ from torch import Tensor
 
 from idmvton.models.attention import CrossKeysValues, KeysValues
 from idmvton.models.kernels import fastest_attention
-from idmvton.nested import map_tensors
 from idmvton.tryon.garment_cache import GarmentCache
 from idmvton.tryon.garments import GarmentConditions
+from idmvton.tryon.nested import map_tensors
 from idmvton.tryon.networks import Networks
 from idmvton.types import GarmentFeatures, GarmentTimestep
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from idmvton.errors import GraphsWarning
-from idmvton.nested import copy_tensors, map_tensors, signature, tensors_in
+from idmvton.tryon.nested import copy_tensors, map_tensors, signature, tensors_in
 
 Replay = Callable[[], None]
 Function = Callable[[Any, Any], Any]

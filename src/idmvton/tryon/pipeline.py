@@ -17,19 +17,30 @@ from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.draft.colours import match_colours
-from idmvton.errors import BodyMapWarning, CaptionTruncatedWarning, ConfigError, GuidanceWarning, InputError
+from idmvton.errors import (
+    BodyMapWarning,
+    CaptionTruncatedWarning,
+    ConfigError,
+    GuidanceWarning,
+    InputError,
+    MaskWarning,
+)
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.images.densepose import checked_parts
+from idmvton.images.polarity import odd_mask
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
 from idmvton.tryon.clock import Clock
+from idmvton.tryon.compose import Laid, ParseResult, laid_garments
 from idmvton.tryon.conditioning import PersonConditions, encode_person
 from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
 from idmvton.tryon.garments import GarmentConditions, PromptConditions
 from idmvton.tryon.inputs import (
+    Garments,
     Generators,
+    Labels,
     Pairs,
     People,
     Person,
@@ -38,12 +49,13 @@ from idmvton.tryon.inputs import (
     Seeds,
     gather_pairs,
     match_generators,
+    unpacked,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
 from idmvton.tryon.quality import about, is_exact, plan_steps, with_preset
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.tryon.system import TryOnSystem
-from idmvton.types import GarmentTimestep, OutputType, Quality, SchedulerName, Size
+from idmvton.types import GarmentTimestep, KeepChoice, OutputType, Quality, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
 Callback: TypeAlias = "Callable[[TryOnPipeline, int, Tensor, dict[str, Any]], dict[str, Any] | None]"
@@ -58,6 +70,7 @@ class Conditions(NamedTuple):
         rows: for each pair, which of them.
         unconditional: the other side of guidance; None without guidance.
         draft: float (B, 3, H, W) in [0, 1], where a drafter made one.
+        laid: for each pair, how the garment lies there, likewise.
     """
 
     people: PersonConditions
@@ -65,6 +78,7 @@ class Conditions(NamedTuple):
     rows: list[int]
     unconditional: PromptConditions | None
     draft: Tensor | None
+    laid: list[Laid] | None
 
 
 class TryOnPipeline(TryOnSystem):
@@ -78,7 +92,7 @@ class TryOnPipeline(TryOnSystem):
     def __call__(
         self,
         person: People,
-        garment: Pictures,
+        garment: Garments | None = None,
         mask: Pictures | None = None,
         densepose: Pictures | None = None,
         caption: str | Sequence[str] | None = None,
@@ -93,6 +107,7 @@ class TryOnPipeline(TryOnSystem):
         height: int | None = DEFAULTS.height,
         width: int | None = DEFAULTS.width,
         paste_back: bool = DEFAULTS.paste_back,
+        keep: KeepChoice = DEFAULTS.keep,
         feather: int | None = DEFAULTS.feather,
         mask_threshold: int | None = DEFAULTS.mask_threshold,
         garment_timestep: int | None = DEFAULTS.garment_timestep,
@@ -100,6 +115,8 @@ class TryOnPipeline(TryOnSystem):
         latents: Tensor | None = None,
         output_type: OutputType = "pil",
         callback_on_step_end: Callback | None = None,
+        labels: Labels | None = None,
+        parse_result: ParseResult | None = None,
     ) -> TryOnResult:
         """Dresses people in garments.
 
@@ -109,16 +126,21 @@ class TryOnPipeline(TryOnSystem):
 
         Args:
             person: the photo of a person, of any size, or an :class:`idmvton.prepare.Prepared`.
-            garment: the picture of a garment, of any size.
+            garment: the picture of a garment, of any size; may be left out where a person was prepared with one.
             mask: what to repaint: white (True, 255) on black, of the photo's size. A prepared person needs none.
             densepose: the body map, RGB, of the photo's size; likewise.
             caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
             seed: equal seeds give equal pictures, alone or in a batch.
             generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.
             latents: float (pairs, C, h, w), the initial noise, instead of drawing it.
-            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
+            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent" (float CHW, as
+                diffusers has it): nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
+            labels: for ``keep``, what the photo shows: uint8 of its size (:data:`idmvton.prepare.mask.ATR_LABELS`). A
+                prepared person brings its own.
+            parse_result: for ``keep`` without a drafter: called as ``parse_result(picture, person)`` with a result of
+                the working size, returns its labels.
 
         Returns:
             Pictures at the photos' own sizes (at working size without ``paste_back``), and how they were made.
@@ -139,15 +161,21 @@ class TryOnPipeline(TryOnSystem):
             height=height,
             width=width,
             paste_back=paste_back,
+            keep=keep,
             feather=feather,
             mask_threshold=mask_threshold,
             garment_timestep=garment_timestep,
         )
-        request = Request(person, garment, mask, densepose, caption, seed, generator, latents)
-        return self._dress(request, options, output_type, callback_on_step_end)
+        request = Request(person, garment, mask, densepose, caption, seed, generator, latents, labels)
+        return self._dress(request, options, output_type, callback_on_step_end, parse_result)
 
     def _dress(
-        self, request: Request, options: TryOnOptions, output_type: OutputType, callback: Callback | None
+        self,
+        request: Request,
+        options: TryOnOptions,
+        output_type: OutputType,
+        callback: Callback | None,
+        parse: ParseResult | None,
     ) -> TryOnResult:
         """The stages, in order."""
         if output_type not in get_args(OutputType):
@@ -158,6 +186,7 @@ class TryOnPipeline(TryOnSystem):
             size = self.working_size(options.height, options.width)
             options = with_preset(options, self.config.num_inference_steps)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
+            request = unpacked(request)
             pairs = gather_pairs(request, size, options.mask_threshold)
             generators = match_generators(request, pairs)
             notes = self._warn(pairs, options)
@@ -174,13 +203,13 @@ class TryOnPipeline(TryOnSystem):
             denoiser = self._denoiser(conditions, options, size)
             latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step, plan)
             del denoiser, features
-        images, decoded = [], None
+        images, decoded = list(latents), None
         if output_type != "latent":
             with clock("decoding"):
                 decoded = from_vae_tensor(decode_latents(self.vae, latents))
                 matched = self._match_colours(decoded, pairs)
             with clock("pasting back"):
-                images = finish(matched, pairs, options, output_type)
+                images = finish(matched, pairs, options, output_type, conditions.laid, parse)
         self.maybe_free_model_hooks()
         if self.placement is not None:
             self.placement.leave()
@@ -219,14 +248,15 @@ class TryOnPipeline(TryOnSystem):
                 people = people.with_draft(encode_latents(self.vae, draft.person)[rows])
             unconditional = encoder.encode_unconditional(options.negative_prompt) if options.is_guided else None
         shown = None if draft is None else from_vae_tensor(draft.whole)[rows]
-        return Conditions(people, garments, rows, unconditional, shown)
+        laid = None if draft is None else laid_garments(draft, pairs)
+        return Conditions(people, garments, rows, unconditional, shown, laid)
 
     def encode_people(self, people: Sequence[Person]) -> PersonConditions:
         """Mask, masked picture and body map as latents; one row a person."""
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
     def _warn(self, pairs: Pairs, options: TryOnOptions) -> tuple[str, ...]:
-        """Warns of prompts that are read only in part, unfit guidance and strange body maps, and returns the words.
+        """Warns of odd masks, prompts that are cut, unfit guidance and strange body maps, and returns the words.
 
         Raises:
             InputError: a body map that shows nobody, or is in other colours, where a WarpNet reads its parts.
@@ -234,6 +264,8 @@ class TryOnPipeline(TryOnSystem):
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
+        odd = (odd_mask(each.mask, np.asarray(each.densepose).any(-1)) for each in pairs.people)
+        notes |= dict.fromkeys(filter(None, odd), MaskWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
             note = f"this checkpoint is meant to run without guidance (1.0); {given} makes it worse"

@@ -21,12 +21,14 @@ from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
+from idmvton.quiet import without_log_notes
 from idmvton.tryon.conditioning import check_policies
 from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 from idmvton.tryon.garments import GarmentEncoder
 from idmvton.tryon.graphs import Graphs
 from idmvton.tryon.memory import Placement, choose_mode
 from idmvton.tryon.networks import Networks
+from idmvton.tryon.schedulers import check_scheduler
 from idmvton.types import VERSION, GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
@@ -93,6 +95,7 @@ class TryOnSystem(DiffusionPipeline):
             scheduler=scheduler,
             warp_net=warp_net,
         )
+        check_scheduler(scheduler)
         check_channels(unet, drafted=warp_net is not None)
         values = garment_timestep, time_ids, num_inference_steps, guidance_scale, match_colours
         policies = dict(zip(POLICIES, values, strict=True))
@@ -111,8 +114,9 @@ class TryOnSystem(DiffusionPipeline):
         cls,
         model: str | Path,
         *,
-        torch_dtype: torch.dtype | str = "auto",
-        device: str = "auto",
+        torch_dtype: torch.dtype | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        device: str | torch.device = "auto",
         variant: str | None = None,
         memory: MemoryMode = "auto",
     ) -> Self:
@@ -120,17 +124,21 @@ class TryOnSystem(DiffusionPipeline):
 
         Args:
             model: a folder, a name of the catalogue (``idmvton weights list``), or a hub id that is on the disk.
-            torch_dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
+            torch_dtype: precision of the networks: float32, bfloat16 or float16, as torch's or as text; "auto", as
+                when not given: float32 on the CPU, half precision on GPUs.
+            dtype: the same by its newer name.
             device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
-            variant: part of the weight files' names, such as "fp16".
+            variant: part of the weight files' names, such as "fp16"; the only one there is when not given.
             memory: what lies on a GPU, see :mod:`idmvton.tryon.memory`.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
             ConfigError: the device or dtype cannot be had.
         """
+        if torch_dtype is not None and dtype is not None:
+            raise ConfigError("torch_dtype and dtype were given", expected="one of them: they are the same")
         where = resolve_device(device)
-        precision = torch_dtype if isinstance(torch_dtype, torch.dtype) else resolve_dtype(torch_dtype, where)
+        precision = resolve_dtype(next((each for each in (torch_dtype, dtype) if each is not None), "auto"), where)
         folder = locate(model)
         pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
         manifest = read_manifest(folder)
@@ -176,11 +184,14 @@ class TryOnSystem(DiffusionPipeline):
         vae, before = self.vae, self.unet.dtype
         object.__setattr__(self, "vae", None)  # not cast with the others: that would round its weights
         try:
-            super().to(*args, **kwargs)
+            with without_log_notes("diffusers.models.modeling_utils", "There are modules in"):
+                super().to(
+                    *args, **kwargs
+                )  # diffusers warns of modules to be kept in float32 also where there are none
         finally:
             object.__setattr__(self, "vae", vae)
-        is_cast = self.unet.dtype != before
-        vae.to(self.unet.device, vae_dtype(vae.config, self.unet.dtype) if is_cast else vae.dtype)
+        dtype = vae.dtype if self.unet.dtype == before else vae_dtype(vae.config, self.unet.dtype)
+        nn.Module.to(vae, self.unet.device, dtype)
         return self
 
     def _refuse_placed(self, what: str) -> None:
