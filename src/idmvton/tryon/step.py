@@ -14,8 +14,8 @@ from torch import Tensor
 
 from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
 from idmvton.models.kernels import fastest_attention
-from idmvton.nested import map_tensors
 from idmvton.tryon.conditioning import PersonConditions, guide, tryon_input
+from idmvton.tryon.nested import map_tensors
 
 Features = Mapping[str, Tensor | KeysValues]
 
