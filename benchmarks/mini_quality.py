@@ -61,6 +61,7 @@ class TryOn:
                 garment=[each.garment for each in samples],
                 mask=[each.mask for each in samples],
                 densepose=[each.densepose for each in samples],
+                labels=[each.labels for each in samples],
                 caption=[self.naive[_person(each)] if self.naive else each.caption for each in samples],
                 seed=list(range(len(samples))),
                 **self.options,
@@ -88,6 +89,7 @@ def methods(pipe: TryOnPipeline, naive: dict[str, str], steps: int) -> dict[str,
         "without GarmentNet's features": ours(features=False),
         "without the image prompt": ours(image_prompt_scale=0.0),
         "naive captions": ours(naive=naive),
+        "everything in the mask": ours(keep="mask"),
     }
     if pipe.warp_net is not None:
         found["the draft alone"] = lambda samples: _drafts(pipe, samples)

@@ -17,6 +17,7 @@ from idmvton.studio import sample
 LANDMARKS = {
     0: 0, 2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15, 8: 24, 9: 26, 10: 28, 11: 23, 12: 25, 13: 27, 16: 8, 17: 7,
 }  # fmt: skip
+LIMB_ENDS = ("left_arm", "right_arm", "left_shoe", "right_shoe")
 HANDS = {16: (14, (18, 20)), 15: (13, (17, 19))}
 
 
@@ -76,7 +77,11 @@ def test_maps_have_the_photos_shape_and_end_at_the_outline(people, found):
             assert values.shape == photo.shape[:2]
             assert values.dtype == np.uint8
             assert values.max() <= highest
-            assert not values[outline < 0.5].any()
+        beyond = outline < 0.5
+        fingers_and_toes = np.isin(each.labels, [ATR_LABELS.index(name) for name in LIMB_ENDS])
+        assert not (each.labels > 0)[beyond & ~fingers_and_toes].any()
+        assert fingers_and_toes[beyond].mean() < 0.01
+        assert np.isin(each.parts[beyond], (0, 3, 4)).all()
 
 
 def test_the_same_photo_gives_the_same_maps(parser, people, found):

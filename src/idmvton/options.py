@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import CATEGORY_WORDS, BackendSet, CategoryChoice, DTypeName, MaskShape, SchedulerName
+from idmvton.types import CATEGORY_WORDS, BackendSet, CategoryChoice, DTypeName, KeepChoice, MaskShape, SchedulerName
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -221,6 +221,11 @@ class TryOnOptions(Options):
         unit="pixels",
     )
     paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
+    keep: KeepChoice = option(
+        "auto",
+        "What of the photo stays when pasting back; auto: all that need not change, where the photo was parsed; mask: "
+        "what is outside the mask.",
+    )
     feather: int | None = option(
         None,
         "Width of the soft edge around the mask when pasting back; 1/128 of the working height when not given.",

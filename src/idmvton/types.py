@@ -21,6 +21,7 @@ CATEGORY_WORDS: Mapping[str, CategoryChoice] = {
     **dict.fromkeys(("one-piece", "one-pieces", "onepiece", "overall", "overalls", "full-body", "gown"), "dress"),
 }
 """Words that other tools and shops use -> ours; case, spaces and underscores do not count."""
+KeepChoice = Literal["auto", "mask"]
 MaskShape = Literal["outline", "box"]
 BackendSet = Literal["auto", "embedded", "published"]
 """The networks of a preparation: those that come with the library, or those of the published system."""

@@ -74,6 +74,7 @@ def published(reader, monkeypatch):
     for kind, (name, backend) in backends.items():
         monkeypatch.setitem(kind._entries, name, registry.Entry("", lambda backend=backend: backend))
         monkeypatch.setattr(kind, "_loaded", {})
+    monkeypatch.setattr(choice.weights, "status", lambda name: type("Status", (), {"present": True}))
     return backends
 
 
@@ -193,6 +194,14 @@ def test_missing_files_name_the_command(tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="hf download mattmdjaga/segformer_b2_clothes") as caught:
         registry.LABELS_BACKENDS.make("segformer-clothes")
     assert "licence" in str(caught.value)
+
+
+def test_one_message_names_all_that_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    result = call("prepare", PORTRAIT, "-o", tmp_path / "out", "--backend", "published", "--body", "embedded")
+    assert result.exit_code == 1
+    assert "without openpose-body, schp-atr, schp-lip\n" in result.stderr
+    assert "idmvton weights get preparation-published" in result.stderr
 
 
 class TestChoice:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,12 +15,19 @@ from idmvton.cli.shared import err, out, print_json, reports_errors
 from idmvton.errors import InputError
 from idmvton.types import Category
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from idmvton.captions.captioner import Proposal
+    from idmvton.prepare.garment_words import GarmentWords
+
 
 @reports_errors
 def caption(
     garments: Annotated[list[Path], typer.Argument(help="Pictures of garments, or folders of them.")],
     model: Annotated[
-        str, typer.Option(help="A checkpoint whose encoders belong together, or a CLIP: folder or name.")
+        str,
+        typer.Option(help="mini: the embedded network; else a checkpoint whose encoders belong together, or a CLIP."),
     ] = "mini",
     category: Annotated[
         Category | None,
@@ -37,10 +46,8 @@ def caption(
         raise InputError("captions are written as JSON or text", got=output, expected="a name in .json or .txt")
     pictures = _pictures(garments)
     with err.status("loading the encoders"):
-        from idmvton.captions.captioner import Captioner
-
-        captioner = Captioner.from_pretrained(model)
-    proposals = {path: captioner(load_image(path, what="garment"), category) for path in pictures}
+        describe = _describer(model, category)
+    proposals = {path: describe(load_image(path, what="garment")) for path in pictures}
     if output is not None:
         _write(output, {path.name: each.caption for path, each in proposals.items()})
     if as_json:
@@ -51,6 +58,17 @@ def caption(
         sure = ", ".join(f"{word} {confidence:.0%}" for word, confidence in each.words.values())
         table.add_row(path.name, each.caption, sure)
     out.print(table)
+
+
+def _describer(model: str, category: Category | None) -> Callable[[Image.Image], Proposal | GarmentWords]:
+    """What describes: the embedded network for the embedded checkpoint, else a CLIP."""
+    if model == "mini":
+        from idmvton.prepare.garment_words import garment_words
+
+        return functools.partial(garment_words, category=category)
+    from idmvton.captions.captioner import Captioner
+
+    return functools.partial(Captioner.from_pretrained(model), category=category)
 
 
 def _pictures(places: list[Path]) -> list[Path]:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from idmvton.cli.shared import err, out, print_json, reports_errors
+from idmvton.cli.shared import bar, out, print_json, reports_errors
 from idmvton.errors import InputError
 from idmvton.types import RenderedCategory
 
-SplitName = Literal["train", "test", "wild"]
+SplitName = Literal["train", "test", "wild", "benchmark"]
 CategoryName = Literal["upper", "lower", "dress", "mixed"]
 CATEGORIES: dict[CategoryName, RenderedCategory] = {
     "upper": "upper_body",
@@ -44,9 +43,15 @@ def parse_size(text: str) -> tuple[int, int]:
 @reports_errors
 def make(
     folder: Annotated[Path, typer.Argument(help="Where the data set goes.", show_default=False)],
-    pairs: Annotated[int, typer.Option("--pairs", min=1, help="How many samples.")] = 100,
+    pairs: Annotated[
+        int | None,
+        typer.Option("--pairs", min=1, help="How many samples: 100, or the whole benchmark, when not given."),
+    ] = None,
     size: Annotated[str, typer.Option("--size", help="Height x width, both divisible by 8.")] = "512x384",
-    split: Annotated[SplitName, typer.Option("--split", help="Which stream of samples.")] = "train",
+    split: Annotated[
+        SplitName,
+        typer.Option("--split", help="Which samples; benchmark: fixed ones, 500 of test and 250 of wild."),
+    ] = "train",
     category: Annotated[CategoryName, typer.Option("--category", help="Which part of the body.")] = "mixed",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the data set.")] = 0,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 works in this one.")] = 2,
@@ -56,26 +61,48 @@ def make(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
 ) -> None:
     """Make a data set in VITON-HD's layout; run again to resume."""
+    if split == "benchmark":
+        if (size, category, seed, flow) != ("512x384", "mixed", 0, False):
+            raise InputError(
+                "the benchmark is fixed",
+                got=f"--size {size}, --category {category}, --seed {seed}" + (", --flow" if flow else ""),
+                fix="leave --size, --category, --seed and --flow out, or make another split",
+            )
+        _make_benchmark(folder, pairs, workers, as_json)
+        return
     from idmvton.studio.dataset import make_dataset
 
-    columns = (TextColumn("samples"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=as_json) as bar:
-        task = bar.add_task("samples", total=pairs)
+    with bar("samples", quiet=as_json) as progress:
         made = make_dataset(
             folder,
-            pairs=pairs,
+            pairs=100 if pairs is None else pairs,
             size=parse_size(size),
             split=split,
             category=CATEGORIES[category],
             seed=seed,
             workers=workers,
             flow=flow,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     if as_json:
         print_json({"folder": str(made.folder), "samples": made.num_samples, "new": made.num_new})
     else:
         out.print(f"{made.folder}: {made.num_samples} samples, {made.num_new} new", markup=False, soft_wrap=True)
+
+
+def _make_benchmark(folder: Path, pairs: int | None, workers: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from idmvton.studio.benchmark import make_benchmark
+
+    with bar("samples", quiet=as_json) as progress:
+        made = make_benchmark(folder, pairs=pairs, workers=workers, progress=progress)
+    if as_json:
+        print_json({"folder": str(folder)} | asdict(made))
+        return
+    counts = ", ".join(f"{count} of {split}" for split, count in made.counts.items())
+    part = "" if made.is_whole else ", a part of it"
+    out.print(f"{folder}: benchmark {made.version}{part}: {counts}", markup=False, soft_wrap=True)
 
 
 @app.command("show")

@@ -67,9 +67,11 @@ class SampleFiles:
 
     def as_prepared(self) -> SampleFiles:
         """The sample with the mask and body map that a try-on's preparation makes of the photo."""
-        kinds = (f"{self.category}_mask", "densepose")
-        mask, densepose = (self.prepared.with_name(f"{self.prepared.name}_{kind}.png") for kind in kinds)
-        return replace(self, mask=mask, densepose=densepose, densepose_is_parts=False)
+        kinds = (f"{self.category}_mask", "densepose", "labels")
+        mask, densepose, labels = (self.prepared.with_name(f"{self.prepared.name}_{kind}.png") for kind in kinds)
+        return replace(
+            self, mask=mask, densepose=densepose, densepose_is_parts=False, labels=labels, label_classes="atr"
+        )
 
 
 class FileDataset:

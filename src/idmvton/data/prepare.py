@@ -123,7 +123,9 @@ def _make_beside(files: SampleFiles, preparer: Preparer) -> None:
     """Makes what a try-on would make of one person's photo, the mask last."""
     found = preparer(read_photo(files.person, "person"), options=PrepareOptions(category=files.category))
     parts = found.framing.invert_labels(found.parts)
+    assert files.labels is not None
     for path, picture in (
+        (files.labels, Image.fromarray(found.framing.invert_labels(found.labels))),
         (files.densepose, colour_parts(parts)),
         (files.mask, Image.fromarray(found.photo_mask.astype(np.uint8) * 255)),
     ):

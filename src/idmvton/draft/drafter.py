@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idmvton.draft.colours import spread
+from idmvton.draft.outline import settle_outlines
 from idmvton.draft.warp import body_parts, garment_outlines, lay_garments
 from idmvton.draft.warp_net import Warp, WarpNet, places, sample_at
 from idmvton.images.densepose import HANDS, HEAD
@@ -25,21 +26,24 @@ from idmvton.images.densepose import HANDS, HEAD
 _HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
 _OTHERS_TELL: Final = 1e-7  # clothes tell next to nothing; for where neither face nor hands are seen
 _MARGIN: Final = 0.025  # of the height: so near to the body, clothes are seen and not the surroundings
-_SHARPNESS: Final = 3.0  # of the outline: what is undecided is better drawn with an edge than as a haze
 _LEAST_SHARE: Final = 1e-3
 
 
 class Draft(NamedTuple):
-    """A draft in two parts that add up to it.
+    """A draft in two parts that add up to it, and how the garment lies.
 
     Attributes:
         person: float BCHW in [-1, 1], what TryonNet sees: the picture itself where nothing is repainted, else
             surroundings and body, and mid grey where the garment lies.
         garment: float BCHW in [-1, 1], what GarmentNet sees: the garment as it lies there, on mid grey.
+        opacity: float (B, 1, H, W) in [0, 1], how much of each pixel the finished picture shows of it.
+        flow: float (B, 2, H, W), where the product picture shows each pixel, from -1 (left, top) to 1.
     """
 
     person: Tensor
     garment: Tensor
+    opacity: Tensor
+    flow: Tensor
 
     @property
     def whole(self) -> Tensor:
@@ -89,8 +93,9 @@ def draft_results(
     is_garment = garment_outlines(garments_BCHW).float()
     share = sample_at(is_garment, warp.flow)
     garment = sample_at(garments_BCHW.float() * is_garment, warp.flow) / share.clamp(min=_LEAST_SHARE)
-    opacity = (_SHARPNESS * warp.outline).sigmoid() * share * ~is_kept
-    return Draft(torch.where(is_kept, pictures, below * (1 - opacity)), garment * opacity)
+    outline = settle_outlines(warp.outline.float(), share, parts, ~is_kept)
+    person = torch.where(is_kept, pictures, below * (1 - outline.drawn))
+    return Draft(person, garment * outline.drawn, outline.settled, warp.flow)
 
 
 def _likely_skin(parts_B1HW: Tensor) -> Tensor:

@@ -113,18 +113,20 @@ def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(cv2.erode(inside, fringe, borderValue=1) > 0)
 
 
-def stand_out(garments_BCHW: Tensor) -> Tensor:
+def stand_out(garments_BCHW: Tensor, outlines_B1HW: Tensor | None = None) -> Tensor:
     """Product pictures whose garments hardly differ from the background, such as white on white, with more contrast.
 
     All of the garment becomes darker, or on a dark background lighter, until half of it differs clearly.
 
     Args:
         garments_BCHW: float RGB in [-1, 1], on a plain background.
+        outlines_B1HW: bool, :func:`garment_outlines` of them where that is known.
 
     Returns:
         float BCHW in [-1, 1]; clear garments as they are.
     """
-    background, outlines = plain_background(garments_BCHW), garment_outlines(garments_BCHW)
+    background = plain_background(garments_BCHW)
+    outlines = garment_outlines(garments_BCHW) if outlines_B1HW is None else outlines_B1HW
     is_light = background.mean(1, keepdim=True) >= 0
     differences = garments_BCHW - background
 
@@ -159,8 +161,14 @@ def person_planes(
     Returns:
         float32 (B, 29, height, width): body parts one-hot (25), mask, masked picture in [-1, 1].
     """
-    mask = windows.values(mask_B1HW, size)
-    parts = body_parts(windows.values(body_maps_BCHW, size))
+    return planes_of_parts(windows, pictures_BCHW, mask_B1HW, body_parts(body_maps_BCHW), size)
+
+
+def planes_of_parts(
+    windows: Windows, pictures_BCHW: Tensor, mask_B1HW: Tensor, parts_B1HW: Tensor, size: Size
+) -> Tensor:
+    """The same, from body parts 0 to 24 (B, 1, H, W)."""
+    mask, parts = (windows.values(each, size) for each in (mask_B1HW, parts_B1HW))
     one_hot = F.one_hot(parts[:, 0].long(), NUM_PART_CLASSES).permute(0, 3, 1, 2)
     return torch.cat([one_hot.float(), mask, windows.colours(pictures_BCHW, size) * (1 - mask)], 1)
 

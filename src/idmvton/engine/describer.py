@@ -1,4 +1,4 @@
-"""Captions for garments that nobody described, from the CLIP that suits a checkpoint."""
+"""Captions for garments that nobody described."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from PIL import Image
 
 from idmvton.captions.captioner import Captioner
 from idmvton.captions.templates import DEFAULT_CAPTION
-from idmvton.errors import ConfigError
+from idmvton.errors import PreparationError
+from idmvton.prepare.garment_words import garment_words
 from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Category
 from idmvton.weights import status
 
 CLIP = "clip-vit-large-patch14"
-"""Describes garments for checkpoints whose own encoders are of two different CLIPs, such as the published ones."""
+"""Describes garments for checkpoints with large text encoders, such as the published ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,20 @@ class Describer:
     """Describes garments for one pipeline.
 
     Args:
-        pipe: its own encoders are used if they belong together, else :data:`CLIP` if it is on this machine.
+        pipe: for those with large text encoders :data:`CLIP` describes, if it is on this machine; else, and without it,
+            the embedded network that reads garments (:mod:`idmvton.prepare.garment_words`).
     """
 
     def __init__(self, pipe: TryOnPipeline) -> None:
         self.pipe = pipe
 
     @functools.cached_property
-    def captioner(self) -> Captioner | None:
+    def clip(self) -> Captioner | None:
         """Found when the first garment has no caption: a whole CLIP takes a while to load."""
-        try:
-            return Captioner.from_pipeline(self.pipe)
-        except ConfigError:
-            clip = status(CLIP)
-            return Captioner.from_clip(clip.path) if clip.present and clip.path else None
+        if self.pipe.drafter is not None:  # mini's own text encoders know the studio's words alone
+            return None
+        found = status(CLIP)
+        return Captioner.from_clip(found.path) if found.present and found.path else None
 
     def __call__(self, garment: Image.Image, category: Category | None, caption: str | None = None) -> Described:
         """Describes a garment.
@@ -68,11 +69,12 @@ class Describer:
         """
         if caption is not None:
             return Described(caption, {})
-        if self.captioner is None:
-            note = (
-                f"the garment was not described: it is called {DEFAULT_CAPTION!r}; give --caption, or run "
-                f"`idmvton weights get {CLIP}` to have captions proposed"
-            )
+        if self.clip is not None:
+            proposal = self.clip(garment, category)
+            return Described(proposal.caption, dict(proposal.words))
+        try:
+            found = garment_words(garment, category=category)
+        except PreparationError:
+            note = f"the garment was not described: it is called {DEFAULT_CAPTION!r}; give --caption"
             return Described(DEFAULT_CAPTION, {}, (note,))
-        proposal = self.captioner(garment, category)
-        return Described(proposal.caption, dict(proposal.words))
+        return Described(found.caption, dict(found.words))

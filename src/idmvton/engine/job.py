@@ -21,6 +21,7 @@ from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared
+from idmvton.tryon.compose import ParseResult
 from idmvton.tryon.outputs import TryOnResult
 from idmvton.tryon.pipeline import TryOnPipeline
 
@@ -173,7 +174,15 @@ class TryOn:
                 ready.densepose,
                 **options.to_dict() | {"caption": caption, "seed": seeds},
                 callback_on_step_end=advance,
+                parse_result=self._parser_of(ready),
             )
+
+    def _parser_of(self, ready: Ready) -> ParseResult | None:
+        """Tells what a result shows, for checkpoints that do not say themselves where the new garment lies."""
+        prepared = ready.prepared
+        if prepared is None or self.pipe.drafter is not None:
+            return None
+        return lambda picture, _person: self.preparer.read_result(picture, prepared)
 
 
 def _seeds(seed: int | None, count: int) -> list[int] | None:

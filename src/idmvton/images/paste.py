@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,8 @@ from idmvton.images.framing import Framing, check_mask, check_picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_STRIP: Final = 256  # rows that are mixed at once: large photos need little memory
 
 
 def paste_back(
@@ -36,18 +38,46 @@ def paste_back(
     Raises:
         InputError: sizes that do not belong to the framing, or a negative feather.
     """
+    return paste_layer(framing.invert(result), photo, mask, framing, feather)
+
+
+def paste_layer(
+    layer: Image.Image,
+    photo: Image.Image,
+    mask: NDArray[np.bool_],
+    framing: Framing,
+    feather: int,
+    share: NDArray[np.float32] | None = None,
+) -> Image.Image:
+    """Puts a picture of the photo's own size on the photo, where mask and share allow it.
+
+    Args:
+        layer: PIL RGB of the photo's size.
+        photo, mask, framing, feather: see :func:`paste_back`.
+        share: float32 (H, W) of the photo's size, from 0 to 1: how much of the layer is taken, all where not given.
+
+    Returns:
+        PIL RGB of the photo's size.
+
+    Raises:
+        InputError: sizes that do not belong to the framing, or a negative feather.
+    """
     check_picture(photo, framing.photo, "photo")
+    check_picture(layer, framing.photo, "photo")
     check_mask(mask, framing.photo)
     if feather < 0:
         raise InputError("the feather is negative", got=feather, expected="0 or more working pixels")
-    restored = framing.invert(result)
     reach = feather * framing.scale
     region = _affected(mask, framing, math.ceil(reach))
     pixels = np.array(photo)
     alpha = _feathered(mask[region], reach)[..., None]
-    below = pixels[region].astype(np.float32)
-    above = np.asarray(restored)[region].astype(np.float32)
-    pixels[region] = np.rint(below + alpha * (above - below)).astype(np.uint8)
+    if share is not None:
+        alpha = alpha * share[region][..., None]
+    below, above = pixels[region], np.asarray(layer)[region]
+    for first in range(0, len(alpha), _STRIP):
+        strip = slice(first, first + _STRIP)
+        under = below[strip].astype(np.float32)
+        below[strip] = np.rint(under + alpha[strip] * (above[strip] - under)).astype(np.uint8)
     return Image.fromarray(pixels)
 
 

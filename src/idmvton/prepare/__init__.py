@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from idmvton.prepare.garment_words import garment_category
     from idmvton.prepare.maps import Given
     from idmvton.prepare.preparer import Preparer, prepare
     from idmvton.prepare.record import Prepared, read_prepared
@@ -22,10 +23,11 @@ _HOME = {
     "Given": "maps",
     "Prepared": "record",
     "Preparer": "preparer",
+    "garment_category": "garment_words",
     "prepare": "preparer",
     "read_prepared": "record",
 }
-__all__ = ["Given", "Prepared", "Preparer", "prepare", "read_prepared"]
+__all__ = ["Given", "Prepared", "Preparer", "garment_category", "prepare", "read_prepared"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,8 +31,13 @@ SETS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """Set -> option -> backend."""
-PUBLISHED_FILES: Final = ("openpose-body", "schp-atr", "schp-lip", "densepose-r50")
-"""What the published set needs, by catalogue name."""
+FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "openpose": ("openpose-body",),
+    "schp": ("schp-atr", "schp-lip"),
+    "densepose": ("densepose-r50",),
+}
+"""Published backend -> what it needs, by catalogue name."""
+PUBLISHED_FILES: Final = tuple(entry for entries in FILES.values() for entry in entries)
 _ALL_FILES: Final = "preparation-published"
 _ONNX: Final = "onnxruntime"
 
@@ -81,6 +86,28 @@ def for_model(options: PrepareOptions, model: str | Path) -> tuple[PrepareOption
     )
 
 
+def check_files(options: BackendOptions) -> None:
+    """Makes sure that the published set is here whole, where it is chosen: one message names all that is missing.
+
+    Args:
+        options: with every backend named.
+
+    Raises:
+        WeightsError: files are missing; the message holds the command that fetches them.
+    """
+    if options.backend != "published":
+        return
+    used = {getattr(options, name) for name in SETS["embedded"]}
+    wanted = [entry for backend, entries in FILES.items() if backend in used for entry in entries]
+    missing = [entry for entry in wanted if not weights.status(entry).present]
+    if missing:
+        raise WeightsError(
+            "the published preparation is not whole on this machine",
+            got=f"without {', '.join(missing)}",
+            fix=f"run `{CATALOGUE[_ALL_FILES].get_command}`",
+        )
+
+
 def _is_published(model: str | Path) -> bool:
     """Whether a model is a published checkpoint, by its name."""
     if isinstance(model, Path) or Path(model).is_dir():
@@ -124,7 +151,7 @@ def _check_demo(options: PrepareOptions) -> None:
         raise ConfigError(
             "--as-published needs the published backends",
             got=", ".join(f"--{name.removesuffix('_backend')} {getattr(options, name)}" for name in others),
-            fix="leave these out, and --backend too or give --backend published",
+            fix="leave these out, or --as-published",
         )
     ours = ("person_number", "mask_grow", "mask_shape", "keep_hands", "cover_old_garment")
     changed = [

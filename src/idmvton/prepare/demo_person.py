@@ -41,13 +41,7 @@ def read_person(backends: Backends, person: ImageInput, crop: bool) -> PersonMap
         ConfigError: other backends.
         WeightsError: a backend's weights are not on the disk.
     """
-    pose, labels, body = backends.pose, backends.labels, backends.body
-    if not isinstance(pose, OpenPose) or not isinstance(labels, SchpLabels) or not isinstance(body, DensePoseBody):
-        raise ConfigError(
-            "the published demo's way needs its networks",
-            got=f"pose {pose.name}, labels {labels.name}, body {body.name}",
-            expected="openpose, schp, densepose",
-        )
+    pose, labels, body = _networks(backends)
     timings: dict[str, float] = {}
     notes: list[str] = []
     with timed(timings, "reading"):
@@ -83,6 +77,22 @@ def read_person(backends: Backends, person: ImageInput, crop: bool) -> PersonMap
         timings=timings,
         body_map=body_map,
     )
+
+
+def _networks(backends: Backends) -> tuple[OpenPose, SchpLabels, DensePoseBody]:
+    """The published networks.
+
+    Raises:
+        ConfigError: the backends are others.
+    """
+    pose, labels, body = backends.pose, backends.labels, backends.body
+    if not isinstance(pose, OpenPose) or not isinstance(labels, SchpLabels) or not isinstance(body, DensePoseBody):
+        raise ConfigError(
+            "the published demo's way needs its networks",
+            got=f"pose {pose.name}, labels {labels.name}, body {body.name}",
+            expected="openpose, schp, densepose",
+        )
+    return pose, labels, body
 
 
 def make_mask(maps: PersonMaps, category: Category, arm_width: int | None) -> NDArray[np.bool_]:

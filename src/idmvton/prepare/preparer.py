@@ -19,7 +19,7 @@ from PIL import Image
 
 from idmvton.errors import ConfigError, PreparationError
 from idmvton.images import ImageInput, load_layers
-from idmvton.images.framing import WHITE
+from idmvton.images.framing import BLACK, WHITE, Framing
 from idmvton.options import BackendOptions, PrepareOptions, describe
 from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
@@ -40,16 +40,16 @@ from idmvton.prepare.backends.registry import (
 )
 from idmvton.prepare.backends.segmenter.backend import SegmenterLabels
 from idmvton.prepare.category import CATEGORY_NAMES, choose_category, expected_category, word_of
-from idmvton.prepare.choice import for_model, resolve
+from idmvton.prepare.choice import check_files, for_model, resolve
 from idmvton.prepare.demo import Demo
 from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture, prepare_garment
-from idmvton.prepare.maps import Given, PathOrArray
+from idmvton.prepare.maps import Given, PathOrArray, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask_making import PersonSeen
 from idmvton.prepare.new_garment import mask_for
 from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
-from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape
+from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape, Size
 
 DEFAULTS: Final = PrepareOptions()
 GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
@@ -94,6 +94,7 @@ class Preparer:
             WeightsError: a backend's weights are not on the disk.
         """
         chosen = resolve(options)
+        check_files(chosen)
         own = SegmenterLabels(Path(chosen.segmenter)) if chosen.segmenter else None
         return cls(
             POSE_BACKENDS.make(chosen.pose_backend),
@@ -300,6 +301,22 @@ class Preparer:
             photo, category, lambda pixels: self.pose(pixels), self._parse, alpha=alpha, number=number
         )
 
+    def read_result(self, picture: Image.Image, prepared: Prepared) -> Labels:
+        """What a try-on's result shows of a prepared person.
+
+        Args:
+            picture: RGB of a working size.
+            prepared: who it shows, in another garment.
+
+        Returns:
+            The label map, of the picture's size.
+        """
+        framing = Framing.fit(prepared.size, Size(picture.height, picture.width))
+        pose = frame_pose(pose_of_keypoints(prepared.keypoints, "the photo's"), framing)
+        person = np.where(prepared.mask, np.uint8(255), prepared.silhouette)
+        outline = framing.apply(Image.fromarray(person), resample="photo", fill=BLACK)
+        return self.labels(np.asarray(picture), pose, np.asarray(outline, np.float32) / 255)
+
     def _parse(self, pixels: Photo, pose: Pose) -> Labels:
         return self.labels(pixels, pose, self.outline(pixels, pose))
 
@@ -368,9 +385,11 @@ def preparer_for(options: PrepareOptions, model: str | None = None) -> Preparer:
 
     Raises:
         ConfigError: an unknown name, or choices that contradict each other.
+        WeightsError: the published set is chosen and not here whole.
     """
     options, notes = (options, ()) if model is None else for_model(options, model)
     chosen = resolve(options)
+    check_files(chosen)
     demo: Demo = "no" if not chosen.as_published else "cropped" if chosen.demo_crop else "whole"
     names = (chosen.pose_backend, chosen.outline_backend, chosen.labels_backend, chosen.body_backend)
     return _shared(*names, chosen.segmenter, demo).named(chosen, notes)

@@ -19,6 +19,7 @@ from idmvton.errors import InputError
 from idmvton.images import ImageInput, load_image, load_mask
 from idmvton.images.framing import Framing
 from idmvton.options import JobOptions, TryOnOptions, describe
+from idmvton.prepare.mask_making import complete_labels
 from idmvton.prepare.record import Prepared
 from idmvton.types import Size
 
@@ -26,8 +27,11 @@ Pictures: TypeAlias = "ImageInput | Sequence[ImageInput]"
 People: TypeAlias = "ImageInput | Prepared | Sequence[ImageInput | Prepared]"
 Garments: TypeAlias = "ImageInput | Prepared | Sequence[ImageInput | Prepared]"
 Seeds: TypeAlias = "int | Sequence[int] | NDArray[np.integer[Any]]"
+Labels: TypeAlias = "NDArray[np.uint8] | Sequence[NDArray[np.uint8] | None]"
 Generators: TypeAlias = "torch.Generator | Sequence[torch.Generator]"
 
+LARGEST = 2048
+"""Pixels: garments' photos are read at most this large."""
 _CAPTION = next(option for option in describe(JobOptions) if option.name == "caption")
 _SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")
 
@@ -44,6 +48,7 @@ class Request:
         seed: for each pair, or one for all; None draws one.
         generator: instead of seeds: one for each pair, or one from which all draw in turn.
         latents: float (pairs, C, h, w), the initial noise; None draws it.
+        labels: for each person who is not prepared, what the photo shows, or one for all; uint8 (H, W) of its size.
     """
 
     person: People
@@ -54,6 +59,7 @@ class Request:
     seed: Seeds | None = None
     generator: Generators | None = None
     latents: torch.Tensor | None = None
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Person:
         photo_mask: bool (H, W) at the photo's size, True = repaint.
         framing: photo -> working size.
         image, densepose: RGB at working size.
+        labels: uint8 (H, W) at the photo's size, what it shows (:data:`idmvton.prepare.mask.ATR_LABELS`), where known.
         mask: bool at working size.
     """
 
@@ -74,15 +81,22 @@ class Person:
     image: Image.Image
     mask: NDArray[np.bool_]
     densepose: Image.Image
+    labels: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
 class Garment:
-    """A garment at working size, its caption [V], and a key that equal garments share."""
+    """A garment at working size, its caption [V], and a key that equal garments share.
+
+    Attributes:
+        photo: RGB, as it was handed in, and ``framing`` from it to the working size.
+    """
 
     image: Image.Image
     caption: str
     key: str
+    photo: Image.Image
+    framing: Framing
 
 
 @dataclass(frozen=True)
@@ -125,7 +139,7 @@ def unpacked(request: Request) -> Request:
     """
     lists = {
         name: list(value) if isinstance(value, Iterator) else value
-        for name in ("person", "garment", "mask", "densepose", "caption", "seed", "generator")
+        for name in ("person", "garment", "mask", "densepose", "labels", "caption", "seed", "generator")
         if (value := getattr(request, name)) is not None
     }
     people = _as_list(lists.get("person"))
@@ -180,14 +194,16 @@ def gather_pairs(request: Request, size: Size, mask_threshold: int | None = None
 def _gather_people(request: Request, size: Size, mask_threshold: int | None) -> list[Person]:
     is_prepared = all(isinstance(each, Prepared) for each in _as_list(request.person))
     rows = _columns(
-        {"person": request.person, "mask": request.mask, "densepose": request.densepose},
+        {"person": request.person, "mask": request.mask, "densepose": request.densepose, "labels": request.labels},
         required=("person",) if is_prepared else ("person", "mask", "densepose"),
     )
     return [
         _frame_prepared(photo, mask, body_map, size, mask_threshold)
         if isinstance(photo, Prepared)
-        else _frame_person(photo, mask, body_map, size, mask_threshold, _numbered("", index, len(rows)))
-        for index, (photo, mask, body_map) in enumerate(rows)
+        else _with_labels(
+            _frame_person(photo, mask, body_map, size, mask_threshold, _numbered("", index, len(rows))), labels
+        )
+        for index, (photo, mask, body_map, labels) in enumerate(rows)
     ]
 
 
@@ -225,6 +241,16 @@ def _frame_person(
     )
 
 
+def _with_labels(person: Person, labels: NDArray[np.uint8] | None) -> Person:
+    if labels is not None and (labels.shape != person.photo_mask.shape or labels.dtype != np.uint8):
+        raise InputError(
+            "the label map does not fit the photo",
+            got=f"{labels.dtype} {labels.shape}",
+            expected=f"uint8 {person.photo_mask.shape}",
+        )
+    return dataclasses.replace(person, labels=labels)
+
+
 def _frame_prepared(
     prepared: Prepared, mask: ImageInput | None, densepose: ImageInput | None, size: Size, mask_threshold: int | None
 ) -> Person:
@@ -241,6 +267,7 @@ def _frame_prepared(
         image=inner.apply(prepared.person, resample="photo", fill="edge"),
         mask=inner.apply_mask(own),
         densepose=inner.apply(body_map, resample="labels", fill=(0, 0, 0)),
+        labels=prepared.framing.invert_labels(complete_labels(prepared.labels, prepared.silhouette, prepared.category)),
     )
 
 
@@ -253,11 +280,12 @@ def _frame_garment(garment: ImageInput | Prepared, caption: str, size: Size, wha
         raise InputError("a caption must be a text", got=type(caption).__name__, expected="str")
     _CAPTION.checked(caption)
     photo = load_image(garment, what=what)
+    photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     framing = Framing.fit(Size(photo.height, photo.width), size)
     image = framing.apply(photo, resample="photo", fill=(255, 255, 255))
     content = hashlib.blake2b(np.asarray(image).tobytes(), digest_size=16)
     content.update(repr((image.size, caption)).encode())
-    return Garment(image, caption, content.hexdigest())
+    return Garment(image, caption, content.hexdigest(), photo, framing)
 
 
 def _columns(columns: Mapping[str, object], required: Sequence[str]) -> list[tuple[Any, ...]]:

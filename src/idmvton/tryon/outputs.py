@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from idmvton.images import to_numpy, to_pil
-from idmvton.images.paste import paste_back
 from idmvton.options import TryOnOptions
+from idmvton.tryon.compose import Laid, ParseResult, compose
 from idmvton.tryon.inputs import Pairs
 from idmvton.types import OutputType
 
@@ -60,19 +60,30 @@ class TryOnResult:
         }
 
 
-def finish(pictures: Tensor, pairs: Pairs, options: TryOnOptions, output_type: OutputType) -> list[Any]:
+def finish(
+    pictures: Tensor,
+    pairs: Pairs,
+    options: TryOnOptions,
+    output_type: OutputType,
+    laid: Sequence[Laid] | None = None,
+    parse: ParseResult | None = None,
+) -> list[Any]:
     """Decoded pictures -> what the caller asked for, pasted into the photos if so.
 
     Args:
         pictures: float (B, 3, H, W) in [0, 1].
         pairs: the photos and masks.
-        options: of these, ``paste_back`` and ``feather`` are used.
+        options: of these, ``paste_back``, ``keep`` and ``feather`` are used.
         output_type: "pil", "np" or "pt".
+        laid: for each pair, how the garment lies, where a draft was made.
+        parse: tells the labels of a result, for ``keep`` where no draft was made.
     """
     if options.paste_back:
         pasted = [
-            paste_back(picture, each.photo, each.photo_mask, each.framing, options.feather or 0)
-            for picture, each in zip(to_pil(pictures), pairs.persons, strict=True)
+            compose(picture, each, options, garment, parse)
+            for picture, each, garment in zip(
+                to_pil(pictures), pairs.persons, laid or [None] * len(pairs.persons), strict=True
+            )
         ]
         if output_type == "pil":
             return pasted

@@ -32,6 +32,7 @@ from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
 from idmvton.tryon.clock import Clock
+from idmvton.tryon.compose import Laid, ParseResult, laid_garments
 from idmvton.tryon.conditioning import PersonConditions, encode_person
 from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
@@ -39,6 +40,7 @@ from idmvton.tryon.garments import GarmentConditions, PromptConditions
 from idmvton.tryon.inputs import (
     Garments,
     Generators,
+    Labels,
     Pairs,
     People,
     Person,
@@ -52,7 +54,7 @@ from idmvton.tryon.inputs import (
 from idmvton.tryon.outputs import TryOnResult, finish
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.tryon.system import TryOnSystem
-from idmvton.types import GarmentTimestep, OutputType, SchedulerName, Size
+from idmvton.types import GarmentTimestep, KeepChoice, OutputType, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
 Callback: TypeAlias = "Callable[[TryOnPipeline, int, Tensor, dict[str, Any]], dict[str, Any] | None]"
@@ -67,6 +69,7 @@ class Conditions(NamedTuple):
         rows: for each pair, which of them.
         unconditional: the other side of guidance; None without guidance.
         draft: float (B, 3, H, W) in [0, 1], where a drafter made one.
+        laid: for each pair, how the garment lies there, likewise.
     """
 
     people: PersonConditions
@@ -74,6 +77,7 @@ class Conditions(NamedTuple):
     rows: list[int]
     unconditional: PromptConditions | None
     draft: Tensor | None
+    laid: list[Laid] | None
 
 
 class TryOnPipeline(TryOnSystem):
@@ -101,6 +105,7 @@ class TryOnPipeline(TryOnSystem):
         height: int | None = DEFAULTS.height,
         width: int | None = DEFAULTS.width,
         paste_back: bool = DEFAULTS.paste_back,
+        keep: KeepChoice = DEFAULTS.keep,
         feather: int | None = DEFAULTS.feather,
         mask_threshold: int | None = DEFAULTS.mask_threshold,
         garment_timestep: int | None = DEFAULTS.garment_timestep,
@@ -108,6 +113,8 @@ class TryOnPipeline(TryOnSystem):
         latents: Tensor | None = None,
         output_type: OutputType = "pil",
         callback_on_step_end: Callback | None = None,
+        labels: Labels | None = None,
+        parse_result: ParseResult | None = None,
     ) -> TryOnResult:
         """Dresses people in garments.
 
@@ -128,6 +135,10 @@ class TryOnPipeline(TryOnSystem):
                 diffusers has it): nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
+            labels: for ``keep``, what the photo shows: uint8 of its size (:data:`idmvton.prepare.mask.ATR_LABELS`). A
+                prepared person brings its own.
+            parse_result: for ``keep`` without a drafter: called as ``parse_result(picture, person)`` with a result of
+                the working size, returns its labels.
 
         Returns:
             Pictures at the photos' own sizes (at working size without ``paste_back``), and how they were made.
@@ -147,15 +158,21 @@ class TryOnPipeline(TryOnSystem):
             height=height,
             width=width,
             paste_back=paste_back,
+            keep=keep,
             feather=feather,
             mask_threshold=mask_threshold,
             garment_timestep=garment_timestep,
         )
-        request = Request(person, garment, mask, densepose, caption, seed, generator, latents)
-        return self._dress(request, options, output_type, callback_on_step_end)
+        request = Request(person, garment, mask, densepose, caption, seed, generator, latents, labels)
+        return self._dress(request, options, output_type, callback_on_step_end, parse_result)
 
     def _dress(
-        self, request: Request, options: TryOnOptions, output_type: OutputType, callback: Callback | None
+        self,
+        request: Request,
+        options: TryOnOptions,
+        output_type: OutputType,
+        callback: Callback | None,
+        parse: ParseResult | None,
     ) -> TryOnResult:
         """The stages, in order."""
         if output_type not in get_args(OutputType):
@@ -185,7 +202,7 @@ class TryOnPipeline(TryOnSystem):
                 decoded = from_vae_tensor(decode_latents(self.vae, latents))
                 matched = self._match_colours(decoded, pairs)
             with clock("pasting back"):
-                images = finish(matched, pairs, options, output_type)
+                images = finish(matched, pairs, options, output_type, conditions.laid, parse)
         self.maybe_free_model_hooks()
         settings = {"scheduler": type(sampler).__name__, "garment_timestep": str(self._policy(options))}
         return TryOnResult(
@@ -217,7 +234,8 @@ class TryOnPipeline(TryOnSystem):
                 people = people.with_draft(encode_latents(self.vae, draft.person)[rows])
             unconditional = encoder.encode_unconditional(options.negative_prompt) if options.is_guided else None
         shown = None if draft is None else from_vae_tensor(draft.whole)[rows]
-        return Conditions(people, garments, rows, unconditional, shown)
+        laid = None if draft is None else laid_garments(draft, pairs)
+        return Conditions(people, garments, rows, unconditional, shown, laid)
 
     def encode_people(self, people: Sequence[Person]) -> PersonConditions:
         """Mask, masked picture and body map as latents; one row a person."""

@@ -88,5 +88,5 @@ class MiniTryOnTask(TryOnTask):
         warp = lay_garments(self.warp_net, *person)
         exact = batch.get("flow", torch.full_like(warp.flow, torch.nan))
         flow = torch.where(exact.isnan(), warp.flow, exact)
-        surroundings, garment = draft_results(*person, Warp(flow, warp.outline))
-        return garment, {DRAFT: encode_latents(self.pipe.vae, surroundings)}
+        draft = draft_results(*person, Warp(flow, warp.outline))
+        return draft.garment, {DRAFT: encode_latents(self.pipe.vae, draft.person)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ LONG_SIDE: Final = 1333
 """Pixels of the network's picture: its shorter side is 800, its longer one not above 1333."""
 MIN_SCORE: Final = 0.8
 """Of a person that is taken as one, as in the published system."""
+_CUDNN_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +90,7 @@ class DensePoseReader:
 
     def people(self, photo: NDArray[np.uint8]) -> People:
         """Everybody in a photo, uint8 RGB (H, W, 3)."""
-        with _exact():
+        with _exact(self._device):
             return self._look(photo)[2]
 
     def read(self, photo: NDArray[np.uint8], choose: Choice = lambda people: 0) -> BodyReading:
@@ -101,7 +103,7 @@ class DensePoseReader:
         Raises:
             NoPersonError: nobody is in the photo, as far as DensePose sees.
         """
-        with _exact():
+        with _exact(self._device):
             levels, network_boxes, people = self._look(photo)
             if not len(people):
                 raise NoPersonError(
@@ -137,10 +139,17 @@ class DensePoseReader:
 
 
 @contextlib.contextmanager
-def _exact() -> Iterator[None]:
-    """No gradients, and on CUDA no convolutions in short floats, which would move boxes by tenths of a pixel."""
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-        yield
+def _exact(device: torch.device) -> Iterator[None]:
+    """No gradients, and on CUDA no convolutions in short floats, which would move boxes by tenths of a pixel.
+
+    That setting is the whole process's, so only one reader works on a GPU at a time.
+    """
+    with torch.inference_mode():
+        if device.type != "cuda":
+            yield
+            return
+        with _CUDNN_LOCK, torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+            yield
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:

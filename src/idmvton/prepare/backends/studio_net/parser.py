@@ -55,7 +55,7 @@ class StudioNet:
         self._last = threading.local()
 
     def __call__(self, photo: Photo, pose: Pose, silhouette: Floats) -> Maps:
-        """Labels and parts, both zero outside the outline; each thread keeps those of its last photo.
+        """Labels and parts, zero outside the outline but for hands and shoes; each thread keeps its last photo's.
 
         Args:
             photo: uint8 (H, W, 3).

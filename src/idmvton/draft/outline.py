@@ -1,0 +1,80 @@
+"""Where the new garment is seen: WarpNet's outline, with the shape that the product picture has.
+
+WarpNet's own outline is right on the whole, but it tears: a neckline runs down the chest, a white shirt on white has
+holes. The flow knows better which spot of the product picture lies where. So on the trunk the garment is solid unless
+the product picture shows an opening there; only what lies in front (arms, hair) is left to the outline alone.
+
+Shape legend: B pairs, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_TRUNK: Final = (1, 2)
+_TEAR: Final = 0.02  # of the height: half of the widest tear that is mended
+_NICK: Final = 0.004  # of the height: half of the widest nick of an edge that is mended anywhere
+_EDGE: Final = 0.003  # of the height: deviation of the blur that makes edges smooth curves
+_HAZE: Final = 3.0  # what is undecided is better drawn with an edge than as a wide haze
+_STEEPNESS: Final = 1.6  # of the edge after that: it is about one and a half of these deviations wide
+
+
+class Outline(NamedTuple):
+    """Where the new garment is seen: float (B, 1, H, W) in [0, 1] each, 0 outside the mask.
+
+    Attributes:
+        drawn: as the draft draws it, hazy where WarpNet is not sure: the networks make an edge of that.
+        settled: as the finished picture has it, with smooth, sharp edges.
+    """
+
+    drawn: Tensor
+    settled: Tensor
+
+
+def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tensor, mask_B1HW: Tensor) -> Outline:
+    """Where the new garments are seen.
+
+    Args:
+        logits_B1HW: float, WarpNet's outline.
+        carried_B1HW: float in [0, 1], the product picture's cut-out, carried by the flow.
+        parts_B1HW: body parts, 0 to 24.
+        mask_B1HW: bool, what may be repainted.
+
+    """
+    height = logits_B1HW.shape[-2]
+    tear, nick = (max(1, round(share * height)) for share in (_TEAR, _NICK))
+    can_be = (carried_B1HW > 0.5) & mask_B1HW
+    sure = (logits_B1HW > 0) & can_be
+    sure = _grown(_shrunk(sure, 1), 3) & sure
+    is_trunk = torch.isin(parts_B1HW, parts_B1HW.new_tensor(_TRUNK))
+    mended = _shrunk(_grown(sure, tear), tear) & can_be & is_trunk
+    whole = sure | mended
+    whole = (whole | (_shrunk(_grown(whole, nick), nick) & mask_B1HW)).float()
+    drawn = torch.where(mended, 1.0, (_HAZE * logits_B1HW).sigmoid() * carried_B1HW)
+    settled = (0.5 + _STEEPNESS * (_blurred(whole, _EDGE * height) - 0.5)).clamp(0, 1)
+    return Outline(drawn * mask_B1HW, settled * mask_B1HW)
+
+
+def _grown(mask_B1HW: Tensor, pixels: int) -> Tensor:
+    """A mask (bool) grown by a square brush."""
+    tall = F.max_pool2d(mask_B1HW.float(), (2 * pixels + 1, 1), 1, (pixels, 0))
+    return F.max_pool2d(tall, (1, 2 * pixels + 1), 1, (0, pixels)) > 0
+
+
+def _shrunk(mask_B1HW: Tensor, pixels: int) -> Tensor:
+    """The opposite; nothing shrinks from the border inward."""
+    return ~_grown(~mask_B1HW, pixels)
+
+
+def _blurred(values_B1HW: Tensor, deviation: float) -> Tensor:
+    """A Gaussian blur; the border's values go on beyond it."""
+    reach = max(1, round(3 * deviation))
+    offsets = torch.arange(-reach, reach + 1, device=values_B1HW.device, dtype=values_B1HW.dtype)
+    kernel = torch.exp(-0.5 * (offsets / deviation) ** 2)
+    kernel = kernel / kernel.sum()
+    padded = F.pad(values_B1HW, (reach,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel[None, None, :, None]), kernel[None, None, None])

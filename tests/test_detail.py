@@ -1,0 +1,95 @@
+"""The garment's own detail, and outlines that do not tear."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from idmvton.draft.detail import Laid, add_detail
+from idmvton.draft.outline import settle_outlines
+from idmvton.draft.warp_net import places
+from idmvton.images.framing import Framing
+from idmvton.types import Size
+
+WORKING, PHOTO = Size(64, 48), Size(256, 192)
+HERE = places(WORKING, torch.zeros(()))[0].numpy()
+
+
+def stripes(period):
+    """Grey stripes, as fine as the photo can show them."""
+    columns = 128 + 60 * np.sign(np.sin(2 * np.pi * np.arange(PHOTO.width) / period))
+    return Image.fromarray(np.broadcast_to(columns[None, :, None], (*PHOTO, 3)).astype(np.uint8))
+
+
+def dressed(result, picture):
+    framing = Framing.fit(PHOTO, WORKING)
+    laid = Laid(picture, framing, HERE, np.ones(WORKING, np.float32))
+    return np.asarray(add_detail(framing.invert(result), result, laid, framing), int)
+
+
+def contrast(pixels):
+    return np.abs(np.diff(pixels[64:-64, 48:-48, 0], axis=1)).mean()
+
+
+def test_what_shrinking_lost_comes_back():
+    picture, framing = stripes(8), Framing.fit(PHOTO, WORKING)
+    result = framing.apply(picture, resample="photo", fill="edge")
+    own = contrast(np.asarray(picture, int))
+    assert contrast(np.asarray(framing.invert(result), int)) < 0.7 * own
+    assert abs(contrast(dressed(result, picture)) - own) < 0.2 * own
+    inner = np.s_[64:-64, 48:-48]
+    assert np.abs(dressed(result, picture) - np.asarray(picture, int))[inner].mean() < 15
+
+
+def test_the_results_light_stays():
+    picture = stripes(8)
+    dark = Image.new("RGB", WORKING[::-1], (64, 64, 64))
+    assert abs(dressed(dark, picture)[64:-64, 48:-48].mean() - 64) < 4
+
+
+def test_nothing_is_added_where_the_result_shows_another_colour():
+    red = Image.new("RGB", WORKING[::-1], (220, 20, 20))
+    assert (dressed(red, stripes(8)) == np.array([220, 20, 20])).all()
+
+
+def opacity(logits, carried, parts, mask=None):
+    mask = np.ones_like(carried, bool) if mask is None else mask
+    told = (torch.from_numpy(each)[None, None] for each in (logits, carried, parts, mask))
+    return settle_outlines(*told).settled[0, 0].numpy()
+
+
+def torn():
+    """A garment on the trunk whose outline has a narrow tear."""
+    logits, carried = np.full((128, 96), 5, np.float32), np.zeros((128, 96), np.float32)
+    carried[20:110, 20:76] = 1
+    logits[40:80, 47:50] = -5
+    return logits, carried, np.full((128, 96), 2, np.uint8)
+
+
+def test_a_tear_on_the_trunk_is_mended():
+    found = opacity(*torn())
+    assert (found[25:105, 25:71] > 0.9).all()
+    assert (found[:17] == 0).all()
+    assert (found[:, :17] == 0).all()
+
+
+def test_an_opening_that_the_product_picture_shows_stays_open():
+    logits, carried, parts = torn()
+    carried[40:80, 46:51] = 0
+    assert (opacity(logits, carried, parts)[45:75, 48] < 0.1).all()
+
+
+def test_arms_in_front_stay_in_front():
+    logits, carried, parts = torn()
+    logits[40:80, 40:56], parts[40:80, 40:56] = -5, 15
+    assert (opacity(logits, carried, parts)[50:70, 46:50] < 0.1).all()
+
+
+def test_specks_go_and_nothing_leaves_the_mask():
+    logits, carried, parts = torn()
+    mask = np.zeros((128, 96), bool)
+    mask[:60] = True
+    logits[:] = -5
+    logits[50, 40] = 5
+    assert opacity(logits, carried, parts, mask).max() == 0
+    logits[:] = 5
+    assert opacity(logits, carried, parts, mask)[60:].max() == 0

@@ -1,0 +1,294 @@
+"""Trains mini's WarpNet and TryonNet further on one accelerator, within a given time.
+
+    python tools/train_mini_on_gpu.py OUT --minutes 8 --workers 15
+
+While worker processes render (and prepare every second photo as a try-on does), WarpNet is trained on what is there
+already; then TryonNet, with the exact flow of the renders. Samples stay in the accelerator's memory, and both start
+from the weights that come with the library. Last comes the network that reads garments, from random weights. Written,
+as each is done: warp, unet and attributes (.safetensors, half precision) and log.txt in OUT.
+
+``python tools/train_mini_on_gpu.py OUT --minutes 2 --workers 1 --tiny`` rehearses it on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from idmvton.checkpoint.parts import WARP_NET, load_part
+from idmvton.draft.warp_net import WarpNet
+from idmvton.prepare.attribute_net import AttributeNet
+from idmvton.training.ema import MovingAverage
+from idmvton.training.mini.attributes import Products, cosine, loss_of
+from idmvton.training.mini.batches import brightened, draw_samples, tryon_batch, warp_batch
+from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
+from idmvton.training.mini.pool import People, Pool
+from idmvton.training.mini.warp_task import WarpTask
+from idmvton.training.recipe import load_recipe
+from idmvton.types import Size
+
+MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
+SHARES = {"first": 0.08, "warp": 0.52, "encode": 0.64, "tryon": 0.88, "attributes": 0.98}
+"""Section -> when it ends, as a share of the time."""
+
+
+class Clock:
+    """How much of the time has passed."""
+
+    def __init__(self, minutes: float, log: Path) -> None:
+        self.start, self.seconds, self.log = time.monotonic(), minutes * 60, log
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return (time.monotonic() - self.start) / self.seconds
+
+    def tell(self, words: str) -> None:
+        """Prints and logs a line."""
+        line = f"{time.monotonic() - self.start:7.1f} s  {words}"
+        print(line, flush=True)
+        with self.log.open("a") as file:
+            file.write(line + "\n")
+
+
+def steps_until(clock: Clock, end: float, optimizer: torch.optim.Optimizer, rate: float) -> Iterator[int]:
+    """Counts steps until a share of the time has passed; the rate warms up and follows a cosine over that time."""
+    first, step = clock.share, 0
+    while clock.share < end:
+        passed = (clock.share - first) / (end - first)
+        warm = min(1.0, (step + 1) / 100)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * warm * cosine(passed)
+        yield step
+        step += 1
+
+
+def adamw(parameters: list[nn.Parameter], device: torch.device) -> torch.optim.AdamW:
+    """The optimizer of both trainings."""
+    return torch.optim.AdamW(parameters, 1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=device.type == "cuda")
+
+
+def new_warp_task(fine_channels: int) -> WarpTask:
+    """WarpNet's task, with the weights of the library, and with a fine stage if they have none."""
+    task = WarpTask(load_recipe("mini_warp", ["warp.outline_weight=0.4", f"warp.init={MINI / WARP_NET}"]), None)  # type: ignore[arg-type]
+    old: Any = task.net
+    if old.fine is None and fine_channels:
+        config = dict(old.config)
+        new = WarpNet(
+            2 * config["height"],
+            2 * config["width"],
+            tuple(config["channels"]),
+            config["num_layers"],
+            fine_channels,
+        )
+        missing = new.load_state_dict(old.state_dict(), strict=False)
+        assert not missing.unexpected_keys
+        assert all(name.startswith("fine.") for name in missing.missing_keys)
+        task.net = task.model = new.requires_grad_(True).train()
+    task.size = Size(task.net.config.height, task.net.config.width)
+    return task
+
+
+def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
+    """Section 1: WarpNet."""
+    device = pool.device
+    task = new_warp_task(arguments.fine_channels)
+    net = task.net.to(device)
+    generator = torch.Generator(device).manual_seed(1)
+    parameters = list(net.parameters())
+    optimizer, average = adamw(parameters, device), MovingAverage(parameters, 0.998)
+    options = task.options
+    seen = 0
+    for step in steps_until(clock, SHARES["warp"], optimizer, arguments.warp_rate):
+        with torch.no_grad():
+            drawn = draw_samples(pool, arguments.warp_batch, generator)
+            batch = brightened(warp_batch(pool, drawn, task.size, options, generator), generator)
+        loss = task.loss(net, batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.per_sample.mean().backward()
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        if bool(torch.isfinite(norm)):
+            optimizer.step()
+            average.update()
+        seen += len(drawn["number"])
+        if step % (1 if arguments.tiny else 200) == 0:
+            parts = ", ".join(f"{name} {each.item():.4f}" for name, each in loss.parts.items())
+            clock.tell(f"warp step {step}, {len(pool)} samples, {seen} seen: {parts}")
+    with average.in_place():
+        save(net, out / "warp.safetensors")
+        (out / "warp_config.json").write_text(net.to_json_string())
+        net.cpu().save_pretrained(arguments.stage / WARP_NET)
+    clock.tell(f"warp: {step + 1} steps x {arguments.warp_batch}")
+
+
+def encode_pairs(task: MiniTryOnTask, pool: Pool, clock: Clock, batch_size: int) -> dict[str, Tensor]:
+    """Section 2: everything that the frozen networks make of pairs, as many as the time allows."""
+    rng = torch.Generator().manual_seed(2)
+    order = torch.randperm(2 * len(pool), generator=rng).tolist()
+    stored: dict[str, list[Tensor]] = {}
+    done = 0
+    while clock.share < SHARES["encode"] and done < len(order):
+        rows = []
+        for each in order[done : done + batch_size]:
+            maps, varied = (int(torch.randint(2, (1,), generator=rng)) for _ in range(2))
+            rows.append(tryon_batch(pool, task.size, each // 2, each % 2, maps, bool(varied)))
+        batch = {
+            name: [row[name] for row in rows] if name == "caption" else torch.stack([row[name] for row in rows])
+            for name in rows[0]
+        }
+        encoded = task.encode(batch)
+        for name, value in encoded.items():
+            stored.setdefault(name, []).append(value.half() if value.is_floating_point() else value)
+        done += len(rows)
+    clock.tell(f"encoded {done} of {len(order)} pairs")
+    return {name: torch.cat(values) for name, values in stored.items()}
+
+
+def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
+    """Section 3: TryonNet, from the weights of the library."""
+    device = pool.device
+    warp_net = arguments.stage if (arguments.stage / WARP_NET).is_dir() else MINI
+    changes = {
+        "tryon.init": "checkpoint",
+        "tryon.checkpoint": MINI,
+        "mini_tryon.warp_net": warp_net,
+        "mini_tryon.start": "trained",
+        "mini_tryon.fine_attention": "false",
+    }
+    recipe = load_recipe("mini_tryon", [f"{name}={value}" for name, value in changes.items()])
+    task = MiniTryOnTask(recipe, None)  # type: ignore[arg-type]
+    task.pipe.to(device)
+    clock.tell("try-on: networks are there")
+    stored = encode_pairs(task, pool, clock, arguments.encode_batch)
+    pool.close()
+    arguments.products = product_pool(arguments, device)
+    model = task.model.to(device).train()
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    optimizer, average = adamw(parameters, device), MovingAverage(parameters, 0.998)
+    count, size = len(stored["latents"]), arguments.tryon_batch
+    generator = torch.Generator(device).manual_seed(3)
+    last = task.num_timesteps - 1
+    for step in steps_until(clock, SHARES["tryon"], optimizer, arguments.tryon_rate):
+        rows = torch.randint(count, (size,), generator=generator, device=device)
+        batch = {
+            name: value[rows].float() if value.is_floating_point() else value[rows] for name, value in stored.items()
+        }
+        chance = torch.rand((4, size), generator=generator, device=device)
+        batch |= {
+            "timestep": torch.full((size,), last, device=device),
+            "drop_text": chance[0] < 0.05,
+            "drop_image_prompt": chance[1] < 0.05,
+            "drop_garment": chance[2] < 0.03,
+            "noise": torch.randn(batch["latents"].shape, generator=generator, device=device),
+        }
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = task.loss(model, batch).per_sample.mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        if bool(torch.isfinite(norm)):
+            optimizer.step()
+            average.update()
+        if step % (1 if arguments.tiny else 100) == 0:
+            clock.tell(f"try-on step {step}: loss {loss.item():.4f}")
+    with average.in_place():
+        save(task.unet, out / "unet.safetensors")
+    clock.tell(f"try-on: {step + 1} steps x {size}")
+
+
+def product_pool(arguments: argparse.Namespace, device: torch.device) -> Pool:
+    """Product pictures, rendered from now on."""
+    return Pool(arguments.num_products, device, partial(Products, arguments.seed), arguments.workers)
+
+
+def train_attributes(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
+    """Section 4: the network that reads garments, from random weights; products were rendered meanwhile."""
+    products = arguments.products or product_pool(arguments, pool.device)
+    while not len(products):
+        time.sleep(0.5)
+    products.close()
+    device = products.device
+    torch.manual_seed(4)
+    net = AttributeNet().to(device).train()
+    parameters = list(net.parameters())
+    optimizer, average = adamw(parameters, device), MovingAverage(parameters, 0.998)
+    generator = torch.Generator(device).manual_seed(4)
+    pictures, words = products["picture"], products["words"]
+    clock.tell(f"attributes: {len(products)} product pictures; errors: {products.errors[:1]}")
+    for step in steps_until(clock, SHARES["attributes"], optimizer, 2e-3):
+        rows = torch.randint(len(pictures), (arguments.product_batch,), generator=generator, device=device)
+        loss = loss_of(net, pictures[rows], words[rows], generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        average.update()
+        if step % (1 if arguments.tiny else 200) == 0:
+            clock.tell(f"attributes step {step}: loss {loss.item():.4f}")
+    with average.in_place():
+        save(net, out / "attributes.safetensors")
+    clock.tell(f"attributes: {step + 1} steps x {arguments.product_batch}")
+
+
+def save(net: nn.Module, path: Path) -> None:
+    """Half precision, under the names of the library's own file."""
+    save_file({name: value.detach().half().cpu().contiguous() for name, value in net.state_dict().items()}, path)
+
+
+def main() -> None:
+    """Reads the arguments and goes through the sections; one that fails does not stop the next."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--workers", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--capacity", type=int, default=4000)
+    parser.add_argument("--num-products", type=int, default=24000)
+    parser.add_argument("--fine-channels", type=int, default=32)
+    parser.add_argument("--warp-batch", type=int, default=64)
+    parser.add_argument("--warp-rate", type=float, default=1.2e-3)
+    parser.add_argument("--tryon-batch", type=int, default=24)
+    parser.add_argument("--tryon-rate", type=float, default=3e-4)
+    parser.add_argument("--encode-batch", type=int, default=16)
+    parser.add_argument("--product-batch", type=int, default=192)
+    parser.add_argument("--without-prepared", action="store_true")
+    parser.add_argument("--tiny", action="store_true", help="a rehearsal: a few samples, small batches")
+    arguments = parser.parse_args()
+    if arguments.tiny:
+        arguments.warp_batch = arguments.tryon_batch = arguments.encode_batch = 2
+        arguments.product_batch = 8
+        arguments.capacity, arguments.num_products = 6, 32
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    arguments.stage, arguments.products = Path(tempfile.mkdtemp()), None
+    clock = Clock(arguments.minutes, arguments.out / "log.txt")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    clip_size = load_part(MINI / "image_encoder", "image_encoder").config.image_size
+    make = partial(People, arguments.seed, Size(512, 384), clip_size, not arguments.without_prepared)
+    pool = Pool(arguments.capacity, device, make, arguments.workers)
+    clock.tell(f"{device}: {arguments.workers} processes render")
+    needed = 2 if arguments.tiny else 96
+    while len(pool) < needed and (clock.share < SHARES["first"] or not len(pool)) and clock.share < 0.4:
+        time.sleep(0.5)
+    clock.tell(f"{len(pool)} samples; errors: {pool.errors[:1]}")
+    for section in (train_warp, train_tryon, train_attributes):
+        try:
+            section(pool, clock, arguments.out, arguments)
+        except Exception:  # the next section still can do its part
+            clock.tell(traceback.format_exc())
+        clock.tell(f"{len(pool)} samples; errors: {pool.errors[:1]}")
+    pool.close()
+
+
+if __name__ == "__main__":
+    main()
