@@ -137,7 +137,7 @@ def unpacked(request: Request) -> Request:
     Raises:
         InputError: no garment at all.
     """
-    lists = {
+    lists: dict[str, Any] = {
         name: list(value) if isinstance(value, Iterator) else value
         for name in ("person", "garment", "mask", "densepose", "labels", "caption", "seed", "generator")
         if (value := getattr(request, name)) is not None
