@@ -158,7 +158,7 @@ def test_guided_steps_equal_the_plain_form(pipe, golden_call):
     """Deduplicated prompts, cached keys, implicit zero tokens: against the published computation, row by row."""
     inputs = {name: [golden_call[name][index] for index in (1, 0, 1)] for name in INPUTS}
     denoiser, garments, steps = denoiser_of(pipe, inputs)
-    people, size = denoiser.person, pipe.working_size()
+    people, size = denoiser.conditions.person, pipe.working_size()
     unconditional = pipe.garment_encoder.encode_unconditional(NEGATIVE_PROMPT)
     noise, timestep = torch.randn(3, 4, 16, 12), torch.tensor(501)
     ours = denoiser.predict(noise, timestep, steps.at(501))

@@ -74,5 +74,9 @@ class GuidanceWarning(IdmVtonWarning):
     """Guidance for a checkpoint that was not trained for it."""
 
 
+class GraphsWarning(IdmVtonWarning):
+    """CUDA graphs could not be recorded; everything runs without them, slower."""
+
+
 class BodyMapWarning(IdmVtonWarning):
     """A body map that does not look like one; weights with a WarpNet refuse it."""

@@ -17,7 +17,17 @@ from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import CATEGORY_WORDS, BackendSet, CategoryChoice, DTypeName, KeepChoice, MaskShape, SchedulerName
+from idmvton.types import (
+    CATEGORY_WORDS,
+    BackendSet,
+    CategoryChoice,
+    DTypeName,
+    KeepChoice,
+    MaskShape,
+    MemoryMode,
+    Quality,
+    SchedulerName,
+)
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -202,6 +212,10 @@ class TryOnOptions(Options):
         minimum=1.0,
         maximum=30.0,
     )
+    quality: Quality = option(
+        "best",
+        "best: as published; balanced and fast: fewer steps and less in each, an approximation that the result names.",
+    )
     image_prompt_scale: float = option(
         1.0, "Weight of the garment's image prompt (IP-Adapter).", minimum=0.0, maximum=5.0
     )
@@ -352,6 +366,11 @@ class ModelOptions(Options):
     )
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
     dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
+    memory: MemoryMode = option(
+        "auto",
+        "What lies on a GPU. fast: everything; balanced: both UNets, in 8 bits (8 GB); low: one network at a time, in "
+        "8 bits (5 GB); auto: the fastest that fits into what is free.",
+    )
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     variant: str | None = option(
         None, "Part of the weight files' names, such as fp16; the only one there is when not given."

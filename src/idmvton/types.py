@@ -29,6 +29,8 @@ BackendSet = Literal["auto", "embedded", "published"]
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 OutputType = Literal["pil", "np", "pt", "latent"]
+Quality = Literal["best", "balanced", "fast"]
+MemoryMode = Literal["auto", "fast", "balanced", "low"]
 TimeIds = Literal["height_width", "height_height"]
 """``height_height``: for weights trained with the published training code, which repeats the height."""
 GarmentTimestep = int | Literal["each_step"]

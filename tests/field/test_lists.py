@@ -5,11 +5,11 @@ import json
 import pytest
 from PIL import Image
 
+from idmvton.data.name_lists import inside, read_rows
 from idmvton.data.opening import list_files
 from idmvton.data.packed import ShardDataset
 from idmvton.engine.pairs import listed_pairs
 from idmvton.errors import InputError
-from idmvton.lists import inside, read_rows
 
 PLAIN = ("anna.jpg", "shirt.jpg")
 

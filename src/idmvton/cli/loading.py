@@ -95,6 +95,7 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
         torch_dtype=resolve_dtype(model.dtype, device),
         device="cpu" if model.cpu_offload else model.device,
         variant=model.variant,
+        memory="fast" if model.cpu_offload else model.memory,
     )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.data.file_dataset import SampleFiles, same_aspect
+from idmvton.data.name_lists import near
 from idmvton.data.opening import list_files, splits_of
 from idmvton.errors import InputError
 from idmvton.images.densepose import OFF_PALETTE, parts_of
 from idmvton.images.files import PICTURE_SUFFIXES
 from idmvton.images.polarity import looks_inverted
-from idmvton.lists import near
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.resume import in_threads
 from idmvton.types import Order, Size

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from idmvton.data.name_lists import inside, read_rows, read_text
 from idmvton.errors import InputError
-from idmvton.lists import inside, read_rows, read_text
 from idmvton.prepare.reading import read_json
 from idmvton.types import Order
 

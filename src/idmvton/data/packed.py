@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar
 
 from fsspec.core import url_to_fs
 
+from idmvton.data.name_lists import inside
 from idmvton.data.sample import TryOnSample
 from idmvton.data.shards import INDEX_NAME, SAMPLES_NAME, Place, parse_index, read_sample_bytes
 from idmvton.errors import InputError, MissingExtraError
-from idmvton.lists import inside
 from idmvton.types import Size
 
 _TRIES: Final = 3

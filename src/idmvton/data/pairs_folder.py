@@ -15,8 +15,8 @@ from typing import Final, get_args
 
 from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name
+from idmvton.data.name_lists import inside, read_text
 from idmvton.errors import InputError
-from idmvton.lists import inside, read_text
 from idmvton.types import Category, MissingCaption
 
 LIST_NAME: Final = "pairs.csv"

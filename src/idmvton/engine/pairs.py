@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from idmvton.atomic import short_name
+from idmvton.data.name_lists import inside, near, read_rows
 from idmvton.errors import ConfigError, InputError, OutputError
 from idmvton.images.files import PICTURE_SUFFIXES, list_pictures
-from idmvton.lists import inside, near, read_rows
 from idmvton.prepare.record_files import is_prepared
 
 Pair: TypeAlias = "tuple[Path, Path]"
@@ -87,7 +87,8 @@ def all_pairs(people: Path, garments: Path | None) -> list[Pair]:
 
 
 def listed_pairs(file: Path, people: Path, garments: Path) -> list[Pair]:
-    """The pairs that a text file names: a person and a garment in each line; see :func:`idmvton.lists.read_rows`.
+    """The pairs that a text file names: a person and a garment in each line; see
+    :func:`idmvton.data.name_lists.read_rows`.
 
     Raises:
         InputError: the file cannot be read, a line has not two names, or a file is not there or outside its folder.

@@ -87,7 +87,9 @@ def _nobody(light: float) -> NoPersonError:
         "no person was found in the photo" + (", which is very dark" if dark else ""),
         got=f"brightness {light:.0f} of 255" if dark else None,
         expected="a photo that shows a person from the head to the hips or further",
-        fix="use a lighter photo" if dark else "use another photo, or give the keypoints and maps yourself",
+        fix="use a lighter photo"
+        if dark
+        else "turn the photo if it is upside down, use another one, or give the keypoints and maps yourself",
     )
 
 

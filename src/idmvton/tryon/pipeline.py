@@ -52,9 +52,10 @@ from idmvton.tryon.inputs import (
     unpacked,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
+from idmvton.tryon.quality import about, is_exact, plan_steps, with_preset
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.tryon.system import TryOnSystem
-from idmvton.types import GarmentTimestep, KeepChoice, OutputType, SchedulerName, Size
+from idmvton.types import GarmentTimestep, KeepChoice, OutputType, Quality, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
 Callback: TypeAlias = "Callable[[TryOnPipeline, int, Tensor, dict[str, Any]], dict[str, Any] | None]"
@@ -96,6 +97,7 @@ class TryOnPipeline(TryOnSystem):
         densepose: Pictures | None = None,
         caption: str | Sequence[str] | None = None,
         *,
+        quality: Quality = DEFAULTS.quality,
         num_inference_steps: int | None = DEFAULTS.num_inference_steps,
         guidance_scale: float | None = DEFAULTS.guidance_scale,
         image_prompt_scale: float = DEFAULTS.image_prompt_scale,
@@ -149,6 +151,7 @@ class TryOnPipeline(TryOnSystem):
             NumericsError: the networks produced NaN.
         """
         options = TryOnOptions(
+            quality=quality,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             image_prompt_scale=image_prompt_scale,
@@ -181,6 +184,7 @@ class TryOnPipeline(TryOnSystem):
         self.forget_other_weights()
         with clock("inputs"):
             size = self.working_size(options.height, options.width)
+            options = with_preset(options, self.config.num_inference_steps)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
             request = unpacked(request)
             pairs = gather_pairs(request, size, options.mask_threshold)
@@ -191,11 +195,14 @@ class TryOnPipeline(TryOnSystem):
             sampler = make_scheduler(self.scheduler, options.scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
             noise = initial_latents(request.latents, self._shape(pairs, size), generators, self._execution_device)
+        plan = plan_steps(options.quality, len(timesteps))
         with clock("denoising"), self.progress_bar(total=len(timesteps)) as bar:
-            features = self._features(conditions.garments, options, timesteps)
+            whole = [step for step, planned in zip(timesteps.tolist(), plan, strict=True) if not planned.reuses_deep]
+            features = self._features(conditions.garments, options, whole)
             on_step = functools.partial(self._after_step, bar, callback)
             denoiser = self._denoiser(conditions, options, size)
-            latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step)
+            latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step, plan)
+            del denoiser, features
         images, decoded = list(latents), None
         if output_type != "latent":
             with clock("decoding"):
@@ -204,7 +211,14 @@ class TryOnPipeline(TryOnSystem):
             with clock("pasting back"):
                 images = finish(matched, pairs, options, output_type, conditions.laid, parse)
         self.maybe_free_model_hooks()
-        settings = {"scheduler": type(sampler).__name__, "garment_timestep": str(self._policy(options))}
+        if self.placement is not None:
+            self.placement.leave()
+        told = about(options.quality, plan, self.config.num_inference_steps, is_guided=options.is_guided)
+        settings = {
+            "scheduler": type(sampler).__name__,
+            "garment_timestep": str(self._policy(options)),
+            "quality": told,
+        }
         return TryOnResult(
             images=images,
             latents=latents,
@@ -213,7 +227,7 @@ class TryOnPipeline(TryOnSystem):
             captions=tuple(pairs.garments[row].caption for row in pairs.garment_rows),
             timings=clock.seconds,
             made_with=self.made_with() | settings,
-            warnings=notes,
+            warnings=notes if is_exact(options.quality, plan, self.config.num_inference_steps) else (*notes, told),
             repainted=None if decoded is None else decoded.cpu(),
             draft=None if conditions.draft is None else conditions.draft.cpu(),
         )
@@ -285,15 +299,16 @@ class TryOnPipeline(TryOnSystem):
         return own if options.garment_timestep is None else options.garment_timestep
 
     def _features(
-        self, garments: Sequence[GarmentConditions], options: TryOnOptions, timesteps: Tensor
+        self, garments: Sequence[GarmentConditions], options: TryOnOptions, timesteps: Sequence[float]
     ) -> FeatureSource:
         """GarmentNet's features; with offloading they are computed now and wait on the CPU."""
         offloads = hasattr(self.unet_encoder, "_hf_hook")
-        waits_on = torch.device("cpu") if offloads else self._execution_device
+        is_tight = offloads or (self.placement is not None and self.placement.mode == "balanced")
+        waits_on = torch.device("cpu") if is_tight else self._execution_device
         runs = GarmentRuns(self.networks, garments, self.feature_cache, waits_on)
-        features = feature_source(runs, self._policy(options))
+        features = feature_source(runs, self._policy(options), timesteps)
         if offloads:
-            features.compute_ahead(timesteps.tolist())
+            features.compute_ahead(timesteps)
         return features
 
     def _denoiser(self, conditions: Conditions, options: TryOnOptions, size: Size) -> Denoiser:
