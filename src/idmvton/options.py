@@ -93,7 +93,7 @@ class Option:
             raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
         return number
 
-    def _word(self, value: str) -> str:
+    def _word(self, value: Any) -> str:
         """The choice that is meant: in any case, or by another word for it."""
         plain = "-".join(value.lower().replace("_", " ").replace("-", " ").split())
         named = {choice.lower().replace("_", "-"): choice for choice in self.choices}

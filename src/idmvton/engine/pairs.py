@@ -87,8 +87,9 @@ def all_pairs(people: Path, garments: Path | None) -> list[Pair]:
 
 
 def listed_pairs(file: Path, people: Path, garments: Path) -> list[Pair]:
-    """The pairs that a text file names: a person and a garment in each line; see
-    :func:`idmvton.data.name_lists.read_rows`.
+    """The pairs that a text file names: a person and a garment in each line.
+
+    Its form is that of :func:`idmvton.data.name_lists.read_rows`.
 
     Raises:
         InputError: the file cannot be read, a line has not two names, or a file is not there or outside its folder.

@@ -264,7 +264,7 @@ class TryOnPipeline(TryOnSystem):
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
-        odd = (odd_mask(each.mask, np.asarray(each.densepose).any(-1)) for each in pairs.people)
+        odd = (odd_mask(each.mask, np.asarray(np.asarray(each.densepose).any(-1))) for each in pairs.people)
         notes |= dict.fromkeys(filter(None, odd), MaskWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
