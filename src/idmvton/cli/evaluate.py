@@ -25,9 +25,11 @@ SCORE = "score"
 class _ScoresByDefault(TyperGroup):
     """``idmvton evaluate RESULTS ...`` is ``idmvton evaluate score RESULTS ...``."""
 
+    usual_command = SCORE
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = [SCORE, *args]
+            args = [self.usual_command, *args]
         return super().parse_args(ctx, args)
 
 

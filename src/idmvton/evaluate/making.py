@@ -96,6 +96,7 @@ def make_pictures(
     draw = _method(pipe, variant)
     options = dict(variant.options)
     asked = {"weights": pipe.weights_name, "variant": asdict(variant) | {"options": options}, "maps": data.maps}
+    plain = {"method": variant.method, "captions": variant.captions, "garment_features": variant.garment_features}
     output.mkdir(parents=True, exist_ok=True)
     todo = [n for n, name in enumerate(dataset.names) if not _is_made(output / f"{name}.png", asked | {"seed": n})]
     done = len(dataset) - len(todo)
@@ -103,7 +104,7 @@ def make_pictures(
     for first in range(0, len(todo), BATCH):
         numbers = todo[first : first + BATCH]
         for number, picture in zip(numbers, draw([dataset[n] for n in numbers], numbers), strict=True):
-            notes = {"asked": asked | {"seed": number}, **options}
+            notes = {"asked": asked | {"seed": number}, "weights": pipe.weights_name, **plain, **options}
             save_png(picture, output / f"{dataset.names[number]}.png", notes)
         done += len(numbers)
         progress(done, len(dataset))
