@@ -27,7 +27,7 @@ class Outline(NamedTuple):
     """Where the new garment is seen: float (B, 1, H, W) in [0, 1] each, 0 outside the mask.
 
     Attributes:
-        drawn: as the draft draws it, hazy where WarpNet is not sure: the networks make an edge of that.
+        drawn: as the draft draws it, with edges as hazy as WarpNet is unsure of them: the networks settle them.
         settled: as the finished picture has it, with smooth, sharp edges.
     """
 
@@ -53,9 +53,9 @@ def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tenso
     is_trunk = torch.isin(parts_B1HW, parts_B1HW.new_tensor(_TRUNK))
     mended = _shrunk(_grown(sure, tear), tear) & can_be & is_trunk
     whole = sure | mended
-    whole = (whole | (_shrunk(_grown(whole, nick), nick) & mask_B1HW)).float()
-    drawn = torch.where(mended, 1.0, (_HAZE * logits_B1HW).sigmoid() * carried_B1HW)
-    settled = (0.5 + _STEEPNESS * (_blurred(whole, _EDGE * height) - 0.5)).clamp(0, 1)
+    whole = whole | (_shrunk(_grown(whole, nick), nick) & mask_B1HW)
+    drawn = torch.where(_shrunk(whole, nick), 1.0, (_HAZE * logits_B1HW).sigmoid() * carried_B1HW)
+    settled = (0.5 + _STEEPNESS * (_blurred(whole.float(), _EDGE * height) - 0.5)).clamp(0, 1)
     return Outline(drawn * mask_B1HW, settled * mask_B1HW)
 
 

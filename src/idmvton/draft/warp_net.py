@@ -119,8 +119,8 @@ class _Fine(nn.Module):
         self.merge = nn.Conv2d(2 * fine + above + 3, fine, 3, padding=1)
         self.block = _Block(fine, fine)
         self.last = nn.Conv2d(fine, 4 * 3, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, coarse: Warp, state: Tensor, person_BCHW: Tensor, garment_BCHW: Tensor) -> Warp:
         place = places(person_BCHW.shape[-2:], person_BCHW).expand(len(person_BCHW), -1, -1, -1)

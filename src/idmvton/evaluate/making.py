@@ -137,6 +137,7 @@ def _try_on(
             garment=[each.garment for each in samples],
             mask=[each.mask for each in samples],
             densepose=[each.densepose for each in samples],
+            labels=[each.labels for each in samples],
             labels=labels if len(labels) == len(samples) else None,
             caption=[each.caption for each in samples],
             seed=list(seeds),

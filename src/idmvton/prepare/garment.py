@@ -20,11 +20,11 @@ from idmvton.prepare.backends.protocols import Labels, Photo, Pose
 from idmvton.prepare.category import (
     CATEGORY_NAMES,
     categories_of_labels,
-    category_of_outline,
     clothes_of,
     word_of,
 )
 from idmvton.prepare.cutout import Background, cut_out, mask_of_alpha, onto_white, without_frame
+from idmvton.prepare.garment_words import SURE, garment_words
 from idmvton.prepare.garments_found import (
     choose_garment,
     garment_pieces,
@@ -41,7 +41,7 @@ Kind = Literal["plain background", "busy background", "cut-out", "worn"]
 Mask = NDArray[np.bool_]
 Parse = Callable[[Photo, Pose], Labels]
 
-LARGEST: Final = Size(1024, 768)
+LARGEST: Final = Size(2048, 1536)
 _MARGIN: Final = 0.06  # white around the garment, share of its larger side
 _SMALLEST: Final = 0.01  # share of the photo that a garment covers at least
 _GUESS_RANGE: Final = (0.08, 0.9)  # share of a busy photo that a believable cut-out covers
@@ -135,7 +135,12 @@ def prepare_garment(
         notes += (f"the garment does not stand upright in its photo: it was turned {turned}",)
     mask = np.rot90(without_hook(mask) if not turns else mask, turns)
     white = np.rot90(onto_white(cut.pixels, np.rot90(mask, -turns), cut.background), turns)
-    category = category_of_outline(mask) if is_whole else CATEGORY_NAMES[choice]
+    category = CATEGORY_NAMES.get(choice, "upper_body")
+    if is_whole:
+        words = garment_words(Image.fromarray(np.ascontiguousarray(white)), np.ascontiguousarray(mask))
+        category = words.category
+        if choice == "auto" and words.confidence < SURE:
+            notes += (f"the garment looks like {word_of(category)}, but not surely: --category says what it is",)
     return _framed(
         np.ascontiguousarray(white), np.ascontiguousarray(mask), category, cut.kind, cut.source, cut.notes + notes
     )

@@ -11,6 +11,7 @@ from PIL import Image
 from idmvton.captions.templates import ITEMS, compose_caption
 from idmvton.errors import PreparationError
 from idmvton.images import load_image
+from idmvton.prepare.category import category_of_outline
 from idmvton.prepare.cutout import cut_out
 from idmvton.types import Category
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
     from idmvton.images import ImageInput
 
-SURE: Final = 0.6
+SURE: Final = 0.5
 """From this confidence on a category is believed."""
+_AGAINST: Final = 0.9  # from here on the network is believed against the outline: it knows rendered garments alone
 LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.5, "pattern": 0.6}
 """Attribute -> the probability from which its word is said."""
 
@@ -91,7 +93,7 @@ def garment_words(
     of_category: dict[Category, float] = dict.fromkeys(dict.fromkeys(ITEMS.values()), 0.0)
     for item, share in zip(WORDS["item"], shares["item"], strict=True):
         of_category[ITEMS[item]] += float(share)
-    best = category or max(of_category, key=lambda name: of_category[name])
+    best = category or _settled(of_category, category_of_outline(inside))
     share_of = dict(zip(WORDS["item"], (float(each) for each in shares["item"]), strict=True))
     item = max((each for each, part in ITEMS.items() if part == best), key=lambda each: share_of[each])
     words = {"item": (item, share_of[item])}
@@ -100,3 +102,9 @@ def garment_words(
         words[name] = (WORDS[name][number], float(shares[name][number]))
     said = {name: word for name, (word, sure) in words.items() if name != "item" and sure >= LEAST[name]}
     return GarmentWords(compose_caption(item, **said), best, of_category[best], words)
+
+
+def _settled(of_category: Mapping[Category, float], by_outline: Category) -> Category:
+    """The category of network and outline: long tops of shops look like the studio's short dresses."""
+    best = max(of_category, key=lambda name: of_category[name])
+    return best if of_category[best] >= _AGAINST else by_outline

@@ -52,7 +52,7 @@ from idmvton.prepare.record import Prepared
 from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape, Size
 
 DEFAULTS: Final = PrepareOptions()
-GARMENT_SIDE: Final = 1536  # pixels: garments are cut out of a photo of at most this side
+GARMENT_SIDE: Final = 2048  # pixels: garments are cut out of a photo of at most this side
 
 
 class Preparer:
@@ -315,7 +315,7 @@ class Preparer:
         pose = frame_pose(pose_of_keypoints(prepared.keypoints, "the photo's"), framing)
         person = np.where(prepared.mask, np.uint8(255), prepared.silhouette)
         outline = framing.apply(Image.fromarray(person), resample="photo", fill=BLACK)
-        return self.labels(np.asarray(picture), pose, np.asarray(outline, np.float32) / 255)
+        return self.labels(np.asarray(picture), pose, np.asarray(outline, np.float32) / np.float32(255))
 
     def _parse(self, pixels: Photo, pose: Pose) -> Labels:
         return self.labels(pixels, pose, self.outline(pixels, pose))

@@ -123,7 +123,7 @@ def follow_what_stays(result: Image.Image, person: Person, share: Floats, new: F
     """
     grey = Image.fromarray(np.rint(share * person.photo_mask * 255).astype(np.uint8))
     taken = _plane(np.asarray(person.framing.apply(grey, resample="photo", fill=(0, 0, 0)))) / 255
-    garment, is_body = _plane(new), _plane(np.asarray(person.densepose).any(-1))
+    garment, is_body = _plane(new), _plane(np.asarray(np.asarray(person.densepose).any(-1)))
     picture, photo = (_picture(each) for each in (result, person.image))
     stays = (taken < 0.02).float() * (1 - garment)
     skin = picture + _spread_shift(photo - picture, stays * is_body * _plane(person.mask))

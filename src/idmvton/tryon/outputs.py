@@ -12,7 +12,8 @@ from torch import Tensor
 
 from idmvton.images import to_numpy, to_pil
 from idmvton.options import TryOnOptions
-from idmvton.tryon.compose import Laid, ParseResult, compose
+from idmvton.draft.detail import Laid
+from idmvton.tryon.compose import ParseResult, compose
 from idmvton.tryon.inputs import Pairs
 from idmvton.types import OutputType
 
@@ -80,10 +81,8 @@ def finish(
     """
     if options.paste_back:
         pasted = [
-            compose(picture, each, options, garment, parse)
-            for picture, each, garment in zip(
-                to_pil(pictures), pairs.persons, laid or [None] * len(pairs.persons), strict=True
-            )
+            compose(picture, each, options, laid[row] if laid else None, parse)
+            for row, (picture, each) in enumerate(zip(to_pil(pictures), pairs.persons, strict=True))
         ]
         if output_type == "pil":
             return pasted

@@ -32,7 +32,8 @@ from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
 from idmvton.tryon.clock import Clock
-from idmvton.tryon.compose import Laid, ParseResult, laid_garments
+from idmvton.draft.detail import Laid
+from idmvton.tryon.compose import ParseResult, laid_garments
 from idmvton.tryon.conditioning import PersonConditions, encode_person
 from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source

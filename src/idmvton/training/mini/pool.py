@@ -131,7 +131,7 @@ def _work(number: int, count: int, make: Callable[[], Maker], folder: str, resul
         try:
             arrays, told = maker(index)
             path = Path(folder) / f"{index}.npz"
-            np.savez(path, **arrays)
+            np.savez(path, allow_pickle=False, **arrays)
             results.put((str(path), told))
         except Exception:  # a process of its own: what went wrong is told to the one that reads
             results.put((None, traceback.format_exc()))
