@@ -11,7 +11,7 @@ from idmvton.cli import caption, data, doctor, evaluate, prepare, studio, train,
 
 app = typer.Typer(
     name="idmvton",
-    help="Virtual try-on: a photo of a person and a photo of a garment in, the person wearing it out.",
+    help="Virtual try-on: from a photo of a person and one of a garment, a photo of the person in the garment.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

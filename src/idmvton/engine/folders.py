@@ -30,7 +30,7 @@ Pair = tuple[Path, Path]
 
 @dataclass(frozen=True, slots=True)
 class _Garment:
-    """A garment, and what it is called: among the items that dress a part of the body, so told for each once."""
+    """A garment and its caption, which depends on the category: made once for each."""
 
     picture: GarmentPicture
     described: Callable[[Category], Described]

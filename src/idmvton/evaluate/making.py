@@ -1,4 +1,4 @@
-"""Pictures to score: a checkpoint's try-ons of a data set, what it must beat, and it with parts switched off."""
+"""Pictures to score: a checkpoint's try-ons of a data set, baselines, and the checkpoint with parts switched off."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from idmvton.images import ImageInput
 
 SURE: Final = 0.6
-"""From this confidence on a category is believed."""
+"""From this confidence on a category is accepted."""
 LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.5, "pattern": 0.6}
-"""Attribute -> the probability from which its word is said."""
+"""Attribute -> the least probability of a word in the caption."""
 
 
 @dataclass(frozen=True, slots=True)
