@@ -4,6 +4,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
+# threads that spin while they wait slow every other process; libgomp reads it when torch is loaded
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: demo test lint types spelling links format clean opengl pose metrics
 
 .venv/installed: pyproject.toml constraints.txt

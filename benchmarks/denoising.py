@@ -60,23 +60,43 @@ def build(widths: tuple[int, ...], heads: tuple[int, ...], text: int, device: to
         "projection_class_embeddings_input_dim": POOLED + 6 * 256,
     }
     dtype = resolve_dtype("auto", device)
-    with torch.device(device):
-        unet = TryonNet.from_config(shape | added | {"in_channels": 13, "out_channels": 4}).to(dtype)
+    with torch.device("meta"):
+        unet = TryonNet.from_config(shape | added | {"in_channels": 13, "out_channels": 4})
         resampler = IPAdapterPlusImageProjection(CLIP_WIDTH, text, text // 2, depth=4, heads=4, num_queries=16)
         unet.install_processors(resampler)
-        garment_net = GarmentNet.from_config(shape | {"in_channels": 4}).to(dtype)
+        garment_net = GarmentNet.from_config(shape | {"in_channels": 4})
         garment_net.install_processors()
-    nets = {"unet": unet.to(dtype).eval(), "unet_encoder": garment_net.eval()}
+    nets = {"unet": unet, "unet_encoder": garment_net}
+    for net in nets.values():
+        fill(net, device, dtype)
     pipe = TryOnPipeline(**load_checkpoint(TINY, dtype=dtype) | nets)
     pipe.set_progress_bar_config(disable=True)
+    pipe.graphs.is_enabled = False
     return pipe.to(device)
 
 
-class Case:
-    """One person, one garment, random conditions."""
+@torch.no_grad()
+def fill(net: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Random weights for a net on the meta device, made where they are used: signals keep their size through it."""
+    net.to(dtype).to_empty(device=device).eval().requires_grad_(False)
+    for name, each in net.named_buffers():
+        if not name.endswith("position_ids"):
+            raise ValueError(f"{name} would stay empty")
+        each.copy_(torch.arange(each.numel(), device=device).view(each.shape))
+    for module in net.modules():
+        is_norm = isinstance(module, torch.nn.GroupNorm | torch.nn.LayerNorm)
+        for name, each in module.named_parameters(recurse=False):
+            if is_norm or name == "bias":
+                each.fill_(float(is_norm and name == "weight"))
+            else:
+                each.normal_(std=(each[0].numel() if each.dim() > 1 else 1) ** -0.5)
 
-    def __init__(self, pipe: TryOnPipeline, picture: Size, num_steps: int) -> None:
-        self.pipe, self.size, self.num_steps = pipe, picture, num_steps
+
+class Case:
+    """People in one garment, random conditions; the published loop takes one person."""
+
+    def __init__(self, pipe: TryOnPipeline, picture: Size, num_steps: int, num_people: int = 1) -> None:
+        self.pipe, self.size, self.num_steps, self.num_people = pipe, picture, num_steps, num_people
         device, dtype = pipe.device, pipe.unet.dtype
         text = pipe.unet.config.cross_attention_dim
         latent = (1, 4, picture.height // 8, picture.width // 8)
@@ -87,13 +107,16 @@ class Case:
         def prompt() -> PromptConditions:
             return PromptConditions(random(1, 77, text), random(1, POOLED), random(1, CLIP_TOKENS, CLIP_WIDTH))
 
-        self.noise = torch.randn(latent, device=device)
-        self.person = PersonConditions(torch.ones_like(random(1, 1, *latent[2:])), random(*latent), random(*latent))
+        people = (num_people, *latent[1:])
+        self.noise = torch.randn(people, device=device)
+        self.person = PersonConditions(
+            torch.ones_like(random(num_people, 1, *latent[2:])), random(*people), random(*people)
+        )
         self.garment = GarmentConditions("garment", prompt(), random(1, 77, text), random(*latent))
         self.unconditional = prompt()
 
     @torch.no_grad()
-    def ours(self, policy: Any = "each_step", keep_cache: bool = False) -> Tensor:
+    def ours(self, policy: Any = "each_step", keep_cache: bool = False, together: int = 1) -> Tensor:
         """What the pipeline does, with an empty cache unless told to keep it."""
         if not keep_cache:
             self.pipe.feature_cache.clear()
@@ -101,7 +124,7 @@ class Case:
         denoiser = Denoiser(
             self.pipe.networks,
             self.person,
-            [0],
+            [0] * self.num_people,
             [self.garment.prompt],
             self.unconditional,
             size=self.size,
@@ -109,9 +132,10 @@ class Case:
             image_prompt_scale=1.0,
         )
         pipe = self.pipe
-        runs = GarmentRuns(pipe.networks, [self.garment], pipe.feature_cache, pipe.device)
-        generator = [torch.Generator().manual_seed(0)]
-        return denoiser.run(self.noise, scheduler, scheduler.timesteps, feature_source(runs, policy), generator)
+        runs = GarmentRuns(pipe.networks, [self.garment], pipe.feature_cache, pipe.device, together)
+        features = feature_source(runs, policy, scheduler.timesteps.tolist())
+        generator = [torch.Generator().manual_seed(seed) for seed in range(self.num_people)]
+        return denoiser.run(self.noise, scheduler, scheduler.timesteps, features, generator)
 
     @torch.no_grad()
     def plain(self) -> Tensor:

@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.evaluate.label_maps import confusion, intersection_over_union, mean_iou
 from idmvton.images.densepose import COARSE_PARTS
 from idmvton.prepare.backends.edges import EdgeSegmenter
 from idmvton.prepare.backends.protocols import Photo, Pose
 from idmvton.prepare.backends.studio_net.network import NUM_LABELS, NUM_PART_CLASSES
 from idmvton.prepare.backends.studio_net.parser import NAME, StudioNet
-from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.mask import ATR_LABELS, agnostic_mask
 from idmvton.studio.sampling import StudioSample
 from idmvton.types import Category, Size

@@ -150,16 +150,23 @@ def garment_net() -> GarmentNet:
     return nn.Module.to(net, torch.bfloat16).requires_grad_(False)
 
 
-def encoders() -> dict[str, nn.Module]:
-    """SDXL's VAE and text encoders and the ViT-H image encoder, without numbers."""
-    text_1 = transformers.CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12)
+def encoders(layers: int = 32, text_widths: tuple[int, int] = (768, 1280), vae: int = 128) -> dict[str, nn.Module]:
+    """SDXL's VAE and text encoders and the ViT-H image encoder, without numbers; smaller ones for rehearsals."""
+    first, second = text_widths
+    text_1 = transformers.CLIPTextConfig(
+        hidden_size=first, intermediate_size=4 * first, num_hidden_layers=min(layers, 12)
+    )
     text_2 = transformers.CLIPTextConfig(
-        hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=20, projection_dim=1280
+        hidden_size=second,
+        intermediate_size=4 * second,
+        num_hidden_layers=layers,
+        num_attention_heads=max(1, second // 64),
+        projection_dim=POOLED,
     )
     vision = transformers.CLIPVisionConfig(
-        hidden_size=1280,
-        intermediate_size=5120,
-        num_hidden_layers=32,
+        hidden_size=CLIP_WIDTH,
+        intermediate_size=4 * CLIP_WIDTH,
+        num_hidden_layers=layers,
         num_attention_heads=16,
         patch_size=14,
         projection_dim=1024,
@@ -169,7 +176,7 @@ def encoders() -> dict[str, nn.Module]:
             "VAE": diffusers.AutoencoderKL(
                 down_block_types=("DownEncoderBlock2D",) * 4,
                 up_block_types=("UpDecoderBlock2D",) * 4,
-                block_out_channels=(128, 256, 512, 512),
+                block_out_channels=(vae, 2 * vae, 4 * vae, 4 * vae),
                 layers_per_block=2,
             ),
             "text encoders": nn.ModuleList(

@@ -17,6 +17,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+from idmvton.models import fused
 from idmvton.models.attention import ImagePromptCrossAttention
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.tryon_net import TryonNet
@@ -70,7 +71,7 @@ class PlainCrossAttention:
 
 @contextlib.contextmanager
 def plain_form(unet: TryonNet, unet_encoder: GarmentNet) -> Iterator[None]:
-    """Both networks with the plain processors, for the length of the block."""
+    """Both networks with the plain processors and diffusers' own modules, for the length of the block."""
     ours = [(net, dict(net.attn_processors)) for net in (unet, unet_encoder)]
     for net, processors in ours:
         plain: dict[str, Any] = dict(processors)
@@ -82,7 +83,8 @@ def plain_form(unet: TryonNet, unet_encoder: GarmentNet) -> Iterator[None]:
             plain[key] = PlainSelfAttention(key) if is_self else PlainCrossAttention(image_prompt)
         net.set_attn_processor(plain)
     try:
-        yield
+        with fused.switched("off"):
+            yield
     finally:
         for net, processors in ours:
             net.set_attn_processor(processors)

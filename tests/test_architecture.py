@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors"},
     {"types"},
-    {"options", "devices", "atomic"},
+    {"options", "devices", "atomic", "quiet"},
     {"resume"},
     {"images"},
     {"weights"},

@@ -90,10 +90,11 @@ def test_brackets_in_a_caption_are_no_markup(tmp_path):
     assert "[red].png" in result.stdout
 
 
-def test_cpu_offload_without_a_gpu_is_refused_in_words(tmp_path):
-    result = runner.invoke(app, call(tmp_path / "out.png", "--cpu-offload", "--device", "cpu"))
+@pytest.mark.parametrize("mode", ["balanced", "low"])
+def test_a_memory_mode_without_a_gpu_is_refused_in_words(tmp_path, mode):
+    result = runner.invoke(app, call(tmp_path / "out.png", "--memory", mode, "--device", "cpu"))
     assert result.exit_code == 1
-    assert "--cpu-offload needs a GPU" in result.stderr
+    assert f"the memory mode '{mode}' needs a GPU" in result.stderr
 
 
 def test_every_declared_option_is_a_flag():

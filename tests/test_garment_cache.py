@@ -3,7 +3,8 @@
 import torch
 
 from idmvton.models.attention import KeysValues
-from idmvton.tryon.garment_cache import GarmentCache, fingerprint, num_bytes
+from idmvton.tryon.garment_cache import GarmentCache, fingerprint
+from idmvton.tryon.nested import num_bytes
 
 CPU = torch.device("cpu")
 

@@ -7,6 +7,7 @@ from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.models.attention import AttentionContext
 from idmvton.models.text import encode_prompts
 from idmvton.tryon.conditioning import PersonConditions, make_time_ids, tryon_input
+from idmvton.tryon.graphs import EagerRecorder, Graphs
 from idmvton.types import Size
 from plain_form import plain_form, predict, record
 
@@ -136,3 +137,26 @@ def test_whole_try_on(pipe, pipeline_io, golden_call, guidance_scale):
     which = f"guidance_{guidance_scale:.0f}"
     assert worst(result.latents, pipeline_io[f"out.latents_{which}"]) < LATENTS_TOLERANCE
     assert worst(torch.stack(result.images), pipeline_io[f"out.image_{which}"]) < PICTURE_TOLERANCE
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 2.0])
+@pytest.mark.parametrize("garment_timestep", [None, 500])
+def test_replayed_steps_equal_plain_ones(own_pipe, golden_call, guidance_scale, garment_timestep):
+    """The same call with recorded steps, twice: the second one replays from its first step on."""
+    options = {"guidance_scale": guidance_scale, "garment_timestep": garment_timestep, "output_type": "latent"}
+    call = golden_call | {"seed": 5, "num_inference_steps": 4} | options
+    expected = own_pipe(**call).latents
+    own_pipe.graphs = Graphs(EagerRecorder())
+    for _ in range(2):
+        own_pipe.feature_cache.clear()
+        assert worst(own_pipe(**call).latents, expected) == 0
+    assert own_pipe.graphs.num_recorded == 2
+
+
+def test_garment_net_at_several_timesteps_at_once(own_pipe, golden_call, monkeypatch):
+    call = golden_call | {"seed": 5, "num_inference_steps": 5, "output_type": "latent"}
+    expected = own_pipe(**call).latents
+    monkeypatch.setattr("idmvton.tryon.garment_features.together_on", lambda device: 2)
+    own_pipe.feature_cache.clear()
+    own_pipe.graphs = Graphs(EagerRecorder())
+    assert worst(own_pipe(**call).latents, expected) < UNET_TOLERANCE

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from idmvton.errors import InputError
+from idmvton.evaluate.label_maps import confusion, intersection_over_union, mean_iou
 from idmvton.images.densepose import COARSE_PARTS, OTHER_SIDE
 from idmvton.prepare.backends.blazepose.landmarks import MIRRORED, Landmarks, landmarks_of
 from idmvton.prepare.backends.protocols import Pose
 from idmvton.prepare.backends.studio_net import encoding, outfit, refine
 from idmvton.prepare.backends.studio_net.parser import StudioBody, StudioLabels, StudioNet
-from idmvton.prepare.backends.studio_net.scores import confusion, intersection_over_union, mean_iou
 from idmvton.prepare.mask import ATR_LABELS, OTHER_LABEL
 from idmvton.studio import sample
 

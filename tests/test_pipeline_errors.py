@@ -112,7 +112,8 @@ def test_maps_of_another_size(pipe, one_call):
 
 def test_masks_that_cannot_be_used(pipe, one_call):
     refuse(pipe, one_call | {"mask": np.zeros((128, 96), bool)}, InputError, "mask is empty")
-    grey = np.full((128, 96), 130, np.uint8)
+    grey = np.zeros((128, 96), np.uint8)
+    grey[40:90, 20:70] = 130
     refuse(pipe, one_call | {"mask": grey}, InputError, "not binary")
     pipe(**one_call | {"mask": grey}, mask_threshold=128)
 

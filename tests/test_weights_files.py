@@ -68,11 +68,12 @@ def test_the_bin_of_a_model_is_called_pytorch_model(tmp_path):
     assert find_weights(tmp_path, "model") == [tmp_path / "pytorch_model.bin"]
 
 
-def test_a_variant_is_taken_only_when_asked_for(tmp_path):
+def test_a_variant_is_taken_when_asked_for_or_alone(tmp_path):
     touch(tmp_path, "model.fp16.safetensors")
     assert find_weights(tmp_path, "model", "fp16") == [tmp_path / "model.fp16.safetensors"]
-    with pytest.raises(WeightsError, match="ask for the variant 'fp16'"):
-        find_weights(tmp_path, "model")
+    assert find_weights(tmp_path, "model") == [tmp_path / "model.fp16.safetensors"]  # the only one there is
+    with pytest.raises(WeightsError, match="choose one of its variants: fp16"):
+        find_weights(tmp_path, "model", "bf16")
     touch(tmp_path, "model.safetensors")
     assert find_weights(tmp_path, "model") == [tmp_path / "model.safetensors"]
 

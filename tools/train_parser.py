@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from idmvton.evaluate.label_maps import confusion, mean_iou
 from idmvton.images.densepose import COARSE_PARTS
 from idmvton.prepare.backends.blazepose import BlazePose
 from idmvton.prepare.backends.studio_net.encoding import SIZE
 from idmvton.prepare.backends.studio_net.network import NUM_LABELS, NUM_PART_CLASSES, ParserNet
-from idmvton.prepare.backends.studio_net.scores import confusion, mean_iou
 
 STAGES = ((0.8, (128, 96)), (1.0, SIZE))  # until this share of the steps: height, width
 WARM_UP, DECAY = 200, 0.35  # steps; share of the steps at the end in which the rate falls to zero

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from idmvton.errors import IdmVtonError, OutputError
+from idmvton.errors import IdmVtonError, InputError, OutputError
+
+MAX_NAME: Final = 255
+"""Bytes of a file's name, on the file systems that are common."""
 
 
 @contextlib.contextmanager
@@ -79,5 +85,78 @@ def whole_folder(folder: Path, what: str = "the folder", error: type[IdmVtonErro
             shutil.rmtree(each, ignore_errors=True)
 
 
+def check_name(path: Path, what: str) -> None:
+    """Makes sure that a path can be a file's: without NUL, and of names that file systems take.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if "\0" in str(path):
+        raise InputError(f"the path of the {what} holds a NUL", got=repr(str(path)), expected="a path")
+    if too_long := [name for name in path.parts if len(os.fsencode(name)) > MAX_NAME]:
+        size = len(os.fsencode(too_long[0]))
+        raise InputError(
+            f"the name of the {what} is too long",
+            got=f"{too_long[0][:40]}... of {size} bytes",
+            expected=f"at most {MAX_NAME} bytes between two slashes",
+            fix="shorten it",
+        )
+
+
+def short_name(name: str, suffix: str = "") -> str:
+    """A name that file systems take: where it is too long, its start and a hash of the whole.
+
+    Args:
+        name: without the suffix.
+        suffix: is kept.
+    """
+    if len(os.fsencode(name + suffix)) <= MAX_NAME:
+        return name + suffix
+    mark = f"-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}{suffix}"
+    return os.fsencode(name)[: MAX_NAME - len(os.fsencode(mark))].decode(errors="ignore") + mark
+
+
+def make_folder(folder: Path, what: str = "the output folder") -> None:
+    """Makes a folder, and those above it, where they are missing.
+
+    Raises:
+        OutputError: it is a file, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{what} cannot be made",
+            got=f"{folder}: {error.strerror or error}",
+            expected="a folder, or the name of a new one",
+            fix="choose another folder",
+        ) from error
+
+
+def check_folder(folder: Path, what: str = "the output folder") -> None:
+    """Makes sure, before the expensive work, that a folder can be made and takes files; leaves nothing behind.
+
+    Raises:
+        OutputError: it is a file, or cannot be made or written.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    make_folder(folder, what)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{what} cannot be written",
+            got=f"{folder}: {error.strerror or error}",
+            expected="a folder that takes new files",
+            fix="free space or choose another folder",
+        ) from error
+    finally:
+        for each in made:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
 def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")
+    """A hidden name beside a path, of a length that does not depend on its name."""
+    return path.with_name(f".idmvton-{secrets.token_hex(6)}.{suffix}")

@@ -8,7 +8,7 @@ import torch
 from idmvton.errors import ConfigError
 
 
-def resolve_device(name: str = "auto") -> torch.device:
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """``auto``: the first of cuda, mps, cpu that is there; otherwise the named device.
 
     Raises:
@@ -18,11 +18,11 @@ def resolve_device(name: str = "auto") -> torch.device:
         name = next((kind for kind in ("cuda", "mps") if _is_available(torch.device(kind))), "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ConfigError("unknown device", got=repr(name), expected="auto, cpu, cuda, cuda:N or mps") from error
     if not _is_available(device):
         raise ConfigError(
-            f"the device {name!r} is not there",
+            f"the device {str(name)!r} is not there",
             got=f"torch {torch.__version__} with {torch.cuda.device_count()} CUDA devices",
             expected="auto, or a device that `idmvton doctor` lists",
             fix="choose another device, or install a torch build for your accelerator",
@@ -30,16 +30,18 @@ def resolve_device(name: str = "auto") -> torch.device:
     return device
 
 
-def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     """``auto``: float32 on the CPU; on GPUs bfloat16 where they compute it, else float16.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: a precision that the networks do not run in.
     """
     if name != "auto":
-        dtype = getattr(torch, name, None)
+        dtype = getattr(torch, name, None) if isinstance(name, str) else name
         if dtype not in (torch.float32, torch.bfloat16, torch.float16):
-            raise ConfigError("unknown dtype", got=repr(name), expected="auto, float32, bfloat16 or float16")
+            raise ConfigError(
+                "the networks do not run in this dtype", got=repr(name), expected="auto, float32, bfloat16 or float16"
+            )
         return dtype
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

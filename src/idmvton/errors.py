@@ -66,8 +66,16 @@ class CaptionTruncatedWarning(IdmVtonWarning):
     """A caption is longer than the text encoder reads."""
 
 
+class MaskWarning(IdmVtonWarning):
+    """A mask that repaints what is hardly meant."""
+
+
 class GuidanceWarning(IdmVtonWarning):
     """Guidance for a checkpoint that was not trained for it."""
+
+
+class GraphsWarning(IdmVtonWarning):
+    """CUDA graphs could not be recorded; everything runs without them, slower."""
 
 
 class BodyMapWarning(IdmVtonWarning):

@@ -13,10 +13,21 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from idmvton.errors import ConfigError
-from idmvton.types import BackendSet, CategoryChoice, DTypeName, KeepChoice, MaskShape, SchedulerName
+from idmvton.types import (
+    CATEGORY_WORDS,
+    BackendSet,
+    CategoryChoice,
+    DTypeName,
+    KeepChoice,
+    MaskShape,
+    MemoryMode,
+    Quality,
+    SchedulerName,
+)
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
@@ -37,6 +48,7 @@ class Option:
         choices: the allowed values of a ``Literal``.
         unit: what a number counts.
         is_list: whether the value is a tuple of such values; type, range and choices are then those of each.
+        aliases: other words -> the choice that they mean, in lower case with hyphens.
     """
 
     name: str
@@ -50,6 +62,7 @@ class Option:
     choices: tuple[str, ...]
     unit: str | None
     is_list: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def checked(self, value: Any) -> Any:
         """The value in the declared type; numbers of numpy become Python's, lists become tuples.
@@ -69,12 +82,22 @@ class Option:
         accepted = {int: numbers.Integral, float: numbers.Real}.get(self.type, self.type)
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
             raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
-        number: Any = self.type(value)
+        if isinstance(value, str) and (bad := _unwritable(value)):
+            raise ConfigError(
+                f"{self.name} is no text", got=f"{value!a}: {bad}", expected="text in UTF-8, as the terminal says it"
+            )
+        number: Any = self._word(value) if self.choices else self.type(value)
         low = self.minimum is not None and not number >= self.minimum  # `not >=` refuses NaN as well
         high = self.maximum is not None and not number <= self.maximum
         if low or high or (self.choices and number not in self.choices):
             raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
         return number
+
+    def _word(self, value: str) -> str:
+        """The choice that is meant: in any case, or by another word for it."""
+        plain = "-".join(value.lower().replace("_", " ").replace("-", " ").split())
+        named = {choice.lower().replace("_", "-"): choice for choice in self.choices}
+        return value if value in self.choices else self.aliases.get(plain, named.get(plain, value))
 
     def expected(self) -> str:
         """The allowed values in words, for example ``"int from 1 to 1000 (steps)"``."""
@@ -89,6 +112,13 @@ class Option:
         return words + (", or nothing" if self.optional else "")
 
 
+def _unwritable(text: str) -> str:
+    """What is wrong with a text that no file can hold: bytes that were no UTF-8, or a NUL."""
+    if "\0" in text:
+        return "it holds a NUL"
+    return "it holds bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
+
+
 def option(
     default: Any,
     help: str,
@@ -97,11 +127,12 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     unit: str | None = None,
+    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """Declares one option; use as the default of a dataclass field."""
     return field(
         default=default,
-        metadata={"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "unit": unit},
+        metadata={"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "unit": unit, "aliases": aliases},
     )
 
 
@@ -126,6 +157,7 @@ def describe(options: type[Any]) -> Iterator[Option]:
             choices=choices,
             unit=item.metadata["unit"],
             is_list=is_list,
+            aliases=item.metadata["aliases"],
         )
 
 
@@ -179,6 +211,10 @@ class TryOnOptions(Options):
         flag="guidance",
         minimum=1.0,
         maximum=30.0,
+    )
+    quality: Quality = option(
+        "best",
+        "best: as published; balanced and fast: fewer steps and less in each, an approximation that the result names.",
     )
     image_prompt_scale: float = option(
         1.0, "Weight of the garment's image prompt (IP-Adapter).", minimum=0.0, maximum=5.0
@@ -265,7 +301,9 @@ class PrepareOptions(BackendOptions):
     """How a photo is prepared for a try-on."""
 
     category: CategoryChoice = option(
-        "auto", "What is exchanged; auto: told from the garment's shape, and upper where no legs are in the photo."
+        "auto",
+        "What is exchanged; auto: told from the garment's shape, and upper where no legs are in the photo.",
+        aliases=CATEGORY_WORDS,
     )
     person_number: int = option(
         1, "Which person of the photo, counted from the largest.", flag="person", minimum=1, maximum=99
@@ -328,4 +366,15 @@ class ModelOptions(Options):
     )
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps.")
     dtype: DTypeName = option("auto", "Precision of the networks; auto: float32 on CPU, half precision on GPUs.")
+    memory: MemoryMode = option(
+        "auto",
+        "What lies on a GPU. fast: everything; balanced: both UNets, in 8 bits (8 GB); low: one network at a time, in "
+        "8 bits (5 GB); auto: the fastest that fits into what is free.",
+    )
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
+    variant: str | None = option(
+        None, "Part of the weight files' names, such as fp16; the only one there is when not given."
+    )
+    threads: int | None = option(
+        None, "CPU threads of the networks; one per core when not given.", minimum=1, maximum=1024
+    )

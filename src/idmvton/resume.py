@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+
+from filelock import FileLock, Timeout
 
 from idmvton.atomic import whole_file
-from idmvton.errors import IdmVtonError, InputError, OutputError, PreparationError
+from idmvton.errors import IdmVtonError, InputError, MissingExtraError, OutputError, PreparationError
 
 REPORT: Final = "report.json"
-ONE_ITEM: Final[tuple[type[IdmVtonError], ...]] = (InputError, PreparationError)
+ONE_ITEM: Final[tuple[type[IdmVtonError], ...]] = (InputError, PreparationError, MissingExtraError)
 """Errors that speak of one item, unless nothing can be written: the others are worked on all the same."""
 _AHEAD: Final = 4  # items a thread that are worked on or wait to be taken
 
@@ -55,6 +59,10 @@ class Failure(Generic[Item]):
         return {**name_of(self.item), "error": self.error, "what": self.what, "message": self.message}
 
 
+ELSEWHERE: Final = "elsewhere"
+Outcome: TypeAlias = "Failure[Item] | tuple[str, ...] | Literal['elsewhere'] | None"
+
+
 @dataclass(slots=True)
 class Outcomes(Generic[Item]):
     """What became of each item.
@@ -63,12 +71,14 @@ class Outcomes(Generic[Item]):
         made: worked on by this call.
         skipped: done before, in the same way.
         failed: the others.
+        elsewhere: another run works on them at this moment.
         warnings: item -> what should be known about it; of those that were made.
     """
 
     made: list[Item] = field(default_factory=list)
     skipped: list[Item] = field(default_factory=list)
     failed: list[Failure[Item]] = field(default_factory=list)
+    elsewhere: list[Item] = field(default_factory=list)
     warnings: dict[Item, tuple[str, ...]] = field(default_factory=dict)
 
     def attempt(self, item: Item, work: Callable[[Item], Iterable[str]]) -> bool:
@@ -84,10 +94,12 @@ class Outcomes(Generic[Item]):
         self.add(item, _attempted(item, work))
         return bool(self.made) and self.made[-1] is item
 
-    def add(self, item: Item, outcome: Failure[Item] | tuple[str, ...] | None) -> None:
-        """Keeps what became of an item: a failure, warnings, or None where it was done before."""
+    def add(self, item: Item, outcome: Outcome[Item]) -> None:
+        """Keeps what became of an item: a failure, warnings, None where it was done before, or :data:`ELSEWHERE`."""
         if outcome is None:
             self.skipped.append(item)
+        elif outcome == ELSEWHERE:
+            self.elsewhere.append(item)
         elif isinstance(outcome, Failure):
             self.failed.append(outcome)
         else:
@@ -99,13 +111,14 @@ class Outcomes(Generic[Item]):
         """Plain values, ready for JSON.
 
         Args:
-            name: of an item that was made or skipped.
+            name: of an item that was made or skipped, or that another run works on.
             names: of an item that failed, by what they name.
         """
         return {
             "made": [name(item) for item in self.made],
             "skipped": [name(item) for item in self.skipped],
             "failed": [each.to_dict(names) for each in self.failed],
+            "elsewhere": [name(item) for item in self.elsewhere],
             "warnings": {name(item): list(notes) for item, notes in self.warnings.items()},
         }
 
@@ -116,6 +129,7 @@ def work_through(
     work: Callable[[Item], Iterable[str]],
     progress: Progress | None = None,
     workers: int = 0,
+    place: Callable[[Item], Path] | None = None,
 ) -> Outcomes[Item]:
     """Works on every item that is not done.
 
@@ -125,14 +139,20 @@ def work_through(
         work: as of :meth:`Outcomes.attempt`.
         progress: called with (done, total) after each item.
         workers: threads that work beside this one; with 0 it works itself.
+        place: where an item's result goes to, for :func:`claimed`; without it nothing is claimed.
 
     Raises:
         IdmVtonError: what does not speak of one item alone, such as an output that cannot be written.
     """
     listed, outcomes = list(items), Outcomes[Item]()
 
-    def one(item: Item) -> Failure[Item] | tuple[str, ...] | None:
-        return None if is_done(item) else _attempted(item, work)
+    def one(item: Item) -> Outcome[Item]:
+        if is_done(item):
+            return None
+        with claimed(place(item)) if place else contextlib.nullcontext(True) as is_ours:
+            if not is_ours:
+                return ELSEWHERE
+            return None if place and is_done(item) else _attempted(item, work)
 
     found = in_threads(one, listed, workers) if workers else map(one, listed)
     for done, (item, outcome) in enumerate(zip(listed, found, strict=True), 1):
@@ -142,7 +162,35 @@ def work_through(
     return outcomes
 
 
-def _attempted(item: Item, work: Callable[[Item], Iterable[str]]) -> Failure[Item] | tuple[str, ...]:
+@contextlib.contextmanager
+def claimed(place: Path) -> Iterator[bool]:
+    """Whether this run may work on an item; another run's claim ends with its work, or with its process.
+
+    Whoever gets it looks once more whether the result is there.
+
+    Args:
+        place: where the result goes to; the claim is a hidden file beside it.
+    """
+    name = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16]
+    lock = FileLock(place.with_name(f".claim-{name}"), timeout=0)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except (OSError, NotImplementedError):  # a file system without locks, or one that takes no files: work says which
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def _attempted(item: Item, work: Callable[[Item], Iterable[str]]) -> Outcome[Item]:
     try:
         return tuple(work(item))
     except OutputError:

@@ -15,6 +15,12 @@ VERSION: Final = "0.1.0"
 Category = Literal["upper_body", "lower_body", "dresses"]
 """What is exchanged."""
 CategoryChoice = Literal["auto", "upper", "lower", "dress", "upper_body", "lower_body", "dresses"]
+CATEGORY_WORDS: Mapping[str, CategoryChoice] = {
+    **dict.fromkeys(("top", "tops", "shirt", "upper-body", "upperbody", "upper-clothes"), "upper"),
+    **dict.fromkeys(("bottom", "bottoms", "pants", "trousers", "skirt", "lower-body", "lowerbody"), "lower"),
+    **dict.fromkeys(("one-piece", "one-pieces", "onepiece", "overall", "overalls", "full-body", "gown"), "dress"),
+}
+"""Words that other tools and shops use -> ours; case, spaces and underscores do not count."""
 KeepChoice = Literal["auto", "mask"]
 MaskShape = Literal["outline", "box"]
 BackendSet = Literal["auto", "embedded", "published"]
@@ -23,6 +29,8 @@ BackendSet = Literal["auto", "embedded", "published"]
 SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 OutputType = Literal["pil", "np", "pt", "latent"]
+Quality = Literal["best", "balanced", "fast"]
+MemoryMode = Literal["auto", "fast", "balanced", "low"]
 TimeIds = Literal["height_width", "height_height"]
 """``height_height``: for weights trained with the published training code, which repeats the height."""
 GarmentTimestep = int | Literal["each_step"]

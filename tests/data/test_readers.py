@@ -185,7 +185,7 @@ class TestVitonHD:
         with pytest.raises(InputError, match=r"train_pairs\.txt"):
             VitonHD(viton, SIZE, split="train", **PHRASE)
 
-    @pytest.mark.parametrize(("content", "words"), [("", "no samples"), ("a.jpg a.jpg\na.jpg a.jpg\n", "occur twice")])
+    @pytest.mark.parametrize(("content", "words"), [("", "is empty"), ("a.jpg a.jpg\na.jpg a.jpg\n", "occur twice")])
     def test_empty_and_doubled_lists(self, viton, content, words):
         (viton / "test_pairs.txt").write_text(content)
         with pytest.raises(InputError, match=words):
@@ -276,7 +276,7 @@ class TestPairsFolder:
             ("person,garment\na.png,\n", "names no garment"),
             ("person,garment,category\na.png,b.png,hat\n", "line 2: 'hat'"),
             ('person,garment\n"a.png,b.png\n', "cannot be read"),
-            ("person,garment\n", "no samples"),
+            ("person,garment\n", "is empty"),
         ],
     )
     def test_bad_lists(self, tmp_path, content, words):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.blazepose.landmarks import NUM_LANDMARKS, Landmark, Landmarks
-from idmvton.prepare.backends.studio_net.sets import divide_set
+from idmvton.prepare.backends.studio_net.sets import complete_top, divide_set
 from idmvton.prepare.dress import divide_dress
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.mask import ATR_LABELS
@@ -65,6 +65,22 @@ class TestMatchingSets:
         labels, photo = suit("dress", legs=True)
         skeleton.visibility[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]] = -1
         assert divide_set(photo, labels, skeleton) is labels
+
+
+class TestTwoColouredTops:
+    def test_a_lower_half_of_another_colour_than_the_trousers_is_the_tops(self, skeleton):
+        labels, photo = suit("upper_clothes", legs=True)
+        labels[110:][labels[110:] > 0] = LABEL["pants"]
+        photo[160:][labels[160:] > 0] = (40, 50, 110)
+        made = complete_top(photo, labels, skeleton)
+        assert (made[112:148][labels[112:148] > 0] == LABEL["upper_clothes"]).all()
+        assert (made[170:] == labels[170:]).all()
+
+    def test_high_trousers_of_one_material_stay(self, skeleton):
+        labels, photo = suit("upper_clothes", legs=True)
+        labels[110:][labels[110:] > 0] = LABEL["pants"]
+        photo[110:][labels[110:] > 0] = (40, 50, 110)
+        assert complete_top(photo, labels, skeleton) is labels
 
 
 def openpose():

@@ -278,6 +278,7 @@ class TestTryOn:
         assert "no garment was given" in call("try-on", photos / "anna", "-o", photos / "out.png", *MODEL).stderr
 
     def test_a_folder_that_is_not_prepared(self, photos):
-        result = call("try-on", photos, photos / "shirt.png", "-o", photos / "out.png", *MODEL)
+        (photos / "empty").mkdir()
+        result = call("try-on", photos / "empty", photos / "shirt.png", "-o", photos / "out.png", *MODEL)
         assert result.exit_code == 1
         assert "holds no prepared photo" in result.stderr

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from golden_data import CHECKPOINT
 from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.cli import app
-from idmvton.engine.folders import listed_pairs, names_of
+from idmvton.engine.pairs import listed_pairs, names_of
 from idmvton.errors import InputError
 from idmvton.images import read_provenance
 
@@ -94,8 +94,6 @@ class TestFolders:
         result = run(folders, "--num-images", "2")
         assert result.exit_code == 1
         assert "for one pair" in result.stderr
-        result = call("try-on", folders / "people/anna.png", folders / "garments", "-o", folders / "out", *MODEL)
-        assert "the garments are a folder, the person is not" in result.stderr
 
     def test_equal_names_stay_apart(self, tmp_path):
         pairs = [(tmp_path / person, tmp_path / "a.png") for person in ("x.png", "x.jpg", "y.png")]

@@ -17,9 +17,9 @@ from numpy.random import mtrand
 from idmvton.data import write_shards
 from idmvton.errors import ConfigError, InputError, NumericsError
 from idmvton.training.optimization import rate_at
+from idmvton.training.run_folder import saved_states
 from idmvton.training.sections import DataOptions, OptimizerOptions
 from idmvton.training.sources import open_source
-from idmvton.training.state import saved_states
 from idmvton.training.trainer import Trainer
 from training.toy import Toy, toy_recipe, weights
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from idmvton.training.state import saved_states
+from idmvton.training.run_folder import saved_states
 from idmvton.training.trainer import Trainer
 from training.toy import Toy, toy_recipe, weights
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import diffusers
 import torch
 import transformers
 
+from idmvton.checkpoint.folder import read_config, stem_of
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import WeightsError
 from idmvton.models.latents import vae_dtype
 from idmvton.weights import check_file, find_weights
+from idmvton.weights.files import variant_of
 
-UNET_STEM = "diffusion_pytorch_model"
 LIBRARY_CLASSES = {
     "vae": diffusers.AutoencoderKL,
     "text_encoder": transformers.CLIPTextModel,
@@ -51,7 +51,10 @@ def _load_scheduler(folder: Path) -> Any:
     is_scheduler = isinstance(scheduler_class, type) and issubclass(scheduler_class, diffusers.SchedulerMixin)
     if not is_scheduler:
         raise WeightsError(f"unknown scheduler in {folder}", got=repr(name), expected="a scheduler of diffusers")
-    scheduler = scheduler_class.from_pretrained(folder)
+    try:
+        scheduler = scheduler_class.from_pretrained(folder)
+    except (ValueError, TypeError, NotImplementedError, OSError) as error:
+        raise WeightsError(f"cannot use the scheduler in {folder}", got=f"{name}: {error}") from error
     if not has_noise_schedule(scheduler):
         raise WeightsError(
             f"the scheduler in {folder} does not fit the networks",
@@ -72,9 +75,10 @@ def _load_library_part(folder: Path, name: str, dtype: torch.dtype, variant: str
     config = read_config(folder)
     if name == "vae":
         dtype = vae_dtype(config, dtype)
-    stem = UNET_STEM if name in DIFFUSERS_PARTS else "model"
-    for path in find_weights(folder, stem, variant):
+    files = find_weights(folder, stem_of(name), variant)
+    for path in files:
         check_file(path)
+    variant = variant or variant_of(files[0], stem_of(name))
     dtype_keyword = "torch_dtype" if name in DIFFUSERS_PARTS else "dtype"
     part_class: Any = WarpNet if name == WARP_NET else LIBRARY_CLASSES[name]
     try:
@@ -113,6 +117,9 @@ def quiet_transformers() -> Iterator[None]:
 
 def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
     """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
+    faults = {kind: list(names) for kind, names in faults.items()}
+    wrapped = {each.split(".")[0] for each in faults.get("not known", [])} if faults.get("missing") else set()
+    wrapper = wrapped.pop() if len(wrapped) == 1 else None
     lines = []
     for kind, names in faults.items():
         names = sorted(names)
@@ -125,21 +132,6 @@ def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 
             f"the weights do not fit {what}",
             got="\n    ".join(lines),
             expected="exactly the tensors of this architecture",
-            fix="check that config.json and the weights come from the same model",
+            fix="check that config.json and the weights come from the same model"
+            + (f"; the names all start with {wrapper!r}: save the network's own state dict" if wrapper else ""),
         )
-
-
-def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        WeightsError: it is missing, or something else.
-    """
-    path = folder / name
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"cannot read {path}", got=error, expected="a JSON file") from error
-    if not isinstance(config, dict):
-        raise WeightsError(f"cannot use {path}", got=type(config).__name__, expected="a JSON object")
-    return config

@@ -20,13 +20,12 @@ import diffusers
 import torch
 from torch import Tensor, nn
 
+from idmvton.checkpoint.folder import FOLDERS, UNET_STEM, find_parts, read_config
 from idmvton.checkpoint.parts import (
     LIBRARY_CLASSES,
-    UNET_STEM,
     WARP_NET,
     load_part,
     quiet_transformers,
-    read_config,
     refuse_misfits,
 )
 from idmvton.errors import WeightsError
@@ -39,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 RESAMPLER = "encoder_hid_proj."
 POLICIES = ("garment_timestep", "time_ids", "num_inference_steps", "guidance_scale", "match_colours")
-FOLDERS = (*LIBRARY_CLASSES, "tokenizer", "tokenizer_2", "scheduler", "unet", "unet_encoder")
 
 
 def load_checkpoint(
@@ -64,7 +62,7 @@ def load_checkpoint(
     Raises:
         WeightsError: something is missing, damaged or does not fit.
     """
-    parts = _find_parts(Path(folder), Path(base) if base else None)
+    parts = find_parts(Path(folder), Path(base) if base else None)
     index = read_config(Path(folder), "model_index.json") if (Path(folder) / "model_index.json").exists() else {}
     components: dict[str, Any] = {
         "unet": load_tryon_net(parts["unet"], dtype=dtype, variant=variant),
@@ -267,22 +265,6 @@ def _load_library_parts(folders: Mapping[str, Path], *, dtype: torch.dtype, vari
     """VAE, text encoders, tokenizers and scheduler."""
     names = ("vae", "text_encoder", "text_encoder_2", "scheduler", "tokenizer", "tokenizer_2")
     return {name: load_part(folders[name], name, dtype=dtype, variant=variant) for name in names}
-
-
-def _find_parts(folder: Path, base: Path | None) -> dict[str, Path]:
-    """Where each part lies: in the folder, else in the base."""
-    places = [place for place in (folder, base) if place is not None]
-    parts = {name: place / name for place in reversed(places) for name in FOLDERS if (place / name).is_dir()}
-    missing = [name for name in FOLDERS if name not in parts]
-    if missing:
-        found = ", ".join(sorted(each.name for each in folder.iterdir())) if folder.is_dir() else "no such folder"
-        raise WeightsError(
-            f"{folder} is not an IDM-VTON checkpoint",
-            got=found or "an empty folder",
-            expected=f"the folders {', '.join(FOLDERS)}; missing: {', '.join(missing)}",
-            fix="`idmvton weights list` names the checkpoints that can be downloaded",
-        )
-    return parts
 
 
 def _save_unet(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
 from typing import Annotated
 
 import typer
 
 from idmvton import __version__
-from idmvton.cli import caption, data, doctor, evaluate, prepare, studio, train, try_on, weights
+from idmvton.cli import bench, caption, data, doctor, evaluate, prepare, shared, studio, train, try_on, weights
+from idmvton.quiet import calm_threads
 
 app = typer.Typer(
     name="idmvton",
@@ -21,6 +25,7 @@ app.command("try-on")(try_on.try_on)
 app.command("prepare")(prepare.prepare)
 app.command("caption")(caption.caption)
 app.command("train")(train.train)
+app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
@@ -43,6 +48,15 @@ def _root(
     pass
 
 
+def _terminate(_signal: int, _frame: object) -> None:
+    raise shared.Terminated
+
+
 def main() -> None:
-    """Runs the command line."""
+    """Runs the command line. What standard output cannot encode is written as escapes."""
+    calm_threads()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminate)
     app()

@@ -1,35 +1,103 @@
-"""Loading a pipeline as the model options say."""
+"""Loading a pipeline as the model options say: what can be checked at once, the rest when it is needed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import functools
+import importlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from idmvton.errors import ConfigError
-from idmvton.options import ModelOptions
+from idmvton.options import ModelOptions, TryOnOptions
 
 if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
 
+Load = Callable[[], "TryOnPipeline"]
+LIBRARY_NAMES: Final = {
+    "diffusers": ("AutoencoderKL", "UNet2DConditionModel", "DiffusionPipeline", "DDPMScheduler"),
+    "transformers": ("CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPTokenizer"),
+}
+"""What every checkpoint needs of the libraries, both of which import their parts on first use."""
+
+
+def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Load:
+    """Makes sure, before the expensive work, that the model, its device and the working size can be had.
+
+    Args:
+        model: which, and where to.
+        options: of the try-on.
+
+    Returns:
+        What loads it.
+
+    Raises:
+        WeightsError: the weights are not on the disk, or a part of them is missing.
+        ConfigError: a device or precision that cannot be had.
+        InputError: a working size that the networks cannot work in.
+    """
+    from idmvton.checkpoint.folder import NETWORKS, find_parts, sizes_of, stem_of
+    from idmvton.images.framing import check_size
+    from idmvton.weights import find_weights, locate, locate_base
+
+    set_threads(model.threads)
+    parts = find_parts(locate(model.model), locate_base(model.model))
+    for name in NETWORKS:
+        find_weights(parts[name], stem_of(name), model.variant)
+    if options is not None and (options.height or options.width):
+        own, multiple = sizes_of(parts)
+        width = options.width or own.width // multiple * multiple
+        check_size(options.height or own.height // multiple * multiple, width, multiple)
+    from idmvton.devices import resolve_device, resolve_dtype
+
+    device = resolve_device(model.device)
+    resolve_dtype(model.dtype, device)
+    if model.cpu_offload and device.type == "cpu":
+        raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
+    return functools.partial(load_pipeline, model)
+
+
+def import_beside() -> None:
+    """Starts to import what the model needs, in a thread: preparation computes meanwhile.
+
+    Loading itself is no work for a thread: transformers changes torch's default dtype and initialisation for the
+    whole process while it loads. What a stop leaves undone is imported when it is needed.
+    """
+
+    def work() -> None:
+        with contextlib.suppress(ImportError):
+            for module, names in LIBRARY_NAMES.items():
+                for name in names:
+                    getattr(importlib.import_module(module), name)
+
+    threading.Thread(target=work, name="import", daemon=True).start()
+
+
+def set_threads(threads: int | None) -> None:
+    """Limits the threads of the networks."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
 
 def load_pipeline(model: ModelOptions) -> TryOnPipeline:
     """Loads torch and the weights."""
-    import diffusers
-    import transformers
-
     from idmvton.devices import resolve_device, resolve_dtype
     from idmvton.tryon.pipeline import TryOnPipeline
 
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
+    set_threads(model.threads)
     device = resolve_device(model.device)
     pipe = TryOnPipeline.from_pretrained(
         model.model,
         torch_dtype=resolve_dtype(model.dtype, device),
         device="cpu" if model.cpu_offload else model.device,
+        variant=model.variant,
+        memory="fast" if model.cpu_offload else model.memory,
     )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:
-        if device.type == "cpu":
-            raise ConfigError("--cpu-offload needs a GPU", got=f"device {device}", fix="leave --cpu-offload out")
         pipe.enable_model_cpu_offload(device=device)
     return pipe

@@ -48,6 +48,10 @@ KeypointsFile = Annotated[
     Path | None, typer.Option("--keypoints", help="Use these keypoints (OpenPose JSON).", show_default=False)
 ]
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are in the way, also those that were changed by hand.")
+]
+
 
 @with_options(PrepareOptions)
 @reports_errors
@@ -61,6 +65,7 @@ def prepare(
     densepose: DenseposeFile = None,
     labels: LabelsFile = None,
     keypoints: KeypointsFile = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     self_test: SelfTest = False,
     **values: Any,
@@ -68,7 +73,7 @@ def prepare(
     """Make the mask and the maps that a try-on needs; look at overlay.png, correct mask.png if needed.
 
     Of a folder, every photo gets a folder of its own; what is done is skipped, report.json says what failed, and the
-    exit status is then 1.
+    exit status is then 1. Files that you changed stay when you prepare again; --overwrite starts anew.
     """
     from idmvton.prepare import Given
     from idmvton.prepare.record_files import check_target
@@ -83,7 +88,7 @@ def prepare(
                 expected="one photo",
                 fix="prepare the photos that have maps one by one",
             )
-        _prepare_folder(person, output, garment, options, as_json)
+        _prepare_folder((person, output, garment), options, overwrite=overwrite, as_json=as_json)
         return
     check_target(output)
     start = time.perf_counter()
@@ -92,7 +97,7 @@ def prepare(
         from idmvton.prepare.preparer import preparer_for
 
         prepared = preparer_for(options)(person, garment, given=given, options=options)
-    prepared.save(output)
+    prepared = prepared.save(output, overwrite=overwrite)
     _tell(prepared, output, time.perf_counter() - start, as_json)
 
 
@@ -125,13 +130,19 @@ def tell_warnings(notes: Iterable[str]) -> None:
         err.print("[yellow]warning:[/] " + escape(note), soft_wrap=True)
 
 
-def _prepare_folder(folder: Path, output: Path, garment: Path | None, options: PrepareOptions, as_json: bool) -> None:
+def _prepare_folder(
+    paths: tuple[Path, Path, Path | None], options: PrepareOptions, *, overwrite: bool, as_json: bool
+) -> None:
+    """Prepares the photos of a folder: (photos, output, garment)."""
     from idmvton.prepare.folder import prepare_folder, report_of
     from idmvton.prepare.preparer import preparer_for
     from idmvton.resume import REPORT
 
+    folder, output, garment = paths
     with bar("preparing", quiet=as_json) as progress, keeps_what_was_made():
-        report = prepare_folder(folder, output, preparer_for(options), options, garment=garment, progress=progress)
+        report = prepare_folder(
+            folder, output, preparer_for(options), options, garment=garment, overwrite=overwrite, progress=progress
+        )
     if as_json:
         print_json({"output": str(output), **report_of(report)})
     else:

@@ -8,18 +8,24 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import typer
 from rich.console import Console
 from typer.models import OptionInfo
 
+from idmvton.atomic import check_name
 from idmvton.errors import IdmVtonError
 from idmvton.options import Option, Options, describe
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what ends as by Ctrl-C, with another word and exit status."""
+
 
 Command = Callable[..., None]
 _PANELS: Final = {
@@ -78,15 +84,19 @@ def _is_file(given: Path) -> bool:
 
 
 def _parameter(option: Option, panel: str) -> inspect.Parameter:
-    annotation: Any = Literal[option.choices] if option.choices else option.type
+    # typer would refuse other words for a choice, and not-a-number, in words that mislead: the declaration checks them.
+    is_ours = bool(option.choices) or option.type is float
+    shown = "|".join(option.choices) if option.choices else f"FLOAT from {option.minimum} to {option.maximum}"
+    annotation: Any = option.type
     flags = [f"--{option.flag}/--no-{option.flag}"] if option.type is bool else [f"--{option.flag}"]
     help_text = f"{option.help} [{option.unit}]" if option.unit else option.help
     declared = typer.Option(
         option.default,
         *flags,
         help=help_text,
-        min=option.minimum,
-        max=option.maximum,
+        min=None if is_ours else option.minimum,
+        max=None if is_ours else option.maximum,
+        metavar=f"[{shown}]" if is_ours else None,
         rich_help_panel={
             "TryOnOptions": "Try-on",
             "PrepareOptions": "Preparation",
@@ -114,6 +124,10 @@ def reports_errors(command: Command) -> Command:
     @functools.wraps(command)
     def run(**values: Any) -> None:
         try:
+            for name, value in values.items():
+                for path in value if isinstance(value, list | tuple) else (value,):
+                    if isinstance(path, Path):
+                        check_name(path, name.replace("_", " "))
             command(**values)
         except IdmVtonError as error:
             if values.get("as_json"):
@@ -122,6 +136,9 @@ def reports_errors(command: Command) -> Command:
                 err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
                 err.print(str(error), markup=False, soft_wrap=True)
             raise typer.Exit(EXIT_FAILED) from None
+        except Terminated:
+            err.print("terminated: no file was written")
+            raise typer.Exit(EXIT_TERMINATED) from None
         except KeyboardInterrupt:
             err.print("interrupted: no file was written")
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -135,13 +152,22 @@ def print_json(content: Any) -> None:
 
 
 @contextlib.contextmanager
-def keeps_what_was_made() -> Iterator[None]:
-    """Ctrl-C in a command that goes on where it stopped."""
+def keeps_what_was_made(folder: Path | None = None) -> Iterator[None]:
+    """Ctrl-C and SIGTERM in a command that goes on where it stopped.
+
+    Args:
+        folder: where the report is, if there is one.
+    """
     try:
         yield
-    except KeyboardInterrupt:
-        err.print("interrupted: what was made is kept, run the same command again to go on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except KeyboardInterrupt as stop:
+        is_terminated = isinstance(stop, Terminated)
+        word = "terminated" if is_terminated else "interrupted"
+        report = folder / "report.json" if folder is not None else None
+        told = f"; {report} says how far it came" if report is not None and report.is_file() else ""
+        line = f"{word}: what was made is kept, run the same command again to go on{told}"
+        err.print(line, markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_TERMINATED if is_terminated else EXIT_INTERRUPTED) from None
 
 
 @contextlib.contextmanager

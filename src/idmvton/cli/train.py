@@ -32,12 +32,16 @@ def train(
     """Train by a recipe. SIGTERM and Ctrl-C save the state first; run again with --resume to continue."""
     from idmvton.cli.shared import print_json
     from idmvton.training.recipe import load_recipe
+    from idmvton.training.run_folder import check_resumable
 
     loaded = load_recipe(recipe, changes or [])
     if show:
         print_json(loaded.to_dict())
         return
-    outcome = _run(loaded, output or Path("runs") / loaded.name, resume)
+    folder = output or Path("runs") / loaded.name
+    if resume:
+        check_resumable(folder)
+    outcome = _run(loaded, folder, resume)
     if not _reports():
         return
     if outcome.checkpoint is not None:

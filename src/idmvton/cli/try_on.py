@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from idmvton.cli.loading import load_pipeline
-from idmvton.cli.prepare import DenseposeFile, KeypointsFile, LabelsFile, MaskFile, tell_warnings
+from idmvton.cli.loading import check_model, import_beside
+from idmvton.cli.prepare import DenseposeFile, KeypointsFile, LabelsFile, MaskFile, Overwrite, tell_warnings
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, stage_bar, with_options
 from idmvton.cli.try_on_folders import try_on_folders
 from idmvton.errors import ConfigError
@@ -19,7 +19,7 @@ from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptio
 if TYPE_CHECKING:
     from idmvton.engine.job import Outcome
 
-PERSON = "The photo of a person, a folder that `prepare` made, or a folder of photos."
+PERSON = "The photo of a person, a folder that `prepare` made, or a folder of such."
 OUTPUT = "The PNG to write; of folders, the folder to write."
 GARMENT = (
     "The photo of a garment, alone or worn, or a folder of photos; may be left out where the prepared folder has one."
@@ -42,37 +42,37 @@ def try_on(
         Path | None, typer.Option("--save-intermediates", help=INTERMEDIATES, show_default=False)
     ] = None,
     pairs: Annotated[Path | None, typer.Option("--pairs", help=PAIRS, show_default=False)] = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     **values: Any,
 ) -> None:
     """Dress a person in a garment. Mask and body map are made if not given; the result has the photo's size.
 
     With --mask and --densepose nothing is prepared, and the garment's picture is used as it is.
-    Of two folders, every person is dressed in every garment; what is done is skipped, report.json says what failed.
+    Of a folder of people, of garments, or of both, everybody is dressed in everything; what is done is skipped,
+    report.json says what failed.
     """
-    from idmvton.images import check_output_path, save_png
+    from idmvton.engine.pairs import is_many
 
     job = JobOptions.from_mapping(pick(JobOptions, values))
     options = TryOnOptions.from_mapping(pick(TryOnOptions, values))
     prepare = PrepareOptions.from_mapping(pick(PrepareOptions, values))
     model = ModelOptions.from_mapping(pick(ModelOptions, values))
     maps = {"mask": mask, "densepose": densepose, "labels": labels, "keypoints": keypoints}
-    if garment is not None and garment.is_dir():
+    if is_many(person, garment) or pairs is not None:
         single = {"num-images": job.num_images > 1, "save-intermediates": save_intermediates} | maps
         if useless := [f"--{name}" for name, is_set in single.items() if is_set]:
             raise ConfigError("options are set that are for one pair", got=", ".join(useless), fix="leave them out")
-        try_on_folders((person, garment, pairs, output), (job, options, prepare), model, as_json=as_json)
+        places = (person, garment, pairs, output)
+        try_on_folders(places, (job, options, prepare), model, overwrite=overwrite, as_json=as_json)
         return
-    if pairs is not None:
-        raise ConfigError("--pairs is for folders", got=f"the garment {garment}", expected="two folders")
-    files = [output]
-    if job.num_images > 1:
-        files = [output.with_stem(f"{output.stem}-{number}") for number in range(1, job.num_images + 1)]
-    for file in files:
-        check_output_path(file)
     start = time.perf_counter()
+    files = _files(output, job.num_images)
+    _check_outputs(files, [person, garment, *maps.values()], save_intermediates, overwrite=overwrite)
     with stage_bar(quiet=as_json) as stage:
         stage("preparing")
+        load = check_model(model, options)
+        import_beside()
         from idmvton.engine.ready import make_ready
         from idmvton.prepare import Given
         from idmvton.prepare.preparer import preparer_for
@@ -80,17 +80,37 @@ def try_on(
         preparer, given = preparer_for(prepare, model.model), Given(**maps)
         ready = make_ready(preparer, person, garment, given, prepare)
         stage("loading the model")
+        pipe = load()
         from idmvton.engine.intermediates import save_intermediates as write_intermediates
         from idmvton.engine.job import Settings, TryOn
+        from idmvton.images import save_png
 
-        work = TryOn(load_pipeline(model), preparer)
-        outcome = work(ready, settings=Settings(job, options, prepare, given), on_progress=stage)
+        outcome = TryOn(pipe, preparer)(ready, settings=Settings(job, options, prepare, given), on_progress=stage)
         if save_intermediates is not None:
             stage("writing intermediates")
             write_intermediates(save_intermediates, outcome)
     for file, picture, provenance in zip(files, outcome.images, outcome.provenance, strict=True):
         save_png(picture, file, provenance)
     _tell(outcome, files, time.perf_counter() - start, as_json)
+
+
+def _files(output: Path, num_images: int) -> list[Path]:
+    if num_images == 1:
+        return [output]
+    return [output.with_stem(f"{output.stem}-{number}") for number in range(1, num_images + 1)]
+
+
+def _check_outputs(
+    files: list[Path], inputs: list[Path | None], intermediates: Path | None, *, overwrite: bool
+) -> None:
+    """Makes sure that everything can be written, and that nothing is lost by it."""
+    from idmvton.engine.intermediates import check_intermediates
+    from idmvton.images import check_output_path
+
+    for file in files:
+        check_output_path(file, [path for path in inputs if path is not None], overwrite=overwrite)
+    if intermediates is not None:
+        check_intermediates(intermediates, overwrite=overwrite)
 
 
 def _tell(outcome: Outcome, files: list[Path], seconds: float, as_json: bool) -> None:

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from idmvton.cli.loading import load_pipeline
+from idmvton.atomic import check_folder
+from idmvton.cli.loading import check_model
+from idmvton.cli.prepare import tell_warnings
 from idmvton.cli.shared import EXIT_FAILED, err, keeps_what_was_made, out, print_json, stage_bar
-from idmvton.errors import InputError
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
-    from idmvton.engine.folders import Pair
+    from idmvton.engine.pairs import Pair
     from idmvton.resume import Outcomes
 
 
 def try_on_folders(
-    paths: tuple[Path, Path, Path | None, Path],
+    paths: tuple[Path, Path | None, Path | None, Path],
     options: tuple[JobOptions, TryOnOptions, PrepareOptions],
     model: ModelOptions,
     *,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Dresses every person in every garment, or the listed pairs, under a progress bar.
@@ -31,28 +33,33 @@ def try_on_folders(
         paths: the people, the garments, the list of pairs if there is one, and the output.
         options: of every pair.
         model: which weights.
+        overwrite: whether results may lie among the photos.
         as_json: whether the report is printed as JSON, and nothing else.
     """
+    from idmvton.engine.pairs import all_pairs, check_places, ignored_files, listed_pairs, names_of, shortened
+
     people, garments, pairs_file, output = paths
-    if not people.is_dir():
-        raise InputError("the garments are a folder, the person is not", got=people, expected="two folders")
-    with stage_bar(quiet=as_json) as stage, keeps_what_was_made():
+    check_places(output, people, garments, overwrite=overwrite)
+    pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments or people)
+    check_folder(output)
+    names, about = names_of(pairs), {"ignored": ignored_files(people, garments)}
+    with stage_bar(quiet=as_json) as stage, keeps_what_was_made(output):
         stage("loading the model")
-        from idmvton.engine.folders import FolderTryOn, all_pairs, listed_pairs, names_of, report_of
+        load = check_model(model, options[1])
+        from idmvton.engine.folders import FolderTryOn, report_of
         from idmvton.engine.job import Settings, TryOn
         from idmvton.prepare.preparer import preparer_for
-        from idmvton.prepare.record_files import is_prepared
         from idmvton.resume import REPORT
 
-        if is_prepared(people):
-            raise InputError("a prepared folder is one person", got=people, expected="a folder of photos")
-        pairs = all_pairs(people, garments) if pairs_file is None else listed_pairs(pairs_file, people, garments)
-        job = TryOn(load_pipeline(model), preparer_for(options[2], model.model))
-        report = FolderTryOn(job, Settings(*options))(pairs, output, stage)
+        job = TryOn(load(), preparer_for(options[2], model.model))
+        report = FolderTryOn(job, Settings(*options), overwrite=overwrite)(pairs, output, stage, about)
     if as_json:
-        print_json({"output": str(output), **report_of(report, names_of(pairs))})
+        print_json({"output": str(output), **report_of(report, names, output), **about})
     else:
-        _tell(report, names_of(pairs), output / REPORT)
+        tell_warnings(shortened(names))
+        if about["ignored"]:
+            err.print(f"{len(about['ignored'])} files are no pictures by their names: {REPORT} lists them")
+        _tell(report, names, output / REPORT)
     if report.failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -70,6 +77,7 @@ def _tell(report: Outcomes[Pair], names: dict[Pair, str], path: Path) -> None:
         err.print(table)
     out.print(
         f"{len(report.made)} made, {len(report.skipped)} done before, {len(report.failed)} failed; "
-        f"{escape(str(path))} tells more",
+        + (f"{len(report.elsewhere)} are being made by another run; " if report.elsewhere else "")
+        + f"{escape(str(path))} tells more",
         soft_wrap=True,
     )

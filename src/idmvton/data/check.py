@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.data.file_dataset import SampleFiles, same_aspect
+from idmvton.data.name_lists import near
 from idmvton.data.opening import list_files, splits_of
 from idmvton.errors import InputError
 from idmvton.images.densepose import OFF_PALETTE, parts_of
 from idmvton.images.files import PICTURE_SUFFIXES
+from idmvton.images.polarity import looks_inverted
 from idmvton.prepare.reading import read_densepose, read_keypoints, read_labels, read_mask, read_photo
 from idmvton.resume import in_threads
 from idmvton.types import Order, Size
@@ -172,7 +174,7 @@ def _inspect(files: SampleFiles, mask_threshold: int | None) -> Iterator[Finding
             continue
         if not path.exists():
             if kind in _NEEDED:
-                yield Finding(files.name, "missing", path, f"the {kind} is not there")
+                yield Finding(files.name, "missing", path, _instead(kind, path))
             continue
         try:
             found[kind] = read(path)
@@ -182,6 +184,14 @@ def _inspect(files: SampleFiles, mask_threshold: int | None) -> Iterator[Finding
                 found[kind] = grey
             yield Finding(files.name, "unreadable" if grey is None else "grey mask", path, _in_one_line(error, path))
     yield from _compare(files, found)
+
+
+def _instead(kind: str, path: Path) -> str:
+    """That a file is missing, and what to do: another suffix in the list, or maps that can be made."""
+    if found := near(path):
+        return f"the {kind} is not there, but {found}: correct the list or rename the file"
+    can_be_made = kind in ("mask", "densepose")
+    return f"the {kind} is not there" + ("; `idmvton data prepare` makes it" if can_be_made else "")
 
 
 def _as_grey_mask(path: Path) -> NDArray[np.bool_] | None:
@@ -211,7 +221,7 @@ def _compare(files: SampleFiles, found: dict[str, NDArray[Any]]) -> Iterator[Fin
             body = None
         elif not body.any():
             yield Finding(files.name, "empty body map", files.densepose, "nobody is on it")
-    if mask is not None and (inside := _looks_inverted(mask, body)):
+    if mask is not None and (inside := looks_inverted(mask, body)):
         yield Finding(files.name, "inverted mask", files.mask, inside)
     if "person" in found:
         photo = Size(*found["person"].shape[:2])
@@ -221,22 +231,3 @@ def _compare(files: SampleFiles, found: dict[str, NDArray[Any]]) -> Iterator[Fin
             problem: Problem = "scaled map" if same_aspect(size, photo) else "size"
             if problem == "size" or kind == "mask":
                 yield Finding(files.name, problem, getattr(files, kind), f"the {kind} is {size}, the photo {photo}")
-
-
-def _looks_inverted(mask: NDArray[np.bool_], body: NDArray[np.bool_] | None) -> str:
-    """Says in words that more of the background than of the body is repainted; empty if not.
-
-    Without a body map of the mask's size the border of the picture counts as background and the middle as body.
-    """
-    if body is None or body.shape != mask.shape or body.all() or not body.any():
-        height, width = mask.shape
-        body = np.zeros(mask.shape, bool)
-        body[height // 4 : -(height // 4), width // 4 : -(width // 4)] = True
-        background = np.ones(mask.shape, bool)
-        background[height // 16 : -(height // 16), width // 16 : -(width // 16)] = False
-    else:
-        background = ~body
-    outside, inside = float(mask[background].mean()), float(mask[body].mean())
-    if outside <= max(inside, 0.5):
-        return ""
-    return f"repaints {outside:.0%} of the background and {inside:.0%} of the person"

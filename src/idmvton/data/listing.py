@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from idmvton.data.name_lists import inside, read_rows, read_text
 from idmvton.errors import InputError
 from idmvton.prepare.reading import read_json
 from idmvton.types import Order
@@ -45,22 +46,16 @@ def read_pairs(folder: Path, split: str, order: Order, own_garment: Callable[[st
 
 
 def read_two_columns(path: Path) -> list[tuple[str, str]]:
-    """The first two names of each line.
+    """The first two names of each line, which lead to files below the list's folder.
 
     Raises:
-        InputError: the list cannot be read, or a line does not hold two or three names.
+        InputError: the list cannot be read or is empty, a line does not hold two names, or one leads outside.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError("the list of pairs cannot be read", got=f"{path}: {error}") from error
     rows = []
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if words and len(words) not in (2, 3):  # DressCode's lists of all categories have a third column
-            raise InputError("the list of pairs is damaged", got=f"{path}, line {number}: {line!r}", expected="2 names")
-        if words:
-            rows.append((words[0], words[1]))
+    for number, (person, garment) in read_rows(path, "list of pairs"):
+        for name in (person, garment):
+            inside(path.parent, name, f"{path}, line {number}")
+        rows.append((person, garment))
     return rows
 
 
@@ -104,9 +99,6 @@ def read_caption_lines(path: Path) -> dict[str, str]:
     Raises:
         InputError: missing or damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError("the file of captions cannot be read", got=f"{path}: {error}") from error
+    lines = read_text(path, "file of captions").splitlines()
     rows = (line.split(maxsplit=1) for line in lines)
     return {Path(row[0]).name: row[1].strip() for row in rows if len(row) == 2}

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from fsspec.core import url_to_fs
 
+from idmvton.data.name_lists import inside
 from idmvton.data.sample import TryOnSample
 from idmvton.data.shards import INDEX_NAME, SAMPLES_NAME, Place, parse_index, read_sample_bytes
 from idmvton.errors import InputError, MissingExtraError
@@ -46,7 +47,11 @@ class ShardDataset:
         lines = self._read(SAMPLES_NAME).splitlines()
         try:
             self.places = [Place(**json.loads(line)) for line in lines]
+            for number, place in enumerate(self.places, 1):
+                inside(Path(self.folder), place.shard, f"{self.folder}/{SAMPLES_NAME}, line {number}")
         except (ValueError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError("the list of samples is damaged", got=f"{self.folder}/{SAMPLES_NAME}: {error}") from error
         if len(self.places) != self.index.num_samples:
             raise InputError(

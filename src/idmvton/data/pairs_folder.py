@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 from pathlib import Path
 from typing import Final, get_args
 
 from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name
+from idmvton.data.name_lists import inside, read_text
 from idmvton.errors import InputError
 from idmvton.types import Category, MissingCaption
 
@@ -54,10 +56,16 @@ def list_files(root: Path) -> list[SampleFiles]:
     """
     path = root / LIST_NAME
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, strict=True, skipinitialspace=True)
-            _check_columns(path, list(table.fieldnames or ()))
-            return [_row(root, path, table.line_num, row) for row in table]
+        text = read_text(path, "list of pairs")
+        first = text.partition("\n")[0]
+        separator = next((each for each in ",;\t" if each in first), ",")
+        table = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True, delimiter=separator)
+        table.fieldnames = [str(name).strip().lower() for name in table.fieldnames or ()]
+        _check_columns(path, list(table.fieldnames))
+        rows = [_row(root, path, table.line_num, row) for row in table]
+        if not rows:
+            raise InputError("the list of pairs is empty", got=path, expected="a row for each pair")
+        return rows
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, InputError):
             raise
@@ -105,11 +113,12 @@ def _row(root: Path, path: Path, line: int, row: dict[str, str | None]) -> Sampl
         "labels": f"prepared/labels/{person}.png",
         "keypoints": f"prepared/keypoints/{person}.json",
     }
-    places = {name: root / (cells.get(name) or place) for name, place in default.items()}
+    where = f"{path}, line {line}"
+    places = {name: inside(root, cells.get(name) or place, where) for name, place in default.items()}
     return SampleFiles(
         name=pair_name(person, garment),
-        person=root / cells["person"],
-        garment=root / cells["garment"],
+        person=inside(root, cells["person"], where),
+        garment=inside(root, cells["garment"], where),
         category=category,
         caption=cells.get("caption") or None,
         prepared=root / PREPARED / person,

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
+from idmvton.atomic import check_folder, make_folder
 from idmvton.engine.job import Outcome
-from idmvton.errors import InputError
+from idmvton.errors import OutputError
 from idmvton.images import save_png
+from idmvton.prepare.record_files import changed_by_hand, check_target
+
+PREPARED: Final = "prepared"
+
+
+def check_intermediates(folder: Path, *, overwrite: bool = False) -> None:
+    """Makes sure, before the work, that :func:`save_intermediates` can write to a folder; leaves nothing behind.
+
+    Raises:
+        OutputError: it is a file, it cannot be written, or holds a preparation that was changed by hand.
+    """
+    check_folder(folder, "the folder for the intermediates")
+    check_target(folder / PREPARED)
+    changed = () if overwrite else changed_by_hand(folder / PREPARED)
+    if changed:
+        raise OutputError(
+            "the folder for the intermediates holds files that were changed by hand",
+            got=f"{folder / PREPARED}: {', '.join(changed)}",
+            expected="a folder that may be replaced",
+            fix=f"choose another folder, --overwrite, or use them: idmvton try-on {folder / PREPARED} -o OUT.png",
+        )
 
 
 def save_intermediates(folder: Path, outcome: Outcome) -> None:
@@ -17,14 +40,11 @@ def save_intermediates(folder: Path, outcome: Outcome) -> None:
         outcome: of a job.
 
     Raises:
-        InputError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("the folder cannot be made", got=f"{folder}: {error}") from error
+    make_folder(folder, "the folder for the intermediates")
     if outcome.prepared is not None:
-        outcome.prepared.save(folder / "prepared")
+        outcome.prepared.save(folder / PREPARED, overwrite=True)
     if outcome.draft is not None:
         save_png(outcome.draft, folder / "draft.png", {"stage": "draft"})
     for number, picture in enumerate(outcome.repainted):

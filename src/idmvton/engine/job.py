@@ -24,6 +24,7 @@ from idmvton.prepare.record import Prepared
 from idmvton.tryon.compose import ParseResult
 from idmvton.tryon.outputs import TryOnResult
 from idmvton.tryon.pipeline import TryOnPipeline
+from idmvton.tryon.quality import with_preset
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with the stage, how much of it is done, and how much there is in all; None where that is not known."""
@@ -159,7 +160,7 @@ class TryOn:
         self, ready: Ready, caption: str, options: TryOnOptions, seeds: Sequence[int] | None, on_progress: Progress
     ) -> TryOnResult:
         """Calls the pipeline and reports its progress; its warnings come with the result."""
-        steps = options.num_inference_steps or self.pipe.config.num_inference_steps
+        steps = with_preset(options, self.pipe.config.num_inference_steps).num_inference_steps or 0
 
         def advance(_pipe: TryOnPipeline, step: int, _timestep: Any, _state: dict[str, Any]) -> None:
             on_progress("denoising" if step + 1 < steps else "decoding and pasting back", step + 1, steps)

@@ -15,10 +15,14 @@ from idmvton.images import ImageInput, load_image
 from idmvton.options import PrepareOptions, describe
 from idmvton.prepare.category import mismatch_notes
 from idmvton.prepare.exposure import match_scene
+from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared, read_prepared
 from idmvton.types import Category
+
+USEFUL = ("backend", "garment_number")
+"""Ends of the names of options that do something for a prepared person, too: they read the garment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,12 +117,20 @@ def _with_prepared(
             expected="the folder alone",
             fix=f"change mask.png in {where}",
         )
-    _refuse_set(options, f"{where} is prepared already", useful=("backend", "garment_number"))
-    if garment is None:
-        if prepared.garment is None:
-            raise InputError("no garment was given", got=f"{where}, which holds none", expected="a garment's photo")
+    _refuse_set(options, f"{where} is prepared already", useful=USEFUL)
+    if garment is None and prepared.garment is None:
+        raise InputError("no garment was given", got=f"{where}, which holds none", expected="a garment's photo")
+    picture = None
+    if garment is not None:
+        picture = preparer.read_garment(garment, category=prepared.category, number=options.garment_number)
+    return with_prepared(prepared, picture)
+
+
+def with_prepared(prepared: Prepared, picture: GarmentPicture | None) -> Ready:
+    """A prepared person, with another garment, or with the one that it was prepared with."""
+    if picture is None:
+        assert prepared.garment is not None
         return Ready(prepared, prepared.garment, prepared.category, prepared.warnings)
-    picture = preparer.read_garment(garment, category=prepared.category, number=options.garment_number)
     lit: Image.Image = picture.image
     about: tuple[str, ...] = ()
     if not prepared.options.as_published:
@@ -127,21 +139,25 @@ def _with_prepared(
     return Ready(prepared, lit, picture.category, (*prepared.warnings, *notes))
 
 
+def changed_options(options: PrepareOptions, useful: tuple[str, ...] = ()) -> list[str]:
+    """The flags of options that are not at their defaults, but those whose names end in one of ``useful``."""
+    return [
+        f"--{each.flag}"
+        for each in describe(PrepareOptions)
+        if getattr(options, each.name) != each.default and not each.name.endswith(useful)
+    ]
+
+
 def _refuse_set(options: PrepareOptions, why: str, useful: tuple[str, ...] = ()) -> None:
     """Makes sure that options which would do nothing are at their defaults.
 
     Args:
         options: as the user set them.
         why: what makes them useless.
-        useful: options whose names end so do something all the same.
+        useful: ends of the names of options that do something all the same.
 
     Raises:
         ConfigError: an option is set.
     """
-    changed = [
-        f"--{each.flag}"
-        for each in describe(PrepareOptions)
-        if getattr(options, each.name) != each.default and not each.name.endswith(useful)
-    ]
-    if changed:
+    if changed := changed_options(options, useful):
         raise ConfigError("options are set that would do nothing", got=", ".join(changed), fix=f"leave them out: {why}")

@@ -129,12 +129,14 @@ def _method(pipe: TryOnPipeline, variant: Variant) -> Draw:
 def _try_on(
     pipe: TryOnPipeline, variant: Variant, samples: Sequence[TryOnSample], seeds: Sequence[int]
 ) -> list[Image.Image]:
+    labels = [each.labels for each in samples if each.labels is not None]
     with contextlib.nullcontext() if variant.garment_features else without_garment_features(pipe):
         result = pipe(
             person=[each.person for each in samples],
             garment=[each.garment for each in samples],
             mask=[each.mask for each in samples],
             densepose=[each.densepose for each in samples],
+            labels=labels if len(labels) == len(samples) else None,
             caption=[each.caption for each in samples],
             seed=list(seeds),
             **dict(variant.options),

@@ -31,6 +31,7 @@ from idmvton.evaluate.protocols import Protocol
 from idmvton.evaluate.shown import Measure, Measured, Piece, Shown
 from idmvton.images import load_image, load_mask
 from idmvton.prepare.reading import read_keypoints
+from idmvton.quiet import calm_threads
 from idmvton.types import Size
 
 PART_SIZE: Final = 16
@@ -251,6 +252,7 @@ def _worked(todo: Sequence[Any], workers: int) -> Iterable[int]:
     if workers <= 1 or len(todo) <= 1:
         yield from (_do_part(*each) for each in todo)
         return
+    calm_threads()  # of the workers
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_one_thread) as pool:
         for done in as_completed([pool.submit(_do_part, *each) for each in todo]):

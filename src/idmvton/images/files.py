@@ -10,6 +10,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
+from idmvton.atomic import check_name
 from idmvton.errors import InputError, MissingExtraError
 from idmvton.types import Size
 
@@ -72,6 +73,8 @@ def open_picture(path: Path, what: str) -> Image.Image:
         InputError: no such file, no picture, or one of an impossible size.
         MissingExtraError: a HEIC photo, and pillow-heif is not installed.
     """
+    check_name(path, f"{what} picture")
+    _refuse_no_file(path, what)
     try:
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -80,7 +83,7 @@ def open_picture(path: Path, what: str) -> Image.Image:
         is_url = str(path).startswith(("http:", "https:"))
         raise InputError(
             f"the {what} picture does not exist",
-            got=path,
+            got=_as_address(path) if is_url else path,
             expected="the path of a picture",
             fix="download it first" if is_url else f"check the path; relative ones start at {Path.cwd()}",
         ) from error
@@ -102,6 +105,23 @@ def open_picture(path: Path, what: str) -> Image.Image:
         image.close()
         raise
     return image
+
+
+def _as_address(path: Path) -> str:
+    """An address as it was written: as a path it lost a slash."""
+    scheme, _, rest = str(path).partition(":")
+    return f"{scheme}://{rest.lstrip('/')}"
+
+
+def _refuse_no_file(path: Path, what: str) -> None:
+    """Pipes and devices may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"the {what} picture is not a file",
+            got=f"{path}, a pipe or device",
+            expected="a picture file",
+            fix="write it to a file first",
+        )
 
 
 def _open(path: Path) -> Image.Image:

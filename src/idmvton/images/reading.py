@@ -165,7 +165,7 @@ def load_mask(
             fix=f"draw it again on the photo, or resize it to width {size.width}, height {size.height} "
             "with a nearest filter",
         )
-    if threshold is None:
+    if threshold is None or values.max() == 1:
         _check_binary(values, what)
         threshold = 255
     mask: NDArray[np.bool_] = values >= threshold
@@ -290,7 +290,8 @@ def _mask_values(source: ImageInput, what: str) -> NDArray[Any]:
     alpha = rgba[..., 3]
     visible = rgba[alpha > 0][:, :3]
     if alpha.min() < 255 and len(visible) and (visible == visible[0]).all():
-        return alpha
+        levels = np.unique(alpha)  # a layer painted at one opacity is whole where it is painted
+        return np.where(alpha > 0, np.uint8(255), np.uint8(0)) if len(levels) == 2 and levels[0] == 0 else alpha
     return _grey((rgba[..., :3] * (alpha[..., None] / 255.0)).round(), what)
 
 

@@ -5,26 +5,35 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, PngImagePlugin
 
-from idmvton.atomic import whole_file
+from idmvton.atomic import check_name, whole_file
 from idmvton.errors import InputError
 from idmvton.images.files import open_picture
 
 PROVENANCE_KEY = "idmvton"
 
 
-def check_output_path(path: str | os.PathLike[str]) -> None:
+def check_output_path(
+    path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = (), *, overwrite: bool = False
+) -> None:
     """Makes sure, before the expensive work, that a PNG can be written to ``path``; leaves nothing behind.
 
+    Args:
+        path: where to.
+        inputs: files that are read.
+        overwrite: whether a file may be lost that is not a result of this library.
+
     Raises:
-        InputError: not a ``.png`` name, a folder, or in a folder that is missing or cannot be written.
+        InputError: not a ``.png`` name, a folder, in a folder that is missing or cannot be written, or in the place
+            of one of the inputs, a link, or a file that this library did not write.
     """
     path = Path(path)
+    check_name(path, "output")
     if path.is_dir():
         raise InputError("the output path is a folder", got=path, expected="a file name", fix="add result.png")
     if path.suffix.lower() != ".png":
@@ -32,7 +41,7 @@ def check_output_path(path: str | os.PathLike[str]) -> None:
             "results are written as PNG only",
             got=path,
             expected="a name that ends in .png",
-            fix=f"write to {path.with_suffix('.png') if path.name else 'result.png'}",
+            fix=_png_names(path),
         )
     if not path.parent.is_dir():
         missing = not path.parent.exists()
@@ -42,12 +51,53 @@ def check_output_path(path: str | os.PathLike[str]) -> None:
             expected="an existing folder",
             fix=f"mkdir -p '{path.parent}'" if missing else "choose another folder",
         )
+    if not overwrite:
+        refuse_loss(path, inputs)
     temporary = _temporary_name(path)
     try:
         temporary.open("xb").close()
         temporary.unlink()
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def _png_names(path: Path) -> str:
+    names = f"write to {path.with_suffix('.png') if path.name else 'result.png'}"
+    return (
+        names if path.suffix else f"{names}, or make the folder: mkdir -p '{path}', and write to {path / 'result.png'}"
+    )
+
+
+def refuse_loss(path: Path, inputs: Sequence[str | os.PathLike[str]] = ()) -> None:
+    """Makes sure that a result does not replace one of the inputs, a link, or a file that is no result.
+
+    Raises:
+        InputError: it would.
+    """
+    if path.is_symlink():
+        kind = f"a link to {path.resolve()}"
+    elif not path.exists():
+        return
+    elif any(Path(each).exists() and path.samefile(each) for each in inputs):
+        kind = "a photo or map that is read"
+    elif not is_result(path):
+        kind = "a file that is no result of idmvton"
+    else:
+        return
+    raise InputError(
+        "the output would replace something else",
+        got=f"{path}, {kind}",
+        expected="a new name, or that of an older result",
+        fix="choose another name, or --overwrite",
+    )
+
+
+def is_result(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a picture that says how this library made it."""
+    try:
+        return bool(read_provenance(path))
+    except InputError:
+        return False
 
 
 def save_png(image: Image.Image, path: str | os.PathLike[str], provenance: Mapping[str, Any]) -> None:

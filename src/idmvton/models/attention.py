@@ -27,6 +27,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
+from idmvton.models import fused, kernels
 
 _Context = TypeVar("_Context")
 
@@ -102,7 +103,15 @@ def merge_heads(attn: Attention, heads_BHND: Tensor) -> Tensor:
 
 def project(attn: Attention, tokens_BNC: Tensor) -> KeysValues:
     """Keys and values of tokens, by the layer's own ``to_k`` and ``to_v``."""
-    return KeysValues(split_heads(attn, attn.to_k(tokens_BNC)), split_heads(attn, attn.to_v(tokens_BNC)))
+    keys, values = kernels.apply_joined((attn.to_k, attn.to_v), tokens_BNC)
+    return KeysValues(split_heads(attn, keys), split_heads(attn, values))
+
+
+def project_all(attn: Attention, tokens_BNC: Tensor) -> tuple[Tensor, KeysValues]:
+    """Query BHND, keys and values of tokens that attend to themselves, by the layer's own projections."""
+    parts = kernels.apply_joined((attn.to_q, attn.to_k, attn.to_v), tokens_BNC)
+    query, keys, values = (split_heads(attn, part) for part in parts)
+    return query, KeysValues(keys, values)
 
 
 def is_in_place(config: Mapping[str, Any], name: str) -> bool:
@@ -157,6 +166,30 @@ def attend_with_zero_garment(
     keys = torch.cat([person.keys, zeros.keys], dim=2)
     values = torch.cat([person.values, zeros.values], dim=2)
     return F.scaled_dot_product_attention(query_BHND, keys, values, attn_mask=bias)
+
+
+def attend_in_parts(query_BHND: Tensor, person: KeysValues, garment: KeysValues, num_zero_garment: int) -> Tensor:
+    """Person tokens attend to the person's and to the garment's, by two fused kernels whose results are merged.
+
+    Args:
+        query_BHND: of all rows.
+        person: likewise.
+        garment: of the rows with a garment.
+        num_zero_garment: U, the leading rows that attend to as many zero tokens instead. Those have score 0 and
+            value 0, so that nothing is computed for them.
+    """
+    zero, num_tokens = num_zero_garment, garment.keys.shape[2]
+    attended = kernels.attend_with_logsumexp(query_BHND, *person)
+    of_garment = None
+    if zero < query_BHND.shape[0]:
+        of_garment = kernels.attend_with_logsumexp(query_BHND[zero:], *garment)
+    if not fused.merge_parts(attended, of_garment, zero, math.log(num_tokens)):
+        values, logsumexp = attended
+        if zero:
+            kernels.scale_for_zeros((values[:zero], logsumexp[:zero]), num_tokens)
+        if of_garment is not None:
+            kernels.merge((values[zero:], logsumexp[zero:]), of_garment)
+    return attended[0]
 
 
 def count_biases(count: int, dtype: torch.dtype, num_slots: int = MIN_COUNT_SLOTS) -> list[float]:
@@ -214,8 +247,8 @@ class RecordingSelfAttention:
         context.tokens.setdefault(self.name, hidden_states)  # gradient checkpointing comes here twice
         if self.in_place:
             return merge_heads(attn, project(attn, hidden_states).values)
-        query = split_heads(attn, attn.to_q(hidden_states))
-        return merge_heads(attn, F.scaled_dot_product_attention(query, *project(attn, hidden_states)))
+        query, own = project_all(attn, hidden_states)
+        return merge_heads(attn, F.scaled_dot_product_attention(query, *own))
 
 
 class GarmentSelfAttention:
@@ -235,10 +268,12 @@ class GarmentSelfAttention:
     ) -> Tensor:
         """Args: hidden_states BNC. Returns BNC."""
         context = _require(garment, self.name)
-        query = split_heads(attn, attn.to_q(hidden_states))
-        person = project(attn, hidden_states)
+        query, person = project_all(attn, hidden_states)
         of_garment = self._garment_keys_values(attn, context)
         zero, batch = context.num_zero_garment, query.shape[0]
+        of_rows = _rows(of_garment, context.garment_rows, batch - zero)
+        if self._attends_in_parts(attn, query, of_rows):
+            return merge_heads(attn, attend_in_parts(query, person, of_rows, zero))
         halves = []
         if zero:
             unconditional = KeysValues(person.keys[:zero], person.values[:zero])
@@ -250,10 +285,14 @@ class GarmentSelfAttention:
                 halves.append(attend_with_zero_garment(attn, query[:zero], unconditional, num_tokens))
         if zero < batch:
             conditional = KeysValues(person.keys[zero:], person.values[zero:])
-            of_rows = _rows(of_garment, context.garment_rows, batch - zero)
             attend = attend_in_place if self.in_place else attend_with_garment
             halves.append(attend(query[zero:], conditional, of_rows))
         return merge_heads(attn, torch.cat(halves) if len(halves) > 1 else halves[0])
+
+    def _attends_in_parts(self, attn: Attention, query: Tensor, garment: KeysValues) -> bool:
+        """Whether :func:`attend_in_parts` gives the same: zero tokens have zero keys, and there is a kernel for it."""
+        is_possible = not self.in_place and attn.to_k.bias is None and attn.to_v.bias is None
+        return is_possible and kernels.attends_with_logsumexp(query, *garment)
 
     def _garment_keys_values(self, attn: Attention, context: AttentionContext) -> KeysValues:
         if self.name not in context.garment:
@@ -335,7 +374,9 @@ class ImagePromptCrossAttention(nn.Module):
         query = split_heads(attn, attn.to_q(hidden_states))
         of_text = F.scaled_dot_product_attention(query, *cross.text)
         of_image = F.scaled_dot_product_attention(query, *cross.image)
-        return merge_heads(attn, of_text + context.image_prompt_scale * of_image)
+        if context.image_prompt_scale != 1.0:
+            of_image = context.image_prompt_scale * of_image
+        return merge_heads(attn, of_text + of_image)
 
 
 def _rows(garment: KeysValues, rows: Tensor | None, num_rows: int) -> KeysValues:
@@ -354,29 +395,3 @@ def _require(context: _Context | None, name: str) -> _Context:
             expected=f"cross_attention_kwargs={{{CONTEXT!r}: ...}} in the call of the UNet",
         )
     return context
-
-
-class FixedProcessors:
-    """Mixin of both networks: diffusers' ways to exchange the attention processors are refused, not obeyed.
-
-    The processors are the try-on; without them a network would run and ignore the garment.
-    """
-
-    def set_attention_slice(self, slice_size: object) -> None:
-        """Refused: scaled dot-product attention needs no slices.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            "attention slicing would replace the garment attention",
-            fix="leave it out: scaled dot-product attention does not hold the scores in memory",
-        )
-
-    def fuse_qkv_projections(self) -> None:
-        """Refused, as :meth:`set_attention_slice`.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError("fused projections would replace the garment attention", fix="leave it out")

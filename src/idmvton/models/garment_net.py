@@ -15,16 +15,17 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from idmvton.errors import ConfigError
+from idmvton.models import fused
 from idmvton.models.attention import (
     CONTEXT,
     CrossKeysValues,
-    FixedProcessors,
     RecordingContext,
     RecordingSelfAttention,
     TextCrossAttention,
     is_in_place,
     project,
 )
+from idmvton.models.fixed_processors import FixedProcessors
 from idmvton.types import GarmentFeatures
 
 
@@ -51,6 +52,7 @@ class GarmentNet(FixedProcessors, UNet2DConditionModel):
             else:
                 processors[key] = TextCrossAttention(name)
         self.set_attn_processor(processors)
+        fused.install(self)
 
     def _refuse_unsupported(self) -> None:
         """Raises ConfigError for what :meth:`forward` does not compute."""

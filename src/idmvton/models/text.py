@@ -54,9 +54,9 @@ def unread_notes(prompts: Sequence[str], tokenizers: Sequence[Any]) -> tuple[str
     for tokenizer in tokenizers:
         room = tokenizer.model_max_length - 2  # the start and end tokens
         for prompt in prompts:
-            ids = tokenizer(prompt, add_special_tokens=False).input_ids
+            ids = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
             if len(ids) > room:
-                unread[prompt] = tokenizer.decode(ids[room:]).strip()
+                unread[prompt] = tokenizer.decode(ids[room:], clean_up_tokenization_spaces=False).strip()
     return tuple(
         f"the prompt {prompt!r} is longer than the text encoders read; not read: {words!r}"
         for prompt, words in unread.items()

@@ -5,21 +5,24 @@ Shape legend: see :mod:`idmvton.models.attention`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from idmvton.errors import ConfigError
+from idmvton.models import fused
 from idmvton.models.attention import (
     CrossKeysValues,
-    FixedProcessors,
     GarmentSelfAttention,
     ImagePromptCrossAttention,
     KeysValues,
     is_in_place,
     project,
 )
+from idmvton.models.fixed_processors import FixedProcessors
 from idmvton.types import GarmentFeatures
 
 
@@ -80,7 +83,61 @@ class TryonNet(FixedProcessors, UNet2DConditionModel):
                 hidden_size = self.get_submodule(name).to_q.out_features
                 processors[key] = ImagePromptCrossAttention(name, hidden_size, width)
         self.set_attn_processor(processors)
+        fused.install(self)
         self.encoder_hid_proj = resampler
+
+    @apply_forward_hook
+    def denoise(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        *,
+        encoder_hidden_states: Tensor,
+        added_cond_kwargs: dict[str, Tensor],
+        cross_attention_kwargs: dict[str, Any],
+        deep: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The stock forward pass, which also tells its deep features, or starts from those of another step.
+
+        Args:
+            sample, timestep, encoder_hidden_states, added_cond_kwargs, cross_attention_kwargs: as the stock forward
+                pass takes them, with the prompts projected in the context.
+            deep: what enters the last up block, of an earlier step: then only the blocks of the latents' own
+                resolution are computed.
+
+        Returns:
+            The prediction, and what entered the last up block.
+        """
+        attention = {
+            "encoder_hidden_states": encoder_hidden_states,
+            "cross_attention_kwargs": cross_attention_kwargs,
+        }
+        temb = self.time_embedding(self.get_time_embed(sample, timestep))
+        added = self.get_aug_embed(temb, encoder_hidden_states, added_cond_kwargs)
+        temb = temb if added is None else temb + added
+
+        hidden = self.conv_in(sample)
+        first, *others = self.down_blocks
+        skips = [hidden]
+        for block in [first] if deep is not None else [first, *others]:
+            hidden, block_skips = block(hidden, temb, **self._attending(block, attention))
+            skips += block_skips
+        last = self.up_blocks[-1]
+        skips = skips[: len(last.resnets)] if deep is not None else skips
+        if deep is None:
+            hidden = self.mid_block(hidden, temb, **attention)
+            for block in self.up_blocks[:-1]:
+                block_skips, skips = skips[-len(block.resnets) :], skips[: -len(block.resnets)]
+                size = skips[-1].shape[-2:]
+                with_text = self._attending(block, attention)
+                hidden = block(hidden, tuple(block_skips), temb, upsample_size=size, **with_text)
+            deep = hidden
+        hidden = last(deep, tuple(skips), temb, **self._attending(last, attention))
+        return self.conv_out(self.conv_act(self.conv_norm_out(hidden))), deep
+
+    @staticmethod
+    def _attending(block: nn.Module, attention: dict[str, Any]) -> dict[str, Any]:
+        return attention if hasattr(block, "attentions") else {}
 
     @apply_forward_hook
     def image_tokens(self, clip_hidden_states: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idmvton.atomic import short_name
 from idmvton.errors import ConfigError
 from idmvton.images.files import list_pictures
 from idmvton.options import PrepareOptions
@@ -19,7 +20,7 @@ from idmvton.resume import Outcomes, Progress, digest, work_through, write_repor
 def places_of(photos: Sequence[Path], output: Path) -> dict[Path, Path]:
     """The folder of each photo: its name without the suffix, or with it where two photos share that."""
     shared = Counter(photo.stem for photo in photos)
-    return {photo: output / (photo.stem if shared[photo.stem] == 1 else photo.name) for photo in photos}
+    return {photo: output / short_name(photo.stem if shared[photo.stem] == 1 else photo.name) for photo in photos}
 
 
 def prepare_folder(
@@ -29,12 +30,13 @@ def prepare_folder(
     options: PrepareOptions,
     *,
     garment: Path | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcomes[Path]:
     """Prepares every photo of a folder into ``output/NAME``; run again, it makes what is missing.
 
     A photo is done if its folder is there and was made from the same file with the same options and garment; what
-    was changed in such a folder by hand stays. ``output/report.json`` says what failed and why.
+    was changed in a folder by hand stays. ``output/report.json`` says what failed and why.
 
     Args:
         folder: with the photos.
@@ -42,6 +44,7 @@ def prepare_folder(
         preparer: with its backends.
         options: the same for all.
         garment: the same for all.
+        overwrite: make everything anew, also what was changed by hand.
         progress: called with (done, total) after each photo.
 
     Raises:
@@ -52,7 +55,8 @@ def prepare_folder(
     places = places_of(list_pictures(folder), output)
     garment_key = None if garment is None else digest(garment)
     about = {photo: {"photo": photo.name, "sha256": digest(photo), "garment": garment_key} for photo in places}
-    missing = [photo for photo, place in places.items() if not _is_made(place, options, about[photo])]
+    ignored = [path.name for path in folder.iterdir() if path.is_file() and path not in places]
+    missing = [photo for photo, place in places.items() if overwrite or not _is_made(place, options, about[photo])]
     for photo in missing:
         check_target(places[photo])
     picture = None
@@ -61,11 +65,15 @@ def prepare_folder(
 
     def make(photo: Path) -> tuple[str, ...]:
         prepared = preparer(photo, picture, options=options)
-        prepared.save(places[photo], about[photo])
-        return prepared.warnings
+        return prepared.save(places[photo], about[photo], overwrite=overwrite).warnings
 
-    outcomes = work_through(places, lambda photo: photo not in missing, make, progress)
-    write_report(output, report_of(outcomes))
+    anew = set(missing) if overwrite else set()
+
+    def is_done(photo: Path) -> bool:
+        return photo not in anew and _is_made(places[photo], options, about[photo])
+
+    outcomes = work_through(places, is_done, make, progress, place=places.__getitem__)
+    write_report(output, report_of(outcomes) | {"ignored": ignored})
     return outcomes
 
 

@@ -71,7 +71,7 @@ def check_person(
     notes = []
     if len(poses) > 1:
         which = "the largest was taken" if person == 1 else f"number {person} from the largest was taken"
-        notes.append(f"there are {len(poses)} people in the photo: {which}; choose another with person=N")
+        notes.append(f"there are {len(poses)} people in the photo: {which}; choose another: --person N")
     check_upright(pose)
     notes += _check_confidence(pose)
     notes += _check_size(pose)
@@ -87,7 +87,9 @@ def _nobody(light: float) -> NoPersonError:
         "no person was found in the photo" + (", which is very dark" if dark else ""),
         got=f"brightness {light:.0f} of 255" if dark else None,
         expected="a photo that shows a person from the head to the hips or further",
-        fix="use a lighter photo" if dark else "use another photo, or give the keypoints and maps yourself",
+        fix="use a lighter photo"
+        if dark
+        else "turn the photo if it is upside down, use another one, or give the keypoints and maps yourself",
     )
 
 

@@ -147,6 +147,14 @@ def read_keypoints(path: Path) -> NDArray[np.float32]:
             got=f"{path}: {error}",
             expected="OpenPose JSON with 18 or 25 points, or DressCode's with 18",
         ) from error
+    known = points[(points != 0).any(1)]
+    if len(known) > 1 and np.abs(known).max() <= 1:
+        raise InputError(
+            "the keypoints are not pixels",
+            got=f"{path}: coordinates from {known.min():.2f} to {known.max():.2f}, shares of the picture",
+            expected="x and y in pixels of the photo",
+            fix="multiply x with the photo's width and y with its height (OpenPose: --keypoint_scale 0)",
+        )
     return np.where((points < 0).any(1, keepdims=True), np.float32(0), points)
 
 

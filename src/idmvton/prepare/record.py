@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from idmvton.prepare.overlay import coloured_labels, draw_overlay
 from idmvton.prepare.reading import read_classes, read_keypoints, read_labels
 from idmvton.prepare.record_files import (
     SUMMARY,
+    changed_by_hand,
+    check_target,
     current_options,
     read_own_mask,
     read_parts,
@@ -113,7 +116,9 @@ class Prepared:
         """The framed picture with skeleton, parts and the mask's edge drawn on it; RGB."""
         return draw_overlay(np.asarray(self.person), self.labels, self.mask, self.keypoints)
 
-    def save(self, folder: str | os.PathLike[str], about: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, folder: str | os.PathLike[str], about: Mapping[str, Any] | None = None, *, overwrite: bool = False
+    ) -> Prepared:
         """Writes everything into a folder, which appears whole or not at all; :func:`read_prepared` reads it back.
 
         The files: ``photo.png`` (as handed in), ``person.png`` (framed), ``mask.png``, ``densepose.png``,
@@ -123,11 +128,44 @@ class Prepared:
         Args:
             folder: a new one, or one that a prepared photo was saved in before.
             about: plain values that are stored under ``"about"`` in ``prepared.json``.
+            overwrite: whether files that a person changed in the folder are made anew; else they stay.
+
+        Returns:
+            What is in the folder now: this, with the files that a person changed in their place.
 
         Raises:
+            InputError: a file that a person changed does not fit: it was made for another photo or framing.
             OutputError: the folder holds something else, or cannot be written.
         """
-        write_folder(Path(folder), self._pictures(), self.keypoints, self._summary() | {"about": dict(about or {})})
+        folder = Path(folder)
+        check_target(folder)
+        kept = () if overwrite else changed_by_hand(folder)
+        shown = self._with_hand_work(folder, kept) if kept else self
+        pictures = self._pictures() | {"overlay": shown.overlay()}
+        write_folder(folder, pictures, self.keypoints, shown._summary() | {"about": dict(about or {})}, kept)
+        return shown
+
+    def _with_hand_work(self, folder: Path, kept: tuple[str, ...]) -> Prepared:
+        """With the files that a person changed instead of those that were made."""
+        names = ", ".join(kept)
+        try:
+            before = read_prepared(folder)
+            if np.asarray(before.photo).tobytes() != np.asarray(self.photo).tobytes():
+                raise InputError("another photo")
+            changed = {name.partition(".")[0] for name in kept}
+            own = {name: getattr(before, name) for name in changed & {each.name for each in dataclasses.fields(self)}}
+            if "densepose" in changed:
+                own |= {"parts": before.parts, "body_map": before.body_map}
+            note = f"changed by hand, so kept: {names}; --overwrite makes everything anew"
+            notes = tuple(each for each in self.warnings if not each.startswith("changed by hand"))
+            return dataclasses.replace(self, **own, warnings=(*notes, note))
+        except InputError as error:
+            raise InputError(
+                "files that were changed by hand do not fit what is prepared now",
+                got=f"{folder}: {names} ({error.what})",
+                expected="the photo and framing that they were made for",
+                fix="choose another folder, or --overwrite to lose these changes",
+            ) from error
 
     def _pictures(self) -> dict[str, Image.Image]:
         pictures = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +19,17 @@ from idmvton.images import load_image, load_mask
 from idmvton.images.densepose import checked_parts
 from idmvton.images.framing import BLACK, WHITE
 from idmvton.prepare.reading import naming, read_json
+from idmvton.resume import digest
 from idmvton.types import Size
 
 SUMMARY: Final = "prepared.json"
+MASK: Final = "mask.png"
+OVERLAY: Final = "overlay.png"
+KEYPOINTS: Final = "keypoints.json"
+HAND_MADE: Final = (
+    MASK, "densepose.png", "labels.png", "silhouette.png", KEYPOINTS, "garment.png", "garment_mask.png", "person.png"
+)  # fmt: skip
+"""Files of a prepared photo that people may change."""
 FORMAT: Final = 1
 _READ_FROM: Final = 128  # a changed mask may have soft edges: from this value on it is repainted
 
@@ -31,15 +40,22 @@ def is_prepared(folder: str | os.PathLike[str]) -> bool:
 
 
 def write_folder(
-    folder: Path, pictures: Mapping[str, Image.Image], keypoints: NDArray[np.floating], summary: Mapping[str, Any]
+    folder: Path,
+    pictures: Mapping[str, Image.Image],
+    keypoints: NDArray[np.floating],
+    summary: Mapping[str, Any],
+    kept: Sequence[str] = (),
 ) -> None:
     """Writes a prepared photo; the folder appears whole or not at all, and replaces one that was prepared before.
+
+    ``prepared.json`` gets the SHA-256 of each file as it was made, to tell later which were changed by hand.
 
     Args:
         folder: where to.
         pictures: name -> picture, each a PNG.
         keypoints: float (18, 2), for ``keypoints.json``.
         summary: plain values, for ``prepared.json``.
+        kept: files of the older folder that stay as they are.
 
     Raises:
         OutputError: the folder holds something else, or cannot be written.
@@ -48,8 +64,34 @@ def write_folder(
     with whole_folder(folder, "the prepared photo") as new:
         for name, picture in pictures.items():
             picture.save(new / f"{name}.png", compress_level=3)
-        (new / "keypoints.json").write_text(openpose_json(keypoints), encoding="utf-8")
-        (new / SUMMARY).write_text(json.dumps({"format": FORMAT} | dict(summary), indent=2), encoding="utf-8")
+        (new / KEYPOINTS).write_text(openpose_json(keypoints), encoding="utf-8")
+        told = {"format": FORMAT} | dict(summary) | {"files": {each.name: digest(each) for each in new.iterdir()}}
+        (new / SUMMARY).write_text(json.dumps(told, indent=2), encoding="utf-8")
+        for name in kept:
+            shutil.copy2(folder / name, new / name)
+
+
+def changed_by_hand(folder: Path) -> tuple[str, ...]:
+    """The files of a prepared photo that are no longer as they were made.
+
+    Of folders that do not tell how they were made, ``mask.png`` counts as changed.
+
+    Args:
+        folder: of a prepared photo; another one has none.
+
+    Raises:
+        InputError: the summary is damaged.
+    """
+    if not is_prepared(folder):
+        return ()
+    made = read_summary(folder).get("files")
+    if not isinstance(made, dict):
+        return (MASK,) if (folder / MASK).is_file() else ()
+    return tuple(name for name in HAND_MADE if name in made and _is_other(folder / name, made[name]))
+
+
+def _is_other(path: Path, made: str) -> bool:
+    return path.is_file() and digest(path) != made
 
 
 def check_target(folder: Path) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from idmvton.data.flow_files import LARGEST_FLOW, pack_flow
 from idmvton.errors import InputError
+from idmvton.quiet import calm_threads
 from idmvton.studio.sampling import Split, StudioSample, check_request, sample
 from idmvton.types import RenderedCategory
 
@@ -189,6 +190,7 @@ def _work(target: Path, settings: StudioSettings, missing: list[int], workers: i
         for index in missing:
             yield _make_one(target, settings, index)
         return
+    calm_threads()  # of the workers
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context) as pool:
         waiting: set[Future[int]] = set()

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from idmvton.data.augment_options import AugmentOptions
 from idmvton.errors import ConfigError
-from idmvton.options import Options
+from idmvton.options import Options, describe
 from idmvton.training import sections
 from idmvton.training.mini import stage_sections as mini
 
@@ -60,8 +60,18 @@ def make_recipe(values: Mapping[str, Any], name: str = "recipe") -> Recipe:
         ConfigError: an unknown section or name (the nearest known one is named), or a value out of range.
     """
     top = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
+    task = top.get("task", sections.RunOptions().task)
+    known = _COMMON | _OF_TASK.get(str(task), {})
+    for key in top:
+        homes = [f"{section}.{key}" for section, kind in known.items() if key in {each.name for each in describe(kind)}]
+        if homes and key not in {each.name for each in describe(sections.RunOptions)}:
+            raise ConfigError(
+                f"{key} is not at the top of a recipe",
+                got=repr(top[key]),
+                expected=" or ".join(homes),
+                fix=f"--set {homes[0]}={top[key]}",
+            )
     run = _section("the top of the recipe", sections.RunOptions, top)
-    known = _COMMON | _OF_TASK[run.task]
     for key in values:
         if key not in known and key not in top:
             raise ConfigError(f"unknown section [{key}]", got=f"task {run.task!r}", expected=_nearest(key, list(known)))

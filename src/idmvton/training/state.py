@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import accelerate
 
-from idmvton.errors import ConfigError, InputError
+from idmvton.errors import ConfigError, IdmVtonError, InputError
 from idmvton.training.ema import MovingAverage
+from idmvton.training.run_folder import FOLDER, PREFIX, PROGRESS, check_resumable, damaged, saved_states
 from idmvton.weights import read_tensors, write_tensors
-
-FOLDER: Final = "states"
-_PREFIX: Final = "step-"
-_PROGRESS: Final = "progress.json"
 
 
 @dataclass
@@ -60,11 +58,6 @@ class Progress:
         self.step, self.consumed = state["step"], state["consumed"]
 
 
-def saved_states(run: Path) -> list[Path]:
-    """The complete states of a run, the oldest first."""
-    return sorted((run / FOLDER).glob(f"{_PREFIX}*"))
-
-
 def save_state(accelerator: Any, run: Path, progress: Progress, average: MovingAverage | None, keep: int) -> Path:
     """Writes a state; all processes call this together.
 
@@ -81,7 +74,7 @@ def save_state(accelerator: Any, run: Path, progress: Progress, average: MovingA
     Raises:
         InputError: it cannot be written; the states before it stay.
     """
-    final = run / FOLDER / f"{_PREFIX}{progress.step:08d}"
+    final = run / FOLDER / f"{PREFIX}{progress.step:08d}"
     if final.exists():
         return final
     try:
@@ -111,7 +104,7 @@ def _write(accelerator: Any, final: Path, progress: Progress, average: MovingAve
     if average is not None and (accelerator.is_main_process or is_sharded(accelerator)):
         write_tensors(average.state_dict(), partial / _average_file(accelerator))
     if accelerator.is_main_process:
-        (partial / _PROGRESS).write_text(json.dumps(asdict(progress)))
+        (partial / PROGRESS).write_text(json.dumps(asdict(progress)))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         partial.rename(final)
@@ -121,20 +114,40 @@ def resume(accelerator: Any, run: Path, progress: Progress, average: MovingAvera
     """Loads the newest state.
 
     Raises:
-        ConfigError: there is none, or it belongs to another training.
+        ConfigError: there is none, or it belongs to another training or network.
+        InputError: it is damaged; the message names an older one.
     """
+    check_resumable(run)
     states = saved_states(run)
-    if not states:
-        raise ConfigError(
-            "there is nothing to resume", got=run / FOLDER, expected="a saved state", fix="leave --resume out"
+    try:
+        _load(accelerator, states[-1], progress, average)
+    except IdmVtonError:
+        raise
+    except (RuntimeError, ValueError, OSError, KeyError, EOFError) as error:
+        raise _unloadable(states, error) from error
+
+
+def _unloadable(states: Sequence[Path], error: Exception) -> IdmVtonError:
+    """Of another network, or damaged; an older state may lie beside it."""
+    got = f"{states[-1]}: {str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}"
+    if "size mismatch" in str(error) or "Missing key" in str(error) or "doesn't match the size" in str(error):
+        return ConfigError(
+            "the state is of another network than the recipe's",
+            got=got + "".join(f"; {line.strip()}" for line in str(error).strip().splitlines()[1:2]),
+            expected="the recipe that the run was started with",
+            fix="resume with that recipe, or start anew in another folder",
         )
-    progress.go_on(json.loads((states[-1] / _PROGRESS).read_text()))
+    return damaged(states, got)
+
+
+def _load(accelerator: Any, newest: Path, progress: Progress, average: MovingAverage | None) -> None:
+    progress.go_on(json.loads((newest / PROGRESS).read_text()))
     if average is not None:
-        path = states[-1] / _average_file(accelerator)
+        path = newest / _average_file(accelerator)
         if not path.exists():
             raise ConfigError("the saved training had no moving average", got=path, fix="set train.ema_decay = 0")
         average.load_state_dict(read_tensors(path))
-    accelerator.load_state(str(states[-1]))
+    accelerator.load_state(str(newest))
 
 
 def is_sharded(accelerator: Any) -> bool:

@@ -26,9 +26,10 @@ from idmvton.training.ema import MovingAverage
 from idmvton.training.metrics import Window, Writer, memory_mebibytes
 from idmvton.training.optimization import make_optimizer, rate_at
 from idmvton.training.recipe import Recipe
+from idmvton.training.run_folder import check_resumable, saved_states
 from idmvton.training.sections import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
 from idmvton.training.sources import Fetcher, open_source
-from idmvton.training.state import Progress, is_sharded, saved_states
+from idmvton.training.state import Progress, is_sharded
 from idmvton.training.stopping import Reason, Stopper
 from idmvton.training.task import Task, build_task
 from idmvton.training.validation import Validation
@@ -134,6 +135,8 @@ class Trainer:
                 got=self.folder,
                 fix="add --resume to go on with it, or choose another folder",
             )
+        if resuming:
+            check_resumable(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,11 +13,13 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from idmvton.errors import InputError, NumericsError
-from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
-from idmvton.tryon.conditioning import PersonConditions, guide, make_time_ids, tryon_input
+from idmvton.models.attention import CrossKeysValues, KeysValues
+from idmvton.tryon.conditioning import PersonConditions, make_time_ids
 from idmvton.tryon.garment_features import FeatureSource
 from idmvton.tryon.garments import PromptConditions
 from idmvton.tryon.networks import Networks
+from idmvton.tryon.quality import FULL, StepPlan
+from idmvton.tryon.step import Features, StepConditions, predict_and_keep, predict_from_deep, predict_noise
 from idmvton.types import Size
 
 Generators = torch.Generator | Sequence[torch.Generator]
@@ -73,25 +77,28 @@ class Denoiser:
         guidance_scale: float,
         image_prompt_scale: float,
     ) -> None:
-        self.unet, self.person = networks.tryon_net, person
-        self.guidance_scale, self.image_prompt_scale = guidance_scale, image_prompt_scale
-        self.guided = unconditional is not None
-        self.num_pairs = len(garment_rows)
+        self.unet, self.graphs = networks.tryon_net, networks.graphs
         device, dtype = networks.device, self.unet.dtype
-
         is_identity = list(garment_rows) == list(range(len(prompts)))
         rows = torch.tensor(garment_rows, device=device)
-        self.garment_rows = None if is_identity or len(prompts) == 1 else rows
-
         distinct = [*prompts] if unconditional is None else [unconditional, *prompts]
         batch_rows = rows if unconditional is None else torch.cat([torch.zeros_like(rows), rows + 1])
-        self.text = torch.cat([each.text for each in distinct])[batch_rows]
         time_ids = make_time_ids(size, networks.time_ids).to(device, dtype)
-        self.added = {
-            "text_embeds": torch.cat([each.pooled for each in distinct])[batch_rows],
-            "time_ids": time_ids.expand(len(batch_rows), -1),
-        }
-        self.cross = self._project_prompts(distinct, batch_rows)
+        self.conditions = StepConditions(
+            person=person,
+            text=torch.cat([each.text for each in distinct])[batch_rows],
+            added={
+                "text_embeds": torch.cat([each.pooled for each in distinct])[batch_rows],
+                "time_ids": time_ids.expand(len(batch_rows), -1),
+            },
+            cross=self._project_prompts(distinct, batch_rows),
+            garment_rows=None if is_identity or len(prompts) == 1 else rows,
+            features=None,
+            guidance_scale=None if unconditional is None else guidance_scale,
+            image_prompt_scale=image_prompt_scale,
+        )
+        self.unguided = None if unconditional is None else self.conditions.unguided(len(garment_rows))
+        self._deep = torch.empty(0, device=device)
 
     def _project_prompts(self, distinct: Sequence[PromptConditions], batch_rows: Tensor) -> dict[str, CrossKeysValues]:
         """Keys and values of all cross-attentions: computed for each distinct prompt, then one row a batch row."""
@@ -99,34 +106,40 @@ class Denoiser:
         projected = self.unet.project_prompts(torch.cat([each.text for each in distinct]), image_tokens)
         return {name: each.rows(batch_rows) for name, each in projected.items()}
 
-    def predict(self, noisy: Tensor, timestep: Tensor, features: Mapping[str, Tensor | KeysValues]) -> Tensor:
+    def predict(self, noisy: Tensor, timestep: Tensor, features: Features | None, planned: StepPlan = FULL) -> Tensor:
         """The noise prediction at one step, guided.
 
         Args:
             noisy: float32 (B, C, h, w), as the scheduler scales the model's input.
             timestep: scalar.
-            features: the garments', at this step (:meth:`FeatureSource.at`).
+            features: the garments', at this step (:meth:`FeatureSource.at`); not read where deep ones are reused.
+            planned: how the step is computed.
 
         Returns:
-            float32 (B, C, h, w).
+            float32 (B, C, h, w); it holds until the next call.
         """
-        noisy = torch.cat([noisy, noisy]) if self.guided else noisy
-        context = AttentionContext(
-            garment=features,
-            garment_rows=self.garment_rows,
-            num_zero_garment=self.num_pairs if self.guided else 0,
-            cross=self.cross,
-            image_prompt_scale=self.image_prompt_scale,
-        )
-        prediction = self.unet(
-            tryon_input(noisy.to(self.unet.dtype), self.person),
-            timestep,
-            encoder_hidden_states=self.text,
-            added_cond_kwargs=self.added,
-            cross_attention_kwargs={CONTEXT: context},
-            return_dict=False,
-        )[0].float()
-        return guide(prediction, self.guidance_scale) if self.guided else prediction
+        if features is not None and any(isinstance(each, KeysValues) for each in features.values()):
+            self._set_features(features)
+            features = None
+        conditions = self.conditions
+        if self.unguided is not None and not planned.is_guided:
+            conditions = self.unguided
+        if planned.reuses_deep:
+            kept = self._deep if self._deep.shape[0] == conditions.text.shape[0] else self._deep[noisy.shape[0] :]
+            return self._run("shallow", predict_from_deep, conditions, (noisy, timestep, kept))
+        if not planned.keeps_deep:
+            return self._run("TryonNet", predict_noise, conditions, (noisy, timestep, features))
+        prediction, self._deep = self._run("TryonNet, kept", predict_and_keep, conditions, (noisy, timestep, features))
+        return prediction
+
+    def _run(self, name: str, function: Any, conditions: StepConditions, step: Any) -> Any:
+        return self.graphs.run(name, functools.partial(function, self.unet), conditions, step)
+
+    def _set_features(self, features: Features) -> None:
+        """Takes features that are constant over the steps among the conditions."""
+        if self.conditions.features is not features:
+            self.conditions = dataclasses.replace(self.conditions, features=features)
+            self.unguided = self.unguided and dataclasses.replace(self.unguided, features=features)
 
     def run(
         self,
@@ -136,6 +149,7 @@ class Denoiser:
         features: FeatureSource,
         generators: Generators,
         on_step: OnStep | None = None,
+        plan: Sequence[StepPlan] | None = None,
     ) -> Tensor:
         """The loop.
 
@@ -146,6 +160,7 @@ class Denoiser:
             features: the garments'.
             generators: for schedulers that add noise at each step.
             on_step: see :data:`OnStep`.
+            plan: how each step is computed; wholly when not given.
 
         Returns:
             The final latents.
@@ -156,9 +171,10 @@ class Denoiser:
         extra = _accepted(scheduler.step, {"generator": generators, "eta": 0.0})
         latents = latents * scheduler.init_noise_sigma
         for step, (timestep, on_device) in enumerate(zip(timesteps, timesteps.to(latents.device), strict=True)):
-            prediction = self.predict(
-                scheduler.scale_model_input(latents, timestep), on_device, features.at(timestep.item())
-            )
+            planned = FULL if plan is None else plan[step]
+            of_garments = None if planned.reuses_deep else features.at(timestep.item())
+            scaled = scheduler.scale_model_input(latents, timestep)
+            prediction = self.predict(scaled, on_device, of_garments, planned)
             latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[0]
             if on_step is not None:
                 latents = on_step(step, timestep, latents)

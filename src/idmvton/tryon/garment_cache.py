@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
 from idmvton.devices import free_bytes
+from idmvton.tryon.nested import num_bytes
+
+MAX_SEEN = 1024
+"""Garments that are remembered as seen."""
 
 
 class GarmentCache:
@@ -29,6 +32,7 @@ class GarmentCache:
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self._garments: OrderedDict[Hashable, dict[Hashable, Any]] = OrderedDict()
+        self._seen: OrderedDict[Hashable, None] = OrderedDict()
         self._state: Hashable = None
 
     def match(self, state: Hashable) -> None:
@@ -36,6 +40,15 @@ class GarmentCache:
         if state != self._state:
             self.clear()
             self._state = state
+
+    def saw(self, garment: Hashable) -> bool:
+        """Whether an earlier call asked for this garment; a new one is noted."""
+        is_known = garment in self._seen
+        self._seen[garment] = None
+        self._seen.move_to_end(garment)
+        while len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+        return is_known
 
     def get(self, garment: Hashable, part: Hashable) -> Any | None:
         """The entry, or None."""
@@ -73,19 +86,6 @@ class GarmentCache:
         """Forgets everything."""
         self._garments.clear()
         self.num_bytes = 0
-
-
-def num_bytes(entry: Any) -> int:
-    """Bytes of the tensors in nested mappings, sequences and dataclasses."""
-    if isinstance(entry, torch.Tensor):
-        return entry.numel() * entry.element_size()
-    if isinstance(entry, Mapping):
-        return sum(map(num_bytes, entry.values()))
-    if dataclasses.is_dataclass(entry):
-        return sum(num_bytes(getattr(entry, item.name)) for item in dataclasses.fields(entry))
-    if isinstance(entry, Iterable) and not isinstance(entry, str | bytes):
-        return sum(map(num_bytes, entry))
-    return 0
 
 
 def fingerprint(modules: Iterable[nn.Module]) -> Hashable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,19 +18,21 @@ from idmvton.captions.templates import DEFAULT_CAPTION
 from idmvton.errors import InputError
 from idmvton.images import ImageInput, load_image, load_mask
 from idmvton.images.framing import Framing
-from idmvton.options import TryOnOptions, describe
+from idmvton.options import JobOptions, TryOnOptions, describe
 from idmvton.prepare.mask_making import complete_labels
 from idmvton.prepare.record import Prepared
 from idmvton.types import Size
 
 Pictures: TypeAlias = "ImageInput | Sequence[ImageInput]"
 People: TypeAlias = "ImageInput | Prepared | Sequence[ImageInput | Prepared]"
+Garments: TypeAlias = "ImageInput | Prepared | Sequence[ImageInput | Prepared]"
 Seeds: TypeAlias = "int | Sequence[int] | NDArray[np.integer[Any]]"
 Labels: TypeAlias = "NDArray[np.uint8] | Sequence[NDArray[np.uint8] | None]"
 Generators: TypeAlias = "torch.Generator | Sequence[torch.Generator]"
 
 LARGEST = 2048
 """Pixels: garments' photos are read at most this large."""
+_CAPTION = next(option for option in describe(JobOptions) if option.name == "caption")
 _SEED = next(option for option in describe(TryOnOptions) if option.name == "seed")
 
 
@@ -40,7 +42,7 @@ class Request:
 
     Attributes:
         person: photos, or prepared people, who bring their own maps.
-        garment: pictures.
+        garment: pictures, or prepared people whose garment is meant; None takes what prepared people bring.
         mask, densepose: for each person, or one for all.
         caption: the phrase [V] for each garment, or one for all.
         seed: for each pair, or one for all; None draws one.
@@ -50,7 +52,7 @@ class Request:
     """
 
     person: People
-    garment: Pictures
+    garment: Garments | None = None
     mask: Pictures | None = None
     densepose: Pictures | None = None
     caption: str | Sequence[str] | None = None
@@ -127,6 +129,30 @@ class Pairs:
         """For each pair, which of the distinct ones it is."""
         distinct = self.distinct
         return [distinct.index(pair) for pair in zip(self.person_rows, self.garment_rows, strict=True)]
+
+
+def unpacked(request: Request) -> Request:
+    """With generators made into lists, and the garments that prepared people bring where none is given.
+
+    Raises:
+        InputError: no garment at all.
+    """
+    lists = {
+        name: list(value) if isinstance(value, Iterator) else value
+        for name in ("person", "garment", "mask", "densepose", "caption", "seed", "generator")
+        if (value := getattr(request, name)) is not None
+    }
+    people = _as_list(lists.get("person"))
+    if "garment" not in lists:
+        own = [each.garment if isinstance(each, Prepared) else None for each in people]
+        if not own or any(garment is None for garment in own):
+            raise InputError(
+                "no garment was given",
+                got="people who bring none" if any(isinstance(each, Prepared) for each in people) else None,
+                expected="garment=: a picture or a list of them, or people who were prepared with a garment",
+            )
+        lists["garment"] = own
+    return dataclasses.replace(request, **lists)
 
 
 def gather_pairs(request: Request, size: Size, mask_threshold: int | None = None) -> Pairs:
@@ -245,9 +271,14 @@ def _frame_prepared(
     )
 
 
-def _frame_garment(garment: ImageInput, caption: str, size: Size, what: str) -> Garment:
+def _frame_garment(garment: ImageInput | Prepared, caption: str, size: Size, what: str) -> Garment:
+    if isinstance(garment, Prepared):
+        if garment.garment is None:
+            raise InputError(f"the {what} is a person who was prepared without one", expected="a garment's picture")
+        garment = garment.garment
     if not isinstance(caption, str):
         raise InputError("a caption must be a text", got=type(caption).__name__, expected="str")
+    _CAPTION.checked(caption)
     photo = load_image(garment, what=what)
     photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     framing = Framing.fit(Size(photo.height, photo.width), size)
@@ -272,8 +303,16 @@ def _columns(columns: Mapping[str, object], required: Sequence[str]) -> list[tup
 
 
 def _as_list(value: object) -> list[Any]:
-    """One or many -> a list; of arrays, a row of numbers and a batch (four dimensions) count as many."""
+    """One or many -> a list; of arrays, a row of numbers and a batch (four dimensions) count as many.
+
+    Raises:
+        InputError: a list in a list.
+    """
     if isinstance(value, list | tuple | range):
+        if nested := [each for each in value if isinstance(each, list | tuple | Iterator)]:
+            raise InputError(
+                "a list lies in a list", got=type(nested[0]).__name__, expected="one flat list, an entry a pair"
+            )
         return list(value)
     if isinstance(value, np.ndarray | torch.Tensor) and value.ndim in (1, 4):
         return list(value)

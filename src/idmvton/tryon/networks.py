@@ -9,6 +9,7 @@ import torch
 
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.tryon_net import TryonNet
+from idmvton.tryon.graphs import Graphs
 from idmvton.types import TimeIds
 
 
@@ -23,6 +24,7 @@ class Networks:
         tryon_net, garment_net: the paper's two UNets.
         device: where they compute.
         time_ids: what TryonNet was trained with.
+        graphs: of the two UNets, where they are recorded.
     """
 
     vae: Any
@@ -33,3 +35,4 @@ class Networks:
     garment_net: GarmentNet
     device: torch.device
     time_ids: TimeIds
+    graphs: Graphs

@@ -23,7 +23,7 @@ class TryOnResult:
 
     Attributes:
         images: one picture a pair: PIL RGB, float HWC in [0, 1] (``"np"``) or float CHW in [0, 1] (``"pt"``);
-            empty with ``output_type="latent"``.
+            with ``output_type="latent"`` the latents of each, float (C, h, w).
         latents: float (pairs, C, h, w), the final latents in the scale the UNet works in.
         seed: the seed of each picture; ``None`` where the caller gave generators.
         options: the options of the call, with working size and feather filled in.

@@ -17,9 +17,17 @@ from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.draft.colours import match_colours
-from idmvton.errors import BodyMapWarning, CaptionTruncatedWarning, ConfigError, GuidanceWarning, InputError
+from idmvton.errors import (
+    BodyMapWarning,
+    CaptionTruncatedWarning,
+    ConfigError,
+    GuidanceWarning,
+    InputError,
+    MaskWarning,
+)
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.images.densepose import checked_parts
+from idmvton.images.polarity import odd_mask
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
@@ -30,6 +38,7 @@ from idmvton.tryon.denoising import Denoiser, initial_latents
 from idmvton.tryon.garment_features import FeatureSource, GarmentRuns, feature_source
 from idmvton.tryon.garments import GarmentConditions, PromptConditions
 from idmvton.tryon.inputs import (
+    Garments,
     Generators,
     Labels,
     Pairs,
@@ -40,11 +49,13 @@ from idmvton.tryon.inputs import (
     Seeds,
     gather_pairs,
     match_generators,
+    unpacked,
 )
 from idmvton.tryon.outputs import TryOnResult, finish
+from idmvton.tryon.quality import about, is_exact, plan_steps, with_preset
 from idmvton.tryon.schedulers import make_scheduler, set_timesteps
 from idmvton.tryon.system import TryOnSystem
-from idmvton.types import GarmentTimestep, KeepChoice, OutputType, SchedulerName, Size
+from idmvton.types import GarmentTimestep, KeepChoice, OutputType, Quality, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
 Callback: TypeAlias = "Callable[[TryOnPipeline, int, Tensor, dict[str, Any]], dict[str, Any] | None]"
@@ -81,11 +92,12 @@ class TryOnPipeline(TryOnSystem):
     def __call__(
         self,
         person: People,
-        garment: Pictures,
+        garment: Garments | None = None,
         mask: Pictures | None = None,
         densepose: Pictures | None = None,
         caption: str | Sequence[str] | None = None,
         *,
+        quality: Quality = DEFAULTS.quality,
         num_inference_steps: int | None = DEFAULTS.num_inference_steps,
         guidance_scale: float | None = DEFAULTS.guidance_scale,
         image_prompt_scale: float = DEFAULTS.image_prompt_scale,
@@ -114,14 +126,15 @@ class TryOnPipeline(TryOnSystem):
 
         Args:
             person: the photo of a person, of any size, or an :class:`idmvton.prepare.Prepared`.
-            garment: the picture of a garment, of any size.
+            garment: the picture of a garment, of any size; may be left out where a person was prepared with one.
             mask: what to repaint: white (True, 255) on black, of the photo's size. A prepared person needs none.
             densepose: the body map, RGB, of the photo's size; likewise.
             caption: the phrase [V] that describes the garment, such as "short sleeve round neck t-shirts".
             seed: equal seeds give equal pictures, alone or in a batch.
             generator: instead of ``seed``; one for each pair, or one from which the pairs draw in turn.
             latents: float (pairs, C, h, w), the initial noise, instead of drawing it.
-            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent": nothing is decoded.
+            output_type: "pil", "np" (float HWC), "pt" (float CHW), or "latent" (float CHW, as
+                diffusers has it): nothing is decoded.
             callback_on_step_end: called as ``callback(pipe, step, timestep, {"latents": ...})`` after each step;
                 may return ``{"latents": ...}`` to go on with.
             labels: for ``keep``, what the photo shows: uint8 of its size (:data:`idmvton.prepare.mask.ATR_LABELS`). A
@@ -138,6 +151,7 @@ class TryOnPipeline(TryOnSystem):
             NumericsError: the networks produced NaN.
         """
         options = TryOnOptions(
+            quality=quality,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             image_prompt_scale=image_prompt_scale,
@@ -170,7 +184,9 @@ class TryOnPipeline(TryOnSystem):
         self.forget_other_weights()
         with clock("inputs"):
             size = self.working_size(options.height, options.width)
+            options = with_preset(options, self.config.num_inference_steps)
             options = options.at(*size, self.config.num_inference_steps, self.config.guidance_scale)
+            request = unpacked(request)
             pairs = gather_pairs(request, size, options.mask_threshold)
             generators = match_generators(request, pairs)
             notes = self._warn(pairs, options)
@@ -179,12 +195,15 @@ class TryOnPipeline(TryOnSystem):
             sampler = make_scheduler(self.scheduler, options.scheduler)
             timesteps = set_timesteps(sampler, options.num_inference_steps or 0)
             noise = initial_latents(request.latents, self._shape(pairs, size), generators, self._execution_device)
+        plan = plan_steps(options.quality, len(timesteps))
         with clock("denoising"), self.progress_bar(total=len(timesteps)) as bar:
-            features = self._features(conditions.garments, options, timesteps)
+            whole = [step for step, planned in zip(timesteps.tolist(), plan, strict=True) if not planned.reuses_deep]
+            features = self._features(conditions.garments, options, whole)
             on_step = functools.partial(self._after_step, bar, callback)
             denoiser = self._denoiser(conditions, options, size)
-            latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step)
-        images, decoded = [], None
+            latents = denoiser.run(noise, sampler, timesteps, features, generators, on_step, plan)
+            del denoiser, features
+        images, decoded = list(latents), None
         if output_type != "latent":
             with clock("decoding"):
                 decoded = from_vae_tensor(decode_latents(self.vae, latents))
@@ -192,7 +211,14 @@ class TryOnPipeline(TryOnSystem):
             with clock("pasting back"):
                 images = finish(matched, pairs, options, output_type, conditions.laid, parse)
         self.maybe_free_model_hooks()
-        settings = {"scheduler": type(sampler).__name__, "garment_timestep": str(self._policy(options))}
+        if self.placement is not None:
+            self.placement.leave()
+        told = about(options.quality, plan, self.config.num_inference_steps, is_guided=options.is_guided)
+        settings = {
+            "scheduler": type(sampler).__name__,
+            "garment_timestep": str(self._policy(options)),
+            "quality": told,
+        }
         return TryOnResult(
             images=images,
             latents=latents,
@@ -201,7 +227,7 @@ class TryOnPipeline(TryOnSystem):
             captions=tuple(pairs.garments[row].caption for row in pairs.garment_rows),
             timings=clock.seconds,
             made_with=self.made_with() | settings,
-            warnings=notes,
+            warnings=notes if is_exact(options.quality, plan, self.config.num_inference_steps) else (*notes, told),
             repainted=None if decoded is None else decoded.cpu(),
             draft=None if conditions.draft is None else conditions.draft.cpu(),
         )
@@ -230,7 +256,7 @@ class TryOnPipeline(TryOnSystem):
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
     def _warn(self, pairs: Pairs, options: TryOnOptions) -> tuple[str, ...]:
-        """Warns of prompts that are read only in part, unfit guidance and strange body maps, and returns the words.
+        """Warns of odd masks, prompts that are cut, unfit guidance and strange body maps, and returns the words.
 
         Raises:
             InputError: a body map that shows nobody, or is in other colours, where a WarpNet reads its parts.
@@ -238,6 +264,8 @@ class TryOnPipeline(TryOnSystem):
         prompts = [options.negative_prompt] if options.is_guided else []
         prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
         notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
+        odd = (odd_mask(each.mask, np.asarray(each.densepose).any(-1)) for each in pairs.people)
+        notes |= dict.fromkeys(filter(None, odd), MaskWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
             note = f"this checkpoint is meant to run without guidance (1.0); {given} makes it worse"
@@ -271,15 +299,16 @@ class TryOnPipeline(TryOnSystem):
         return own if options.garment_timestep is None else options.garment_timestep
 
     def _features(
-        self, garments: Sequence[GarmentConditions], options: TryOnOptions, timesteps: Tensor
+        self, garments: Sequence[GarmentConditions], options: TryOnOptions, timesteps: Sequence[float]
     ) -> FeatureSource:
         """GarmentNet's features; with offloading they are computed now and wait on the CPU."""
         offloads = hasattr(self.unet_encoder, "_hf_hook")
-        waits_on = torch.device("cpu") if offloads else self._execution_device
+        is_tight = offloads or (self.placement is not None and self.placement.mode == "balanced")
+        waits_on = torch.device("cpu") if is_tight else self._execution_device
         runs = GarmentRuns(self.networks, garments, self.feature_cache, waits_on)
-        features = feature_source(runs, self._policy(options))
+        features = feature_source(runs, self._policy(options), timesteps)
         if offloads:
-            features.compute_ahead(timesteps.tolist())
+            features.compute_ahead(timesteps)
         return features
 
     def _denoiser(self, conditions: Conditions, options: TryOnOptions, size: Size) -> Denoiser:

@@ -16,15 +16,20 @@ from idmvton.checkpoint.published import POLICIES, load_checkpoint, save_checkpo
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp_net import WarpNet
+from idmvton.errors import ConfigError
 from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
+from idmvton.quiet import without_log_notes
 from idmvton.tryon.conditioning import check_policies
 from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 from idmvton.tryon.garments import GarmentEncoder
+from idmvton.tryon.graphs import Graphs
+from idmvton.tryon.memory import Placement, choose_mode
 from idmvton.tryon.networks import Networks
-from idmvton.types import VERSION, GarmentTimestep, Size, TimeIds
+from idmvton.tryon.schedulers import check_scheduler
+from idmvton.types import VERSION, GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 CONDITIONS_MAX_BYTES = 64 * 2**20
@@ -90,6 +95,7 @@ class TryOnSystem(DiffusionPipeline):
             scheduler=scheduler,
             warp_net=warp_net,
         )
+        check_scheduler(scheduler)
         check_channels(unet, drafted=warp_net is not None)
         values = garment_timestep, time_ids, num_inference_steps, guidance_scale, match_colours
         policies = dict(zip(POLICIES, values, strict=True))
@@ -97,6 +103,8 @@ class TryOnSystem(DiffusionPipeline):
         self.register_to_config(**policies)
         self.garment_cache = GarmentCache(CONDITIONS_MAX_BYTES)
         self.feature_cache = GarmentCache()
+        self.graphs = Graphs()
+        self.placement: Placement | None = None
         self.weights_name = "in memory"
 
     # ------------------------------------------------------------------------------------------ loading, saving
@@ -106,45 +114,93 @@ class TryOnSystem(DiffusionPipeline):
         cls,
         model: str | Path,
         *,
-        torch_dtype: torch.dtype | str = "auto",
-        device: str = "auto",
+        torch_dtype: torch.dtype | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        device: str | torch.device = "auto",
         variant: str | None = None,
+        memory: MemoryMode = "auto",
     ) -> Self:
         """Loads a checkpoint in the published layout, from the disk: ``idmvton weights get`` fetches one.
 
         Args:
             model: a folder, a name of the catalogue (``idmvton weights list``), or a hub id that is on the disk.
-            torch_dtype: precision of the networks; "auto": float32 on the CPU, half precision on GPUs.
+            torch_dtype: precision of the networks: float32, bfloat16 or float16, as torch's or as text; "auto", as
+                when not given: float32 on the CPU, half precision on GPUs.
+            dtype: the same by its newer name.
             device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
-            variant: part of the weight files' names, such as "fp16".
+            variant: part of the weight files' names, such as "fp16"; the only one there is when not given.
+            memory: what lies on a GPU, see :mod:`idmvton.tryon.memory`.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
             ConfigError: the device or dtype cannot be had.
         """
+        if torch_dtype is not None and dtype is not None:
+            raise ConfigError("torch_dtype and dtype were given", expected="one of them: they are the same")
         where = resolve_device(device)
-        precision = torch_dtype if isinstance(torch_dtype, torch.dtype) else resolve_dtype(torch_dtype, where)
+        precision = resolve_dtype(next((each for each in (torch_dtype, dtype) if each is not None), "auto"), where)
         folder = locate(model)
         pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
         manifest = read_manifest(folder)
         pipe.weights_name = f"{model} at {manifest.commit if manifest else stamp(folder)}"
-        return pipe.to(where)
+        mode = choose_mode(memory, where, pipe.components)
+        if mode == "fast":
+            pipe.to(where)
+        if where.type == "cuda":
+            pipe.place(mode, where)
+        return pipe
+
+    def place(self, mode: MemoryMode, device: torch.device) -> None:
+        """Puts the parts where a memory mode wants them, once; see :mod:`idmvton.tryon.memory`."""
+        encoders = [self.warp_net, self.text_encoder, self.text_encoder_2, self.image_encoder]
+        networks = [self.unet_encoder, self.unet]
+        self.placement = Placement(mode, device, [each for each in encoders if each is not None], networks, self.vae)
+
+    @property
+    def _execution_device(self) -> torch.device:
+        """Where the networks compute, wherever they wait."""
+        if self.placement is None or self.placement.mode == "fast":
+            inherited: torch.device = super()._execution_device
+            return inherited
+        return self.placement.device
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.published.save_checkpoint`."""
+        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.published.save_checkpoint`.
+
+        Raises:
+            ConfigError: the weights were rounded to 8 bits.
+        """
+        self._refuse_placed("saved")
         save_checkpoint(self.components | {name: self.config[name] for name in POLICIES}, save_directory)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Moves and casts the networks; a VAE that half precision would spoil stays float32."""
+        """Moves and casts the networks; a VAE that half precision would spoil stays float32.
+
+        Raises:
+            ConfigError: a memory mode has placed them.
+        """
+        self._refuse_placed("moved or cast")
+        self.placement = None
         vae, before = self.vae, self.unet.dtype
         object.__setattr__(self, "vae", None)  # not cast with the others: that would round its weights
         try:
-            super().to(*args, **kwargs)
+            with without_log_notes("diffusers.models.modeling_utils", "There are modules in"):
+                super().to(
+                    *args, **kwargs
+                )  # diffusers warns of modules to be kept in float32 also where there are none
         finally:
             object.__setattr__(self, "vae", vae)
-        is_cast = self.unet.dtype != before
-        vae.to(self.unet.device, vae_dtype(vae.config, self.unet.dtype) if is_cast else vae.dtype)
+        dtype = vae.dtype if self.unet.dtype == before else vae_dtype(vae.config, self.unet.dtype)
+        nn.Module.to(vae, self.unet.device, dtype)
         return self
+
+    def _refuse_placed(self, what: str) -> None:
+        if self.placement is not None and self.placement.mode != "fast":
+            raise ConfigError(
+                f"this pipeline cannot be {what}",
+                got=f"memory={self.placement.mode!r}: its weights are in 8 bits",
+                fix="load it again with memory='fast'",
+            )
 
     def enable_vae_slicing(self) -> None:
         """Decodes one picture at a time: less memory for batches."""
@@ -202,6 +258,7 @@ class TryOnSystem(DiffusionPipeline):
             garment_net=self.unet_encoder,
             device=self._execution_device,
             time_ids=self.config.time_ids,
+            graphs=self.graphs,
         )
 
     @property
@@ -225,10 +282,11 @@ class TryOnSystem(DiffusionPipeline):
         return size
 
     def forget_other_weights(self) -> None:
-        """Empties the caches if they were filled with other weights."""
+        """Empties the caches, and forgets graphs, if they are of other weights."""
         state = fingerprint(part for part in self.components.values() if isinstance(part, nn.Module))
         self.garment_cache.match(state)
         self.feature_cache.match(state)
+        self.graphs.match(self._execution_device, (self.unet, self.unet_encoder))
 
     def made_with(self) -> dict[str, str]:
         """Weights, device, precision and library versions, in words."""
@@ -237,6 +295,7 @@ class TryOnSystem(DiffusionPipeline):
             "device": str(self._execution_device),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
+            **({} if self.placement is None else {"memory": self.placement.about}),
             "idmvton": VERSION,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,

@@ -6,8 +6,9 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from idmvton.weights.sniff import ACCEPTED_SUFFIXES, check_file
 if TYPE_CHECKING:
     import torch
 
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "ema", "weights")
+_PREFIXES = ("state_dict.", "module.", "_orig_mod.")
 _GET = "fetch the weights with `idmvton weights get NAME`"
 
 
@@ -31,7 +34,7 @@ def find_weights(folder: str | Path, stem: str, variant: str | None = None) -> l
         folder: the component's folder, for example ``.../unet``.
         stem: ``"diffusion_pytorch_model"``, ``"model"`` or ``"pytorch_model"``.
         variant: the part of the name between stem and suffix, for example ``"fp16"``; ``None`` takes the
-            files without one.
+            files without one, or the only variant where there are none.
 
     Returns:
         One file, or the shards in the order of their names.
@@ -49,14 +52,38 @@ def find_weights(folder: str | Path, stem: str, variant: str | None = None) -> l
         for index in indexes:
             if (folder / index).is_file():
                 return read_shard_index(folder / index)
+    others = _variants(folder, stem)
+    if variant is None and len(others) == 1:
+        return find_weights(folder, stem, others[0])
     held = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
-    others = sorted({name.split(".")[1] for name in held if name.startswith(stem + ".") and name.count(".") == 2})
     raise WeightsError(
         f"{folder} holds no weights to load" + (f" of the variant {variant!r}" if variant else ""),
         got=(", ".join(held[:12]) + (f" and {len(held) - 12} more" if len(held) > 12 else "")) or "an empty folder",
         expected=" or ".join(single for single, _ in candidates) + ", or an index with its shards",
-        fix=f"ask for the variant {others[0]!r}" if others and variant not in others else _GET,
+        fix=f"choose one of its variants: {', '.join(others)} (--variant, variant=)" if others else _GET,
     )
+
+
+def _variants(folder: Path, stem: str) -> list[str]:
+    """The variants of which a folder holds files."""
+    stems = (stem, "pytorch_model") if stem == "model" else (stem,)
+    found = set()
+    for entry in folder.iterdir():
+        for each in stems:
+            match = re.fullmatch(
+                re.escape(each) + r"(?:\.([\w-]+)(?:-\d+-of-\d+)?\.(?:safetensors|bin)|"
+                r"\.(?:safetensors|bin)\.index\.([\w-]+)\.json)",
+                entry.name,
+            )
+            if match:
+                found.add(re.sub(r"-\d+-of-\d+$", "", match[1] or match[2]))
+    return sorted(found)
+
+
+def variant_of(path: Path, stem: str) -> str | None:
+    """The variant that a weight file's name has."""
+    middle = path.name.removeprefix(stem).removeprefix("pytorch_model").lstrip(".").rpartition(".")[0]
+    return re.sub(r"-?\d+-of-\d+$", "", middle) or None
 
 
 def _candidates(stem: str, variant: str | None) -> Iterator[tuple[str, list[str]]]:
@@ -129,13 +156,35 @@ def read_tensors(
     path = Path(path)
     layout = check_file(path, suffixes)
     if layout == "safetensors":
-        return _read_safetensors(path, dtype, device)
+        return without_wrappers(_read_safetensors(path, dtype, device))
     tensors: dict[str, torch.Tensor] = {}
-    for name, tensor in _leaves(path, _load_pickle(path, mmap=layout == "torch zip"), ()):
+    content = _unwrapped(_load_pickle(path, mmap=layout == "torch zip"))
+    for name, tensor in _leaves(path, content, ()):
         if name in tensors:
             raise WeightsError(f"{path} holds two tensors called {name!r}")
         tensors[name] = _placed(tensor, dtype, device)
-    return tensors
+    return without_wrappers(tensors)
+
+
+def _unwrapped(content: Any) -> Any:
+    """The state dict itself, where a training script saved it among its step and optimizer."""
+    for name in _WRAPPERS:
+        inner = content.get(name) if isinstance(content, Mapping) else None
+        if isinstance(inner, Mapping) and inner:
+            return _unwrapped(inner)
+    return content
+
+
+def without_wrappers(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors by the names of the network itself, without what wraps it in parallel training and compilation."""
+    found = dict(tensors)
+    while found and (prefix := next((each for each in _PREFIXES if all(map(_starts(each), found))), None)):
+        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    return found
+
+
+def _starts(prefix: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(prefix)
 
 
 def _placed(tensor: torch.Tensor, dtype: torch.dtype | None, device: str) -> torch.Tensor:

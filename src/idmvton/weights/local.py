@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from idmvton.atomic import check_name
 from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import find_entry, is_hub_id
 from idmvton.weights.entries import WeightsEntry
@@ -146,7 +147,14 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
         WeightsError: no such folder; an unknown name; weights that are not, or not wholly, on this machine
             (the message holds the command line that fetches them).
     """
+    if not isinstance(model, str | os.PathLike):
+        raise WeightsError(
+            "no checkpoint is named",
+            got=repr(model),
+            expected="a folder, a name from `idmvton weights list`, or a hub id (owner/name)",
+        )
     folder = Path(os.path.expanduser(model))
+    check_name(folder, "model")
     if folder.is_dir():
         return folder
     if folder.is_file():

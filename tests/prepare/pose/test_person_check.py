@@ -49,7 +49,7 @@ def test_of_several_people_the_largest_or_the_chosen_is_taken_and_it_is_said():
     people = [person(), person(scale=1.5), person(scale=1.2)]
     chosen, notes = check_person(PHOTO, people)
     assert chosen is people[0]
-    assert any("3 people" in note and "largest" in note and "person=N" in note for note in notes)
+    assert any("3 people" in note and "largest" in note and "--person N" in note for note in notes)
     chosen, notes = check_person(PHOTO, people, person=2)
     assert chosen is people[1]
     for number in (0, 4):

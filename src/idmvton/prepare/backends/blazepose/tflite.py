@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idmvton.errors import WeightsError
+from idmvton.quiet import without_native_notes
 
 Floats = NDArray[np.floating]
 
@@ -32,8 +33,9 @@ class Network:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_path=str(file), num_threads=num_threads)
-            self._interpreter.allocate_tensors()
+            with without_native_notes():
+                self._interpreter = Interpreter(model_path=str(file), num_threads=num_threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             raise WeightsError(
                 f"{file} cannot be read as a network",

@@ -21,7 +21,7 @@ from idmvton.prepare.backends.protocols import Labels, Parts, Photo, Pose
 from idmvton.prepare.backends.studio_net import encoding, outfit, refine
 from idmvton.prepare.backends.studio_net.network import WEIGHTS, load_network
 from idmvton.prepare.backends.studio_net.repair import repair
-from idmvton.prepare.backends.studio_net.sets import divide_set
+from idmvton.prepare.backends.studio_net.sets import complete_top, divide_set
 from idmvton.prepare.mask import ATR_LABELS, NECK, OTHER_LABEL
 
 NAME: Final = "studio-net"
@@ -85,7 +85,8 @@ class StudioNet:
         parts[0, _BODY[classes[sharp.argmax(0)]]] = 0
         found = _in_photo((sharp, classes), crop, inside), _in_photo(_present(parts), crop, inside)
         repaired = Maps(*repair(photo, *found, landmarks_of(pose)))
-        return repaired._replace(labels=divide_set(photo, repaired.labels, landmarks_of(pose)))
+        divided = divide_set(photo, repaired.labels, landmarks_of(pose))
+        return repaired._replace(labels=complete_top(photo, divided, landmarks_of(pose)))
 
     def shares(self, crop: encoding.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
         """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.

@@ -100,7 +100,7 @@ def _find_hair(codes: Codes, labels: Labels) -> None:
         if claim is None:
             continue
         won = around & other & (claim > _HAIR_CLAIM)
-        own[_touching(won, own == _HAIR)] = _HAIR
+        own[touching(won, own == _HAIR)] = _HAIR
 
 
 class _Hand(NamedTuple):
@@ -163,7 +163,7 @@ def _find_hand(codes: Codes, labels: Labels, place: _Hand) -> Mask:
         if skin is None or rival is None:
             continue
         claim = _smoothed(np.log(skin + _UNSEEN)[colours] - np.log(rival + _UNSEEN)[colours])
-        found |= _touching(other & near & (claim > _CLEAR), found)
+        found |= touching(other & near & (claim > _CLEAR), found)
         if others == _CLOTHES:
             found |= _without_crumbs(other & around & (claim > _HIDDEN_CLAIM), around)
     result[window] = found
@@ -199,7 +199,7 @@ def _find_shoe(codes: Codes, labels: Labels, region: Mask) -> Mask:
         other = np.isin(own, others)
         claim = _claim(colours, core, cv2.erode((other & ~inside | other).astype(np.uint8), _disc(3)) > 0)
         if claim is not None:
-            won |= _touching(other & inside & (claim > _CLEAR), shoe)
+            won |= touching(other & inside & (claim > _CLEAR), shoe)
     result = np.zeros(labels.shape, bool)
     result[window] = won
     return result
@@ -223,7 +223,7 @@ def _smoothed(claim: NDArray[np.floating]) -> NDArray[np.float32]:
     return cv2.blur(np.asarray(claim, np.float32), (3, 3))
 
 
-def _touching(region: Mask, seeds: Mask) -> Mask:
+def touching(region: Mask, seeds: Mask) -> Mask:
     """The parts of a region that touch a seed."""
     _, parts = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -1,4 +1,4 @@
-"""Matching sets: a top and trousers of one colour that a network took for one garment, told apart by the two legs."""
+"""Where a top ends, when its colours mislead: matching sets, told apart by their two legs, and tops of two colours."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from idmvton.prepare.backends.blazepose.landmarks import HIPS, SHOULDERS, Landmark, Landmarks
 from idmvton.prepare.backends.protocols import Labels, Photo
+from idmvton.prepare.backends.studio_net.colours import colour_codes
+from idmvton.prepare.backends.studio_net.outfit import BINS, BLUR, colour_difference, histogram
+from idmvton.prepare.backends.studio_net.repair import touching
 from idmvton.prepare.mask import ATR_LABELS
 
 Mask = NDArray[np.bool_]
@@ -21,6 +24,10 @@ _BELOW_CROTCH: Final = 0.35  # of the way from hips to knees: below this, two le
 _TWO: Final = 0.5  # share of the rows below it that show two legs
 _LEG: Final = 0.25  # of the hips' distance: how broad a leg is at least
 _HEM: Final = (-0.4, 0.1)  # of the torso from the hips, downward: where a top ends
+_ABOVE_HIPS, _THIGHS = 0.12, 0.3  # of the torso, up and down from the hips
+_LEAST: Final = 0.08  # of the torso squared: smaller parts are belts and shirt tails
+_OTHER_MATERIAL: Final = 0.65  # Hellinger distance of colours; one material has less than 0.5
+_UNSEEN: Final = np.float32(1e-3)
 _FEW: Final = 0.03  # of the garment: less below the crotch is a long hem
 
 
@@ -44,6 +51,38 @@ def divide_set(photo: Photo, labels: Labels, pose: Landmarks) -> Labels:
         result[garment & below] = _PANTS
         return result
     return labels
+
+
+def complete_top(photo: Photo, labels: Labels, pose: Landmarks) -> Labels:
+    """The label map with the lower half of a two-coloured top, which was taken for trousers or a skirt above the waist.
+
+    What a network calls a lower garment has one material: where it looks quite different above the hips and at the
+    thighs, the part above is the top's.
+
+    Args:
+        photo: uint8 (H, W, 3).
+        labels: uint8 (H, W).
+        pose: the skeleton, pixels of the photo.
+    """
+    if pose.visibility[[*SHOULDERS, *HIPS]].min() <= 0:
+        return labels
+    hips, torso = float(pose.points[list(HIPS)][:, 1].mean()), pose.torso
+    rows = np.arange(labels.shape[0])[:, None]
+    lower, top = np.isin(labels, _LOWER), labels == _UPPER
+    above, thighs = lower & (rows < hips - _ABOVE_HIPS * torso), lower & (rows > hips + _THIGHS * torso)
+    least = _LEAST * torso**2
+    if min(above.sum(), thighs.sum(), top.sum()) < least:
+        return labels
+    codes = colour_codes(photo, BINS, BLUR)
+    if colour_difference(codes, above, thighs) < _OTHER_MATERIAL:
+        return labels
+    likelier = np.log(histogram(codes, above.astype(np.float32)) + _UNSEEN) - np.log(
+        histogram(codes, thighs.astype(np.float32)) + _UNSEEN
+    )
+    claimed = lower & (rows < hips + _THIGHS * torso) & (cv2.blur(likelier[codes].astype(np.float32), (5, 5)) > 0)
+    result = labels.copy()
+    result[touching(claimed, top)] = _UPPER
+    return result
 
 
 def _has_two_legs(garment: Mask, pose: Landmarks) -> bool:
