@@ -84,7 +84,7 @@ def _is_file(given: Path) -> bool:
 
 
 def _parameter(option: Option, panel: str) -> inspect.Parameter:
-    # typer would refuse other words for a choice, and not-a-number, with misleading messages: the declaration checks them.
+    # typer refuses other words for a choice, and not-a-number, with misleading messages; the declaration checks them.
     is_ours = bool(option.choices) or option.type is float
     shown = "|".join(option.choices) if option.choices else f"FLOAT from {option.minimum} to {option.maximum}"
     annotation: Any = option.type
