@@ -1,4 +1,4 @@
-"""Pictures to score: a checkpoint's try-ons of a data set, what it must beat, and it with parts switched off."""
+"""Pictures to score: a checkpoint's try-ons of a data set, baselines, and the checkpoint with parts switched off."""
 
 from __future__ import annotations
 
@@ -130,7 +130,6 @@ def _method(pipe: TryOnPipeline, variant: Variant) -> Draw:
 def _try_on(
     pipe: TryOnPipeline, variant: Variant, samples: Sequence[TryOnSample], seeds: Sequence[int]
 ) -> list[Image.Image]:
-    labels = [each.labels for each in samples if each.labels is not None]
     with contextlib.nullcontext() if variant.garment_features else without_garment_features(pipe):
         result = pipe(
             person=[each.person for each in samples],
@@ -138,7 +137,6 @@ def _try_on(
             mask=[each.mask for each in samples],
             densepose=[each.densepose for each in samples],
             labels=[each.labels for each in samples],
-            labels=labels if len(labels) == len(samples) else None,
             caption=[each.caption for each in samples],
             seed=list(seeds),
             **dict(variant.options),

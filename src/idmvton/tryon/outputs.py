@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from idmvton.draft.detail import Laid
 from idmvton.images import to_numpy, to_pil
 from idmvton.options import TryOnOptions
-from idmvton.draft.detail import Laid
 from idmvton.tryon.compose import ParseResult, compose
 from idmvton.tryon.inputs import Pairs
 from idmvton.types import OutputType

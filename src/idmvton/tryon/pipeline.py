@@ -17,6 +17,7 @@ from torch import Tensor
 
 from idmvton.captions.templates import garment_prompt, tryon_prompt
 from idmvton.draft.colours import match_colours
+from idmvton.draft.detail import Laid
 from idmvton.errors import (
     BodyMapWarning,
     CaptionTruncatedWarning,
@@ -32,7 +33,6 @@ from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
 from idmvton.tryon.clock import Clock
-from idmvton.draft.detail import Laid
 from idmvton.tryon.compose import ParseResult, laid_garments
 from idmvton.tryon.conditioning import PersonConditions, encode_person
 from idmvton.tryon.denoising import Denoiser, initial_latents
