@@ -239,7 +239,8 @@ def _distance(bench: Bench, name: str, result: Tensor, other: Tensor) -> None:
 
 def _time_replays(bench: Bench) -> None:
     """Milliseconds of each recorded network alone."""
-    for key, recorded in bench.case.pipe.graphs._recorded.items():
+    entries: Any = bench.case.pipe.graphs._recorded.items()
+    for key, recorded in entries:
         if recorded is not None:
             bench.tell(f"replay of {key[0]}", ms=milliseconds(recorded.replay, bench.device, 20))
 

@@ -71,7 +71,7 @@ def main() -> None:
         for name, variant in methods(pipe, arguments.steps).items()
         if not arguments.methods or name in arguments.methods
     }
-    results: dict[str, Any] = {}
+    results: dict[str, dict[str, dict[str, float]]] = {}
     for split, count in (each.split("=") for each in arguments.samples):
         for order in ("paired", "unpaired"):
             data = DataChoice(arguments.folder, split, order, int(count), arguments.maps)

@@ -49,7 +49,12 @@ def misfits(line):
     """What is wrong with a command line, in words; None if nothing is."""
     words = shlex.split(line, comments=True)[1:]
     command = typer.main.get_command(app)
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+    while hasattr(command, "commands") and words:
+        if words[0] not in command.commands and (usual := getattr(command, "usual_command", None)):
+            command = command.commands[usual]
+            break
+        if words[0].startswith("-"):
+            break
         choices = re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", words[0].replace(" ", "")) and words[0].split("|")
         if missing := [each for each in choices or [words[0]] if each not in command.commands]:
             return f"no command {missing[0]!r}"

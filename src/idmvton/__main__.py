@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 from idmvton.quiet import calm_threads
 
@@ -22,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

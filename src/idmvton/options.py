@@ -93,7 +93,7 @@ class Option:
             raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
         return number
 
-    def _word(self, value: str) -> str:
+    def _word(self, value: Any) -> str:
         """The choice that is meant: in any case, or by another word for it."""
         plain = "-".join(value.lower().replace("_", " ").replace("-", " ").split())
         named = {choice.lower().replace("_", "-"): choice for choice in self.choices}
@@ -237,8 +237,8 @@ class TryOnOptions(Options):
     paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
     keep: KeepChoice = option(
         "auto",
-        "What of the photo stays when pasting back; auto: all that need not change, where the photo was parsed; mask: "
-        "what is outside the mask.",
+        "Which pixels of the photo stay when pasting back; auto: all that need not change, if labels are known; mask: "
+        "those outside the mask.",
     )
     feather: int | None = option(
         None,
@@ -284,15 +284,15 @@ class BackendOptions(Options):
 
     backend: BackendSet = option(
         "auto",
-        "embedded: networks that come with the library; published: OpenPose, SCHP and DensePose; auto: published for "
-        "published weights where the files are here, else embedded.",
+        "embedded: networks that come with the library; published: OpenPose, SCHP and DensePose; auto: published "
+        "if the model is a published one and their files are on this machine, else embedded.",
     )
     pose_backend: str = option("auto", "The backend that finds people and their joints.", flag="pose")
     outline_backend: str = option("auto", "The backend that outlines the person.", flag="outline")
-    labels_backend: str = option("auto", "The backend that tells clothes and skin.", flag="labels")
-    body_backend: str = option("auto", "The backend that tells the parts of the body.", flag="body")
+    labels_backend: str = option("auto", "The backend that labels clothes and skin.", flag="labels")
+    body_backend: str = option("auto", "The backend that labels the parts of the body.", flag="body")
     segmenter: str | None = option(
-        None, "A segmentation network for the labels: an .onnx file, or a folder of transformers; see the docs."
+        None, "A segmentation network for the labels: an .onnx file, or a folder as transformers saves it."
     )
 
 
@@ -320,7 +320,7 @@ class PrepareOptions(BackendOptions):
     )
     mask_feather: int = option(
         0,
-        "Width of the soft edge of mask.png, centred on the outline. Models read it from half on.",
+        "Width of the soft edge of mask.png, centred on the outline; a try-on repaints values from 128 on.",
         minimum=0,
         maximum=256,
         unit="pixels of person.png",
@@ -340,10 +340,10 @@ class PrepareOptions(BackendOptions):
         unit="pixels of a picture 512 high",
     )
     as_published: bool = option(
-        False, "Make mask and body map exactly as the published demo does, its faults included, at 1024x768."
+        False, "Make mask and body map as the published demo does, its faults included, at 1024x768."
     )
     demo_crop: bool = option(
-        False, "With --as-published: use the largest 3:4 part in the photo's middle, as the demo does if asked to."
+        False, "With --as-published: use the largest 3:4 part in the photo's middle, as the demo's crop option does."
     )
 
 
@@ -354,7 +354,7 @@ class JobOptions(Options):
     caption: str | None = option(
         None, 'What the garment is, such as "short sleeve round neck t-shirts"; proposed when not given.'
     )
-    num_images: int = option(1, "Pictures of the pair, with seeds that count up.", minimum=1, maximum=64)
+    num_images: int = option(1, "Number of pictures of the pair; each has the next seed.", minimum=1, maximum=64)
 
 
 @dataclass(frozen=True, slots=True)

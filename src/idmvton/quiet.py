@@ -1,4 +1,4 @@
-"""Keeping quiet what other libraries print: a library that never prints keeps its parts quiet."""
+"""Silences what other libraries print, because this library prints nothing."""
 
 from __future__ import annotations
 

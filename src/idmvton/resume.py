@@ -1,4 +1,4 @@
-"""Work on many files that goes on where it stopped: what is done is skipped, what fails is reported."""
+"""Work on many files that can be resumed: what is done is skipped, what fails is reported."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_a_batch_stops_where_nothing_can_be_written(photos, try_on, monkeypatch,
     result = try_on(photos / "anna.png", photos / "garments", "-o", photos / "out")
     assert result.exit_code == 1
     assert "No space left" in result.stderr
-    assert truth.calls.count("labels") == 1
+    assert truth.calls.count("body") == 1
 
 
 @pytest.mark.parametrize(("own", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])

@@ -80,7 +80,7 @@ class TestFillsTheFrame:
         return photo
 
     def test_auto_does_not_decide(self, close_up):
-        with pytest.raises(PreparationError, match=r"cannot be told(.|\n)*--category"):
+        with pytest.raises(PreparationError, match=r"not clear(.|\n)*--category"):
             made(close_up)
 
     def test_a_named_category_takes_it_whole(self, close_up):
@@ -88,7 +88,7 @@ class TestFillsTheFrame:
 
     def test_cloth_that_goes_on_beyond_two_borders(self):
         photo = drawn([(0, 60), (300, 60), (300, 400), (0, 400)])
-        with pytest.raises(PreparationError, match="cannot be told"):
+        with pytest.raises(PreparationError, match="not clear"):
             made(photo)
 
 

@@ -15,7 +15,7 @@ from idmvton.quiet import calm_threads
 
 app = typer.Typer(
     name="idmvton",
-    help="Virtual try-on: a photo of a person and a photo of a garment in, the person wearing it out.",
+    help="Virtual try-on: from a photo of a person and one of a garment, a photo of the person in the garment.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

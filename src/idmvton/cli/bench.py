@@ -25,18 +25,21 @@ if TYPE_CHECKING:
 def bench(
     person: Annotated[
         Path | None,
-        typer.Argument(help="The photo of a person: how far each quality is from the best is then measured too."),
+        typer.Argument(help="The photo of a person; with it the difference of each quality from best is measured."),
     ] = None,
-    garment: Annotated[Path | None, typer.Argument(help="The photo of a garment, beside it.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="Calls of each kind that count; one warms up.")] = 2,
-    batches: Annotated[str, typer.Option(help="Numbers of pictures at a time, with commas.")] = "1,2,4",
+    garment: Annotated[Path | None, typer.Argument(help="The photo of a garment; goes with the person.")] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=100, help="Timed calls of each kind, after one that is not timed.")
+    ] = 2,
+    batches: Annotated[str, typer.Option(help="Numbers of pictures in one call, separated by commas.")] = "1,2,4",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also write the figures there, as JSON.", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="Also write the figures to this JSON file.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")] = False,
     **values: Any,
 ) -> None:
-    """Measure seconds by stage, pictures an hour, memory by mode, and what qualities cost and give up, here.
+    """Measure on this machine: seconds by stage, pictures an hour, and memory, by memory mode and quality.
 
     On a GPU every memory mode is measured unless --memory names one.
     """

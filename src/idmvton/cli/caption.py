@@ -27,7 +27,7 @@ def caption(
     garments: Annotated[list[Path], typer.Argument(help="Pictures of garments, or folders of them.")],
     model: Annotated[
         str,
-        typer.Option(help="mini: the embedded network; else a checkpoint whose encoders belong together, or a CLIP."),
+        typer.Option(help="mini: the embedded network; else a CLIP, or a checkpoint with a matching pair of encoders."),
     ] = "mini",
     category: Annotated[
         Category | None,
@@ -35,7 +35,7 @@ def caption(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write name and caption of each: .json, or .txt with a line each."),
+        typer.Option("--output", "-o", help="Also write names and captions to this .json or .txt file."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False,
 ) -> None:

@@ -55,7 +55,7 @@ def check(
     workers: WorkersOption = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON, and nothing else.")] = False,
 ) -> None:
-    """Look at every file; the exit status is 1 if something cannot be used."""
+    """Check every file; the exit status is 1 if something cannot be used."""
     from idmvton.data.check import check_dataset
     from idmvton.data.finding_sheet import draw_sheet
     from idmvton.data.opening import splits_of
@@ -124,12 +124,16 @@ def pack(
         MapsOfPeople,
         typer.Option(help="Masks and body maps of the data set, those of `prepare --beside`, or each with either."),
     ] = "given",
-    captions: Annotated[Captions, typer.Option(help="detailed and naive are in studio folders.")] = "tags",
+    captions: Annotated[
+        Captions, typer.Option(help="Which captions; detailed and naive exist in studio folders only.")
+    ] = "tags",
     samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples in one shard.")] = 256,
     picture_format: Annotated[
-        Literal["png", "jpg"], typer.Option("--format", help="Of photos: exact, or smaller (quality 95).")
+        Literal["png", "jpg"], typer.Option("--format", help="Of photos: png is lossless, jpg (quality 95) smaller.")
     ] = "png",
-    missing_caption: Annotated[MissingCaption, typer.Option(help="What to do about garments without one.")] = "error",
+    missing_caption: Annotated[
+        MissingCaption, typer.Option(help="What to do with garments without a caption.")
+    ] = "error",
     mask_threshold: ThresholdOption = None,
     workers: WorkersOption = 2,
 ) -> None:
@@ -164,7 +168,8 @@ def prepare(
     order: OrderOption = "paired",
     workers: WorkersOption = 2,
     beside: Annotated[
-        bool, typer.Option("--beside", help="Instead, what a try-on makes of each photo: for data.maps in training.")
+        bool,
+        typer.Option("--beside", help="Instead, make the maps that a try-on would use: for data.maps in training."),
     ] = False,
     **values: Any,
 ) -> None:

@@ -25,15 +25,17 @@ SCORE = "score"
 class _ScoresByDefault(TyperGroup):
     """``idmvton evaluate RESULTS ...`` is ``idmvton evaluate score RESULTS ...``."""
 
+    usual_command = SCORE
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = [SCORE, *args]
+            args = [self.usual_command, *args]
         return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
     cls=_ScoresByDefault,
-    help="Scores that another person can repeat: `idmvton evaluate RESULTS --truth DATASET -o report`.",
+    help="Score results by a named protocol: `idmvton evaluate RESULTS --truth DATASET -o report`.",
     no_args_is_help=True,
 )
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The folder of the report.")]
@@ -51,7 +53,7 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, mp
 @reports_errors
 def score(
     results: Annotated[
-        Path | None, typer.Argument(help="A folder of pictures: ours, or anybody's.", show_default=False)
+        Path | None, typer.Argument(help="A folder of results, of this library or another system.", show_default=False)
     ] = None,
     truth: Annotated[
         Path | None,
@@ -61,11 +63,13 @@ def score(
     split: SplitOption = "test",
     protocol: Annotated[str, typer.Option("--protocol", help="How to score; see --explain.")] = "idmvton",
     explain: Annotated[
-        str | None, typer.Option("--explain", help="Print a protocol in words, and stop.", show_default=False)
+        str | None, typer.Option("--explain", help="Describe a protocol and exit.", show_default=False)
     ] = None,
     names: Annotated[
         str | None,
-        typer.Option("--names", help="How results are called, such as '{person}__{garment}'.", show_default=False),
+        typer.Option(
+            "--names", help="How the result files are named, such as '{person}__{garment}'.", show_default=False
+        ),
     ] = None,
     masks: Annotated[
         Path | None, typer.Option("--masks", help="A folder of masks by person.", show_default=False)
@@ -76,7 +80,7 @@ def score(
         typer.Option("--pairs", help="Only the data set's pairs that this list names.", show_default=False),
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Only the first so many pairs.", show_default=False)
+        int | None, typer.Option("--count", min=1, help="Only this many pairs, from the first on.", show_default=False)
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="Make the pictures with this checkpoint first.", show_default=False)
@@ -153,13 +157,16 @@ def compare_reports(
 @reports_errors
 def run(
     experiment: Annotated[
-        str, typer.Argument(help="A TOML file, or one of this project's, such as captions.", show_default=False)
+        str,
+        typer.Argument(
+            help="A TOML file, or the name of an included experiment, such as captions.", show_default=False
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option("--data", help="The data set, instead of the file's.", show_default=False)
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Pairs of each, instead of the file's.", show_default=False)
+        int | None, typer.Option("--count", min=1, help="Number of pairs, instead of the file's.", show_default=False)
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="The checkpoint, instead of the file's.", show_default=False)
@@ -169,7 +176,7 @@ def run(
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Make and score every variant of an experiment; run it again to go on."""
+    """Make and score every variant of an experiment; run it again to resume."""
     import json
 
     from idmvton.evaluate.experiments import TABLE_NAME, in_words, read_experiment, run_experiment

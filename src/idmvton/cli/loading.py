@@ -1,4 +1,4 @@
-"""Loading a pipeline as the model options say: what can be checked at once, the rest when it is needed."""
+"""Loading a pipeline as the model options say: what is cheap to check first, the rest when it is needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIBRARY_NAMES: Final = {
 
 
 def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Load:
-    """Makes sure, before the expensive work, that the model, its device and the working size can be had.
+    """Makes sure, before the expensive work, that the model, its device and the working size can be used.
 
     Args:
         model: which, and where to.
@@ -35,7 +35,7 @@ def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Loa
 
     Raises:
         WeightsError: the weights are not on the disk, or a part of them is missing.
-        ConfigError: a device or precision that cannot be had.
+        ConfigError: a device or precision that this machine does not have.
         InputError: a working size that the networks cannot work in.
     """
     from idmvton.checkpoint.folder import NETWORKS, find_parts, sizes_of, stem_of
@@ -60,10 +60,10 @@ def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Loa
 
 
 def import_beside() -> None:
-    """Starts to import what the model needs, in a thread: preparation computes meanwhile.
+    """Starts to import what the model needs in a thread, while the photos are prepared.
 
-    Loading itself is no work for a thread: transformers changes torch's default dtype and initialisation for the
-    whole process while it loads. What a stop leaves undone is imported when it is needed.
+    Loading itself cannot run in a thread: transformers changes torch's default dtype and initialisation for the
+    whole process while it loads. What this thread has not imported is imported when it is needed.
     """
 
     def work() -> None:

@@ -70,7 +70,7 @@ def prepare(
     self_test: SelfTest = False,
     **values: Any,
 ) -> None:
-    """Make everything that a try-on needs of a photo; look at overlay.png, change mask.png if need be.
+    """Make the mask and the maps that a try-on needs; look at overlay.png, correct mask.png if needed.
 
     Of a folder, every photo gets a folder of its own; what is done is skipped, report.json says what failed, and the
     exit status is then 1. Files that you changed stay when you prepare again; --overwrite starts anew.

@@ -25,8 +25,8 @@ SelfTest = Annotated[
     bool,
     typer.Option(
         "--self-test",
-        help="Compare the published networks, as they compute here, with numbers of the published code; tell which of "
-        "their files are here and whole. Nothing is prepared.",
+        help="Compare the published networks on this machine with numbers of the published code, list which of their "
+        "files are installed and intact, and exit.",
         is_eager=True,
         callback=_run,
     ),
@@ -35,7 +35,7 @@ SelfTest = Annotated[
 
 @reports_errors
 def self_test() -> None:
-    """Runs the checks and tells what they find."""
+    """Runs the checks and prints what they find."""
     from idmvton.prepare.self_test import golden_folder, installed, run_checks
 
     is_fine = True
@@ -49,7 +49,7 @@ def self_test() -> None:
             out.print(f"  file {file.name}: {escape(file.about)}", soft_wrap=True)
             is_fine = is_fine and file.state in ("ok", "missing")
     if not is_fine:
-        err.print("[bold red]Something differs from what was published; what differs is named above.[/]")
+        err.print("[bold red]Something differs from what was published: see above.[/]")
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -24,7 +24,7 @@ EXIT_TERMINATED = 143
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: what ends as by Ctrl-C, with another word and exit status."""
+    """SIGTERM: handled as Ctrl-C is, with another word and exit status."""
 
 
 Command = Callable[..., None]
@@ -84,7 +84,7 @@ def _is_file(given: Path) -> bool:
 
 
 def _parameter(option: Option, panel: str) -> inspect.Parameter:
-    # typer would refuse other words for a choice, and not-a-number, in words that mislead: the declaration checks them.
+    # typer refuses other words for a choice, and not-a-number, with misleading messages; the declaration checks them.
     is_ours = bool(option.choices) or option.type is float
     shown = "|".join(option.choices) if option.choices else f"FLOAT from {option.minimum} to {option.maximum}"
     annotation: Any = option.type
@@ -153,7 +153,7 @@ def print_json(content: Any) -> None:
 
 @contextlib.contextmanager
 def keeps_what_was_made(folder: Path | None = None) -> Iterator[None]:
-    """Ctrl-C and SIGTERM in a command that goes on where it stopped.
+    """Ctrl-C and SIGTERM in a command that can be resumed.
 
     Args:
         folder: where the report is, if there is one.
@@ -165,7 +165,7 @@ def keeps_what_was_made(folder: Path | None = None) -> Iterator[None]:
         word = "terminated" if is_terminated else "interrupted"
         report = folder / "report.json" if folder is not None else None
         told = f"; {report} says how far it came" if report is not None and report.is_file() else ""
-        line = f"{word}: what was made is kept, run the same command again to go on{told}"
+        line = f"{word}: what was made is kept, run the same command again to continue{told}"
         err.print(line, markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_TERMINATED if is_terminated else EXIT_INTERRUPTED) from None
 

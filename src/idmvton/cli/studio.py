@@ -42,7 +42,7 @@ def parse_size(text: str) -> tuple[int, int]:
 @app.command("make")
 @reports_errors
 def make(
-    folder: Annotated[Path, typer.Argument(help="Where the data set goes.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
     pairs: Annotated[
         int | None,
         typer.Option("--pairs", min=1, help="How many samples: 100, or the whole benchmark, when not given."),
@@ -56,7 +56,8 @@ def make(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the data set.")] = 0,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 works in this one.")] = 2,
     flow: Annotated[
-        bool, typer.Option("--flow", help="Also write where the product picture shows each pixel of the garment.")
+        bool,
+        typer.Option("--flow", help="Also write, for each pixel of the garment, its place in the product picture."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
 ) -> None:

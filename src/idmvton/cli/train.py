@@ -26,10 +26,10 @@ def train(
         list[str] | None,
         typer.Option("--set", help="A value of the recipe: section.name=value; may be repeated.", show_default=False),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest saved state.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest saved state.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the complete recipe as JSON and exit.")] = False,
 ) -> None:
-    """Train by a recipe. SIGTERM and Ctrl-C save the state first; run again with --resume to go on."""
+    """Train by a recipe. SIGTERM and Ctrl-C save the state first; run again with --resume to continue."""
     from idmvton.cli.shared import print_json
     from idmvton.training.recipe import load_recipe
     from idmvton.training.run_folder import check_resumable
@@ -48,7 +48,7 @@ def train(
         out.print(f"Trained {outcome.step} steps: {escape(str(outcome.checkpoint))}", soft_wrap=True)
         return
     why = "time is over" if outcome.reason == "time" else "stopped by a signal"
-    err.print(f"{why} at step {outcome.step}: the state is saved, --resume goes on", soft_wrap=True)
+    err.print(f"{why} at step {outcome.step}: the state is saved, --resume continues", soft_wrap=True)
     if outcome.reason != "time":
         raise typer.Exit(EXIT_INTERRUPTED if outcome.reason == "interrupt" else EXIT_TERMINATED)
 
@@ -81,12 +81,12 @@ def _run(recipe: Any, folder: Path, resume: bool) -> Any:
         try:
             return trainer.run()
         except KeyboardInterrupt:  # before the first step or after the last; steps end whole
-            err.print("interrupted: what was made is kept, --resume goes on from the newest state")
+            err.print("interrupted: what was made is kept, --resume continues from the newest state")
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _reports() -> bool:
-    """Whether this process is the one of several that tells what happens."""
+    """Whether this process is the one of several that prints."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -24,7 +24,7 @@ OUTPUT = "The PNG to write; of folders, the folder to write."
 GARMENT = (
     "The photo of a garment, alone or worn, or a folder of photos; may be left out where the prepared folder has one."
 )
-INTERMEDIATES = "Also write what the stages made: the preparation, the draft, the repainted picture."
+INTERMEDIATES = "Also write results of the stages: the preparation, the draft, the repainted picture."
 PAIRS = "Of folders: a text file with a person and a garment in each line; all pairs when not given."
 
 
@@ -46,7 +46,7 @@ def try_on(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     **values: Any,
 ) -> None:
-    """Dress the person in the garment. Maps that are not given are made; the result has the photo's own size.
+    """Dress a person in a garment. Mask and body map are made if not given; the result has the photo's size.
 
     With --mask and --densepose nothing is prepared, and the garment's picture is used as it is.
     Of a folder of people, of garments, or of both, everybody is dressed in everything; what is done is skipped,

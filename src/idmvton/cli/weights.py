@@ -23,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="A name from `idmvton weights list`, o
 @app.command("list")
 @reports_errors
 def list_weights(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
-    """List the weights that can be downloaded, and which are here."""
+    """List the weights that can be downloaded, and which are on this machine."""
     from idmvton.weights import CATALOGUE, size_text, status
 
     found = {name: status(name) for name in CATALOGUE}
@@ -64,7 +64,7 @@ def get_weights(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licence without being asked.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Only look on this machine.")] = False,
 ) -> None:
-    """Download weights, after their licence has been shown. An interrupted download goes on where it stopped."""
+    """Show the licence, then download weights. An interrupted download is resumed."""
     from idmvton.weights import find_entry, get
 
     entry = find_entry(name)
@@ -97,7 +97,7 @@ def _introduce(entry: WeightsEntry) -> None:
 @app.command("path")
 @reports_errors
 def path_of_weights(name: Name) -> None:
-    """Print the folder where weights lie."""
+    """Print the folder of weights that are on this machine."""
     from idmvton.weights import locate
 
     out.print(str(locate(name)), soft_wrap=True)

@@ -58,7 +58,7 @@ class ShardDataset:
                 "the list of samples is not complete",
                 got=f"{len(self.places)} in {self.folder}/{SAMPLES_NAME}",
                 expected=f"{self.index.num_samples}, as {INDEX_NAME} says",
-                fix="run `idmvton data pack` again: it goes on",
+                fix="run `idmvton data pack` again: it resumes",
             )
         self.names = [place.name for place in self.places]
         self.captions = [place.caption for place in self.places]

@@ -172,7 +172,7 @@ def parse_index(content: bytes, where: str) -> ShardIndex:
         return ShardIndex(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
-            "the folder does not tell which shards it holds",
+            "the list of shards cannot be read",
             got=f"{where}: {error}",
             expected="a folder that `idmvton data pack` of this version wrote",
             fix="pack the data set anew, into another folder",

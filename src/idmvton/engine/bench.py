@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 import psutil
 import torch
+from PIL import Image
 
 from idmvton.errors import ConfigError
 from idmvton.images import ImageInput
@@ -103,9 +104,8 @@ class Bench:
             yield dataclasses.replace(timed, distance=float(away.mean()), distance_in_mask=float(away[mask].mean()))
 
     def _mask_at(self, person: Prepared, shape: tuple[int, ...]) -> np.ndarray:
-        from PIL import Image
-
-        mask = Image.fromarray(person.mask).resize(shape[::-1], Image.Resampling.NEAREST)
+        height, width = shape
+        mask = Image.fromarray(person.mask).resize((width, height), Image.Resampling.NEAREST)
         found = np.asarray(mask) > 0
         if not found.any():
             raise ConfigError("the mask is empty", fix="prepare the person again")

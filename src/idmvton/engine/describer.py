@@ -53,8 +53,8 @@ class Describer:
 
     @functools.cached_property
     def clip(self) -> Captioner | None:
-        """Found when the first garment has no caption: a whole CLIP takes a while to load."""
-        if self.pipe.drafter is not None:  # mini's own text encoders know the studio's words alone
+        """Loaded at the first garment without a caption: a large CLIP takes seconds to load."""
+        if self.pipe.drafter is not None:  # mini's own text encoders know only the words of the studio's captions
             return None
         found = status(CLIP)
         return Captioner.from_clip(found.path) if found.present and found.path else None

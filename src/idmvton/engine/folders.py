@@ -33,7 +33,7 @@ _KEPT_PEOPLE: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class _Garment:
-    """A garment, and what it is called: among the items that dress a part of the body, so told for each once."""
+    """A garment and its caption, which depends on the category: made once for each."""
 
     picture: GarmentPicture
     described: Callable[[Category | None], Described]
@@ -45,10 +45,10 @@ def report_of(outcomes: Outcomes[Pair], names: Mapping[Pair, str], output: Path)
     Args:
         outcomes: of :class:`FolderTryOn`.
         names: those of :func:`idmvton.engine.pairs.names_of`.
-        output: the folder of the pictures; what they say of themselves is told for those that were made before, too.
+        output: the folder of the pictures; what their metadata says is reported, for those that were made before too.
     """
     report = outcomes.to_dict(names.__getitem__, lambda pair: {"person": pair[0].name, "garment": pair[1].name})
-    pictures = {names[pair]: _told(output / names[pair]) for pair in (*outcomes.made, *outcomes.skipped)}
+    pictures = {names[pair]: _noted(output / names[pair]) for pair in (*outcomes.made, *outcomes.skipped)}
     warnings = {name: told.get("warnings", []) for name, told in pictures.items()}
     report["warnings"] = {name: notes for name, notes in warnings.items() if notes}
     report["captions"] = {name: told.get("caption") for name, told in pictures.items()}
@@ -98,7 +98,7 @@ class FolderTryOn:
         outcomes, names = Outcomes[Pair](), names_of(pairs)
         try:
             self._work(outcomes, names, output, on_progress)
-        finally:  # whatever ends the run, the report says how far it came
+        finally:  # the report is written whatever ends the run
             write_report(output, report_of(outcomes, names, output) | dict(about))
         return outcomes
 
@@ -204,7 +204,7 @@ class FolderTryOn:
         return "+".join(self._digest(path)[:16] for path in files)
 
 
-def _told(picture: Path) -> dict[str, Any]:
+def _noted(picture: Path) -> dict[str, Any]:
     """How a picture was made, as far as it says so."""
     try:
         return read_provenance(picture)

@@ -1,4 +1,4 @@
-"""The job that every surface does: a person and a garment in, pictures and what should be known about them out."""
+"""The job behind every interface: from a person and a garment to pictures, their provenance and warnings."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class TryOn:
 
         Raises:
             InputError: a picture, map or caption that cannot be used.
-            ConfigError: options that cannot be had, or would do nothing.
+            ConfigError: options that cannot be used, or would do nothing.
             PreparationError: nobody usable in the photo, no garment in the garment's photo, nothing to repaint.
             WeightsError: weights that are missing or damaged.
             NumericsError: the networks produced NaN.
@@ -159,7 +159,7 @@ class TryOn:
     def _run(
         self, ready: Ready, caption: str, options: TryOnOptions, seeds: Sequence[int] | None, on_progress: Progress
     ) -> TryOnResult:
-        """Calls the pipeline and tells how far it is; its warnings come with the result."""
+        """Calls the pipeline and reports its progress; its warnings come with the result."""
         steps = with_preset(options, self.pipe.config.num_inference_steps).num_inference_steps or 0
 
         def advance(_pipe: TryOnPipeline, step: int, _timestep: Any, _state: dict[str, Any]) -> None:
@@ -179,7 +179,7 @@ class TryOn:
             )
 
     def _parser_of(self, ready: Ready) -> ParseResult | None:
-        """Tells what a result shows, for checkpoints that do not say themselves where the new garment lies."""
+        """The function that labels a result, for checkpoints without a WarpNet that shows where the new garment is."""
         prepared = ready.prepared
         if prepared is None or self.pipe.drafter is not None:
             return None
@@ -200,4 +200,4 @@ def note_of_equals(pictures: Sequence[Image.Image]) -> tuple[str, ...]:
     differences = [np.abs(other - first) for other in others]
     if not others or any(each[each > 0].mean() > _DIFFERENT for each in differences if each.any()):
         return ()
-    return ("the seeds made nearly the same picture: these weights leave them little to decide, one picture is enough",)
+    return ("the seeds made nearly the same picture: with these weights the seed changes little, one is enough",)

@@ -67,10 +67,10 @@ def all_pairs(people: Path, garments: Path | None) -> list[Pair]:
 
     Args:
         people: see :func:`people_of`.
-        garments: see :func:`garments_of`; None: each prepared person with the garment of then.
+        garments: see :func:`garments_of`; None: each prepared person with the garment prepared with them.
 
     Raises:
-        InputError: nobody, no garment, or a person that brings none.
+        InputError: nobody, no garment, or a person without one.
     """
     everybody = people_of(people)
     if garments is not None:
@@ -79,7 +79,7 @@ def all_pairs(people: Path, garments: Path | None) -> list[Pair]:
     if without := [person for person, garment in pairs if not garment.is_file()]:
         raise InputError(
             "no garment was given",
-            got=f"{without[0]}, which brings none",
+            got=f"{without[0]}, which has none",
             expected="people who were prepared with a garment",
             fix="idmvton try-on PEOPLE GARMENTS -o OUT",
         )
@@ -87,8 +87,9 @@ def all_pairs(people: Path, garments: Path | None) -> list[Pair]:
 
 
 def listed_pairs(file: Path, people: Path, garments: Path) -> list[Pair]:
-    """The pairs that a text file names: a person and a garment in each line; see
-    :func:`idmvton.data.name_lists.read_rows`.
+    """The pairs that a text file names, a person and a garment in each line.
+
+    :func:`idmvton.data.name_lists.read_rows` describes the file.
 
     Raises:
         InputError: the file cannot be read, a line has not two names, or a file is not there or outside its folder.

@@ -1,4 +1,4 @@
-"""What a try-on model must beat: the mask filled with the garment's colour, or with the bent product picture."""
+"""Simple baselines: the mask filled with the garment's colour, or with the product picture by a thin-plate warp."""
 
 from __future__ import annotations
 

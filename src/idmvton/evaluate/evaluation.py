@@ -1,6 +1,6 @@
 """The main job: a folder of results in, a report out.
 
-report = evaluate(match_dataset(results, root, "test", "paired"), find_protocol("idmvton"), Path("report"))
+report = evaluate(match_dataset(results, DataChoice(root)), find_protocol("idmvton"), Path("report"))
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LIBRARIES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Figures and what they rest on.
+    """Figures and how they were made.
 
     Attributes:
         figures: metric -> figure.
@@ -46,7 +46,7 @@ class Report:
         protocol: how they were scored.
         made: option or library -> the values that the results' own notes name, with how many pictures name each.
         warnings: what should be known.
-        weights: entry of the catalogue -> file -> its SHA-256, or its git hash where the hub tells only that.
+        weights: entry of the catalogue -> file -> its SHA-256, or its git hash where the hub gives only that.
     """
 
     figures: Mapping[str, Figure]

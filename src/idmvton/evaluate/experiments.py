@@ -214,7 +214,7 @@ def table(experiment: Experiment, outcomes: Mapping[str, Outcome], weights: str)
 
 
 def in_markdown(experiment: Experiment, outcomes: Mapping[str, Outcome]) -> str:
-    """The table for people: a row a variant; a star where the difference from the first can be told from chance."""
+    """The table for people: a row a variant; a star where the difference from the first is significant."""
     lines = [experiment.question, ""]
     for title, outcome in outcomes.items():
         first = next(iter(outcome.reports.values()))
@@ -233,9 +233,9 @@ def in_markdown(experiment: Experiment, outcomes: Mapping[str, Outcome]) -> str:
 
 
 def in_words(difference: Difference) -> str:
-    """A difference and whether it can be told from chance at 5 %."""
+    """A difference and whether it is significant at 5 %."""
     text = f"{difference.mean:+.4g} ({number_text(difference.low)} to {number_text(difference.high)})"
-    return text if difference.p < 0.05 else f"{text}, not told from chance"
+    return text if difference.p < 0.05 else f"{text}, not significant"
 
 
 def _differences(folder: Path, names: list[str]) -> dict[str, list[Difference]]:

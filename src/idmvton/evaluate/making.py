@@ -1,4 +1,4 @@
-"""Pictures to score: a checkpoint's try-ons of a data set, what it must beat, and it with parts switched off."""
+"""Pictures to score: a checkpoint's try-ons of a data set, baselines, and the checkpoint with parts switched off."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ def make_pictures(
     draw = _method(pipe, variant)
     options = dict(variant.options)
     asked = {"weights": pipe.weights_name, "variant": asdict(variant) | {"options": options}, "maps": data.maps}
+    plain = {"method": variant.method, "captions": variant.captions, "garment_features": variant.garment_features}
     output.mkdir(parents=True, exist_ok=True)
     todo = [n for n, name in enumerate(dataset.names) if not _is_made(output / f"{name}.png", asked | {"seed": n})]
     done = len(dataset) - len(todo)
@@ -103,7 +104,7 @@ def make_pictures(
     for first in range(0, len(todo), BATCH):
         numbers = todo[first : first + BATCH]
         for number, picture in zip(numbers, draw([dataset[n] for n in numbers], numbers), strict=True):
-            notes = {"asked": asked | {"seed": number}, **options}
+            notes = {"asked": asked | {"seed": number}, "weights": pipe.weights_name, **plain, **options}
             save_png(picture, output / f"{dataset.names[number]}.png", notes)
         done += len(numbers)
         progress(done, len(dataset))
@@ -129,14 +130,13 @@ def _method(pipe: TryOnPipeline, variant: Variant) -> Draw:
 def _try_on(
     pipe: TryOnPipeline, variant: Variant, samples: Sequence[TryOnSample], seeds: Sequence[int]
 ) -> list[Image.Image]:
-    labels = [each.labels for each in samples if each.labels is not None]
     with contextlib.nullcontext() if variant.garment_features else without_garment_features(pipe):
         result = pipe(
             person=[each.person for each in samples],
             garment=[each.garment for each in samples],
             mask=[each.mask for each in samples],
             densepose=[each.densepose for each in samples],
-            labels=labels if len(labels) == len(samples) else None,
+            labels=[each.labels for each in samples],
             caption=[each.caption for each in samples],
             seed=list(seeds),
             **dict(variant.options),

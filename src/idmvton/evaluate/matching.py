@@ -1,4 +1,4 @@
-"""Which file of a results folder belongs to which pair: the names' rule is guessed, told, and can be set."""
+"""Which file of a results folder belongs to which pair; the rule of the names is guessed and reported, or set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idmvton.evaluate.choice import DataChoice
 from idmvton.images.files import list_pictures
 
 RULES: Final = ("{person}__{garment}", "{person}___{garment}", "{person}_{garment}", "{name}", "{person}", "{garment}")
-"""How results are called, tried in this order: ours first, then as other systems call them, then a file a person."""
+"""How result files are named, tried in this order: as here, as by other systems, then one file for each person."""
 
 _SHOWN: Final = 10
 
@@ -52,7 +52,7 @@ class Matched:
 
     Attributes:
         cases: in the order of the truth.
-        rule: how the results are called.
+        rule: how the results are named.
         warnings: what should be known about the folder.
     """
 
@@ -161,7 +161,7 @@ def _guess(found: Mapping[str, Path], rows: Sequence[tuple[Mapping[str, str], Ca
             "the names of the results fit no pair",
             got=_listed(sorted(found)),
             expected=f"names such as {example}",
-            fix="say how they are called, for instance --names '{person}-in-{garment}'",
+            fix="say how they are named, for instance --names '{person}-in-{garment}'",
         )
     return best
 

@@ -1,8 +1,8 @@
-"""Every metric by name: what it reads, what it needs, how it is computed, and which way is better.
+"""Every metric by name: what it reads, what it needs, how it is computed, and whether more or less is better.
 
 A metric looks at one result at a time. It gives a number (``pair``), or a vector of the result and one of the
-reference, from which one number is computed for the whole set (``set``: FID and KID). What a metric needs and does
-not find is told with the command that fetches it; nothing takes its place.
+reference, from which one number is computed for the whole set (``set``: FID and KID). A metric whose
+weights are missing is reported with the command that fetches them; no other metric takes its place.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Protocols: what a score means before any number is computed.
+"""Protocols: how pictures are resized, stored, cropped and compared.
 
-The same checkpoint spans SSIM .816 to .902 over eight papers, because everybody resizes, stores and crops
-differently. A :class:`Protocol` says all of it in one record, and :func:`explain` puts it into words. A new protocol
+Scores of one checkpoint differ between papers that do this differently. A :class:`Protocol` has all of it in one
+record, and :func:`explain` puts it into words. A new protocol
 is one more record in ``_PROTOCOLS``.
 """
 

@@ -233,7 +233,7 @@ class FusedResnetBlock(ResnetBlock2D):
             result: Tensor = super().forward(input_tensor, temb, *args, **kwargs)
             return result
         hidden_states = self.conv1(_group_norm(input_tensor, self.norm1, silu=True))
-        time = None if self.time_emb_proj is None else self.time_emb_proj(F.silu(temb))
+        time = None if self.time_emb_proj is None or temb is None else self.time_emb_proj(F.silu(temb))
         hidden_states = self.conv2(_group_norm(hidden_states, self.norm2, time, silu=True))
         if self.conv_shortcut is not None:
             input_tensor = self.conv_shortcut(input_tensor)

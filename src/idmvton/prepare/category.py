@@ -1,4 +1,4 @@
-"""What is exchanged: told from the garment's outline and from how much of the person is seen."""
+"""What is exchanged, by the garment's outline and by how much of the person is seen."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def expected_category(choice: str, garment: Category | None) -> Category | None:
 
 
 def mismatch_notes(category: Category, garment: Category | None) -> tuple[str, ...]:
-    """A warning where trousers or skirts meet another category; tops and dresses are not told apart so surely."""
+    """A warning where trousers or skirts meet another category; tops and dresses are too alike in outline."""
     if garment is None or category == garment or "lower_body" not in (category, garment):
         return ()
     return (f"the garment looks like {word_of(garment)}, but {word_of(category)} is exchanged",)
@@ -88,7 +88,7 @@ def word_of(category: Category) -> str:
 
 
 def shows_legs(labels: NDArray[np.uint8], keypoints: NDArray[np.floating]) -> bool:
-    """Whether the photo goes on below the waist."""
+    """Whether the photo shows the person below the waist."""
     if np.any(keypoints[_KNEES_AND_ANKLES] > 0):
         return True
     below = np.isin(labels, [ATR_LABELS.index(name) for name in _BELOW_WAIST])

@@ -81,13 +81,13 @@ def for_model(options: PrepareOptions, model: str | Path) -> tuple[PrepareOption
     if why_not is None:
         return dataclasses.replace(options, backend="published"), ()
     return options, (
-        f"{model} learned from the masks and body maps of the published preparation, and {why_not}: the embedded "
+        f"{model} was trained on masks and body maps of the published preparation, but {why_not}: the embedded "
         "backends are used",
     )
 
 
 def check_files(options: BackendOptions) -> None:
-    """Makes sure that the published set is here whole, where it is chosen: one message names all that is missing.
+    """Makes sure that all files of the published set are here, if it is chosen; one message names all missing ones.
 
     Args:
         options: with every backend named.
@@ -102,7 +102,7 @@ def check_files(options: BackendOptions) -> None:
     missing = [entry for entry in wanted if not weights.status(entry).present]
     if missing:
         raise WeightsError(
-            "the published preparation is not whole on this machine",
+            "files of the published preparation are missing on this machine",
             got=f"without {', '.join(missing)}",
             fix=f"run `{CATALOGUE[_ALL_FILES].get_command}`",
         )

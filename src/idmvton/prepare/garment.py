@@ -1,6 +1,6 @@
 """Garment photos: a product before a plain background, a flat lay, or a garment that somebody wears.
 
-Whatever it was, the garment comes out whole, upright, on white, letterboxed to 3:4, never squashed.
+The result is the whole garment, upright, on white, letterboxed to 3:4.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Parse = Callable[[Photo, Pose], Labels]
 LARGEST: Final = Size(2048, 1536)
 _MARGIN: Final = 0.06  # white around the garment, share of its larger side
 _SMALLEST: Final = 0.01  # share of the photo that a garment covers at least
-_GUESS_RANGE: Final = (0.08, 0.9)  # share of a busy photo that a believable cut-out covers
+_GUESS_RANGE: Final = (0.08, 0.9)  # share of a busy photo that a plausible cut-out covers
 _GUESS_AT_BORDER: Final = 0.25  # share of the photo's border that it may touch
 
 
@@ -78,7 +78,7 @@ class _Cut:
         mask: bool (H, W).
         background: the plain one that was assumed; ``None`` where it is busy or transparent.
         kind, source, notes: as in :class:`GarmentPicture`.
-        is_sure: whether the outline can be believed.
+        is_sure: whether the outline is reliable.
     """
 
     pixels: Photo
@@ -105,13 +105,13 @@ def prepare_garment(
         photo: RGB, upright.
         choice: the category, a word of :data:`idmvton.prepare.category.CATEGORY_NAMES` or ``"auto"``; of a worn
             garment, which of the wearer's clothes is meant.
-        find_people: the pose backend; it is asked only where skin is seen.
-        parse: tells the wearer's clothes.
+        find_people: the pose backend; called only where skin is seen.
+        parse: labels the wearer's clothes.
         alpha: uint8 (H, W), the photo's transparency: what is opaque is the garment.
         number: which garment, where the photo shows several: from 1, from the left.
 
     Raises:
-        PreparationError: there is no garment, or not so many, or with ``"auto"`` one whose kind cannot be told.
+        PreparationError: there is no garment, or not so many, or with ``"auto"`` one whose kind is not clear.
     """
     cut = _cut(np.asarray(photo), alpha)
     wearer = find_wearer(cut.pixels, np.ones_like(cut.mask) if cut.kind == "busy background" else cut.mask, find_people)
@@ -128,7 +128,7 @@ def prepare_garment(
     is_whole = cut.is_sure and not is_cut_off(mask)
     is_whole = is_whole and (cut.kind == "cut-out" or looks_like_a_garment(mask, spread, len(pieces)))
     if choice == "auto" and not is_whole:
-        raise _unknown_kind("a garment that fills the photo or goes on beyond it, or only a part of one")
+        raise _unknown_kind("a garment that fills the photo or extends beyond it, or only a part of one")
     turns = turns_of_garment(mask) if is_whole else 0
     if turns:
         turned = {1: "by 90 degrees to the left", 2: "upside down", 3: "by 90 degrees to the right"}[turns]
@@ -159,10 +159,10 @@ def _cut(pixels: Photo, alpha: NDArray[np.uint8] | None) -> _Cut:
     source = "border colour + GrabCut"
     if background.is_plain:
         return _Cut(pixels, mask, background, "plain background", source)
-    if not _is_believable(mask):
-        note = "the garment's background is not plain and could not be taken away: the whole photo is used"
+    if not _is_plausible(mask):
+        note = "the garment's background is not plain and could not be removed: the whole photo is used"
         return _Cut(pixels, np.ones_like(mask), None, "busy background", source, (note,), is_sure=False)
-    note = "the garment's background is not plain: look at garment.png whether the cut is right"
+    note = "the garment's background is not plain: check the cut-out in garment.png"
     return _Cut(pixels, mask, None, "busy background", source, (note,))
 
 
@@ -172,7 +172,7 @@ def _from_wearer(pixels: Photo, choice: str, labels: Labels) -> GarmentPicture:
     mask = _solid(where(labels, clothes_of(category)))
     if mask.mean() < _SMALLEST:
         names = ", ".join(sorted({ATR_LABELS[number] for number in np.unique(labels) if 0 < number < len(ATR_LABELS)}))
-        raise _no_garment(f"a person, on whom no such garment is seen (but {names or 'nothing'})")
+        raise _no_garment(f"a person who wears no such garment (labels found: {names or 'none'})")
     notes = ["a person wears the garment: it was cut out of that photo, without what arms and hair hide"]
     others = [word_of(each) for each in seen if each != category]
     if choice == "auto" and others:
@@ -194,7 +194,7 @@ def _solid(mask: Mask) -> Mask:
     return large[parts]
 
 
-def _is_believable(mask: Mask) -> bool:
+def _is_plausible(mask: Mask) -> bool:
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     return _GUESS_RANGE[0] < mask.mean() < _GUESS_RANGE[1] and border.mean() < _GUESS_AT_BORDER
 
@@ -218,7 +218,7 @@ def _framed(
 
 def _unknown_kind(got: str) -> PreparationError:
     return PreparationError(
-        "it cannot be told what the garment is",
+        "it is not clear what kind of garment this is",
         got=got,
         expected="the whole garment before a plain background, or a picture with a transparent background",
         fix="say what it is (--category upper, lower or dress), or give a photo that shows all of it",

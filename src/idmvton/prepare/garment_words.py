@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from idmvton.images import ImageInput
 
 SURE: Final = 0.5
-"""From this confidence on a category is believed."""
-_AGAINST: Final = 0.9  # from here on the network is believed against the outline: it knows rendered garments alone
+"""From this confidence on a category is accepted."""
+_AGAINST: Final = 0.9  # from here on the network counts more than the outline: it knows rendered garments alone
 LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.5, "pattern": 0.6}
-"""Attribute -> the probability from which its word is said."""
+"""Attribute -> the least probability of a word in the caption."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def without_hook(mask: Mask) -> Mask:
 
 
 def looks_like_a_garment(mask: Mask, background_spread: float | None, num_pieces: int = 1) -> bool:
-    """Whether an outline is believable: one piece that is fairly symmetric, as prints and guesses are not.
+    """Whether an outline is plausible: one piece that is fairly symmetric, as prints and guesses are not.
 
     Args:
         mask: bool (H, W), everything that was cut out.

@@ -16,7 +16,7 @@ from idmvton.types import Category, MaskShape
 Mask = NDArray[np.bool_]
 _KNEES_AND_ANKLES: Final = (9, 10, 12, 13)
 _ARM_WIDTH_HALF, _ARM_WIDTH_FULL = 60, 45  # the published values for half-body and full-body photos
-_REACH: Final = 24  # pixels of a picture 512 high: how far from labelled clothes the outline's rest is still theirs
+_REACH: Final = 24  # pixels of a picture 512 high: unlabelled pixels of the person so near to clothes belong to them
 _RIM: Final = 2.5  # pixels of a picture 512 high
 _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
@@ -154,7 +154,7 @@ def without_crumbs(mask: Mask) -> Mask:
 def find_hands(labels: NDArray[np.uint8], parts: NDArray[np.uint8], mask: Mask) -> Mask:
     """Bare hands: skin of the arms that the body map calls a hand, or that the rules leave out of the mask.
 
-    The rules' arm strokes end beyond the wrist and take half of each hand along; the body map knows better.
+    The rules' arm strokes end beyond the wrist and cover about half of each hand; the body map shows the hands.
     """
     skin = where(labels, _ARMS)
     return skin & (np.isin(parts, HANDS) | ~mask)

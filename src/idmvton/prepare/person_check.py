@@ -95,7 +95,7 @@ def _nobody(light: float) -> NoPersonError:
 
 def _check_confidence(pose: Pose) -> list[str]:
     if pose.confidence < UNSURE:
-        return ["it is not certain that the person was read rightly (is the head in the photo?): look at the overlay"]
+        return ["it is not certain that the pose is right (is the head in the photo?): look at the overlay"]
     return []
 
 

@@ -1,6 +1,6 @@
 """From two photos to everything that a try-on reads: the stages, in order.
 
-read -> find people -> choose one -> frame -> outline -> tell clothes and body parts -> garment -> category -> mask.
+read -> find people -> choose one -> frame -> outline -> label clothes and body parts -> garment -> category -> mask.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Preparer:
         )
 
     def named(self, options: PrepareOptions, notes: tuple[str, ...] = ()) -> Self:
-        """The same preparer, which tells with what it makes how its backends were chosen.
+        """The same preparer; what it makes records how its backends were chosen.
 
         Args:
             options: with every backend named.
@@ -128,12 +128,12 @@ class Preparer:
 
     @property
     def labels(self) -> LabelParser:
-        """The backend that tells clothes and skin."""
+        """The backend that labels clothes and skin."""
         return LABELS_BACKENDS.get(self._labels)
 
     @property
     def body(self) -> BodyParser:
-        """The backend that tells the parts of the body."""
+        """The backend that labels the parts of the body."""
         return BODY_BACKENDS.get(self._body)
 
     def __call__(
@@ -151,7 +151,7 @@ class Preparer:
             garment: a product picture, a photo of somebody who wears the garment, or what :meth:`read_garment` made
                 of one.
             given: maps of the photo that need not be found.
-            options: of these, the names of the backends are not looked at.
+            options: the names of backends in it are ignored.
 
         Raises:
             InputError: a picture or map that cannot be used.
@@ -385,7 +385,7 @@ def preparer_for(options: PrepareOptions, model: str | None = None) -> Preparer:
 
     Raises:
         ConfigError: an unknown name, or choices that contradict each other.
-        WeightsError: the published set is chosen and not here whole.
+        WeightsError: the published set is chosen and files of it are missing.
     """
     options, notes = (options, ()) if model is None else for_model(options, model)
     chosen = resolve(options)

@@ -1,4 +1,4 @@
-"""A prepared photo: everything that a try-on needs of a person, and the way back to the photo."""
+"""A prepared photo: everything that a try-on needs of a person, and the framing that leads back to the photo."""
 
 from __future__ import annotations
 
@@ -205,18 +205,18 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
         InputError: a file that is missing, damaged or of another size than its neighbours.
     """
     folder = Path(folder)
-    told = _told(folder)
+    values = _summary_values(folder)
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
     photo, person = read_picture(folder / "photo.png", "photo"), read_picture(folder / "person.png", "person")
     body_map = None
-    if told["options"].as_published:
+    if values["options"].as_published:
         body_map = read_picture(folder / "densepose.png", "densepose", BLACK)
     else:
-        _check_framing(folder, told["framing"], photo, person)
+        _check_framing(folder, values["framing"], photo, person)
     return Prepared(
         photo=photo,
         person=person,
-        mask=read_own_mask(folder / "mask.png", told["framing"].size),
+        mask=read_own_mask(folder / "mask.png", values["framing"].size),
         parts=read_parts(folder / "densepose.png") if body_map is None else parts_of(body_map)[0],
         labels=read_labels(folder / "labels.png", "atr"),
         keypoints=read_keypoints(folder / "keypoints.json"),
@@ -224,7 +224,7 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
         garment=read_picture(garment, "garment") if garment.exists() else None,
         garment_mask=read_own_mask(garment_mask) if garment_mask.exists() else None,
         body_map=body_map,
-        **told,
+        **values,
     )
 
 
@@ -235,7 +235,7 @@ def _check_framing(folder: Path, framing: Framing, photo: Image.Image, person: I
         InputError: it is not: a result would be put into another place of the photo.
     """
     if framing.photo != (photo.height, photo.width) or framing.size != (person.height, person.width):
-        return  # told by Prepared itself
+        return  # Prepared reports it
     shown = np.asarray(framing.apply(photo, resample="photo", fill="edge")).astype(np.int16)
     share = float((np.abs(shown - np.asarray(person)).max(-1) > _SAME).mean())
     if share > _CHANGED:
@@ -247,7 +247,7 @@ def _check_framing(folder: Path, framing: Framing, photo: Image.Image, person: I
         )
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _summary_values(folder: Path) -> dict[str, Any]:
     """What the summary says, as attributes of :class:`Prepared`."""
     summary = read_summary(folder)
     try:

@@ -73,8 +73,8 @@ def make_benchmark(
 
         make_dataset(folder, pairs=count, size=SIZE, split=split, seed=SEED, workers=workers, progress=told)
         before += count
-    hashes = {split: hash_of(folder / split) for split in counts}
-    found = {split: len(list((folder / split / "meta").glob("*.json"))) for split in counts}
+    hashes: dict[str, str] = {split: hash_of(folder / split) for split in counts}
+    found: dict[str, int] = {split: len(list((folder / split / "meta").glob("*.json"))) for split in counts}
     made = Benchmark(VERSION, SEED, found, found == dict(COUNTS), hashes)
     with whole_file(folder / RECORD_NAME) as file:
         file.write((json.dumps(asdict(made), indent=2) + "\n").encode())

@@ -50,7 +50,7 @@ class TrainOptions(Options):
         0, "The checkpoint is written every so many steps and at the end; 0: at the end only.", minimum=0, unit="steps"
     )
     max_minutes: float | None = option(
-        None, "Stop after so long, with the state saved; --resume goes on.", minimum=0.0, unit="minutes"
+        None, "Stop after this time, with the state saved; --resume continues.", minimum=0.0, unit="minutes"
     )
 
 
@@ -65,7 +65,7 @@ class OptimizerOptions(Options):
     beta2: float = option(0.999, "Of the second moment.", minimum=0.0, maximum=1.0)
     epsilon: float = option(1e-8, "Added to the root of the second moment.", minimum=0.0)
     warmup_steps: int = option(500, "The rate rises linearly for so long.", minimum=0, unit="steps")
-    schedule: Schedule = option("constant", "How the rate goes on after that.")
+    schedule: Schedule = option("constant", "How the rate changes after that.")
     final_share: float = option(0.05, "Where a cosine ends, as a share of the rate.", minimum=0.0, maximum=1.0)
 
 

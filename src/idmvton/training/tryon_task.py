@@ -96,7 +96,7 @@ class TryOnStep(nn.Module):
 
 
 class TryOnTask:
-    """See the module; built from the sections of a recipe.
+    """The paper's training, built from the sections of a recipe.
 
     Args:
         recipe: with the sections of this task.
@@ -145,7 +145,7 @@ class TryOnTask:
         }
 
     def _pipeline(self, components: dict[str, Any]) -> TryOnPipeline:
-        """The pipeline whose networks are trained, and whose code makes their conditions; it keeps no garments."""
+        """The pipeline whose networks are trained, and whose code makes their conditions; it caches no garments."""
         pipe = TryOnPipeline(**components | self._policies())
         pipe.set_progress_bar_config(disable=True)
         pipe.garment_cache.max_bytes = pipe.feature_cache.max_bytes = 0
@@ -174,7 +174,7 @@ class TryOnTask:
         return (*encoders, self.garment_net)
 
     def _freeze(self) -> None:
-        """What never changes: in half precision where training is, but for what tells colours and places."""
+        """Freezes what is not trained; in half precision where training is, but for :meth:`_in_full_precision`."""
         exact = self._in_full_precision()
         for part in self.frozen:
             part.requires_grad_(False).eval()
@@ -303,7 +303,7 @@ class TryOnTask:
 
     @torch.no_grad()
     def _garment_features(self, rows: Batch, num_dropped: int) -> dict[str, Tensor]:
-        """GarmentNet's features for the rows that have a garment; where none has, of one, for the count of tokens."""
+        """GarmentNet's features for the rows with a garment; if there is none, of the last, to count tokens."""
         first = min(num_dropped, len(rows["timestep"]) - 1)
         kept = {name: value[first:] for name, value in rows.items() if name.startswith(_FEATURE)}
         if kept:
@@ -351,7 +351,7 @@ class TryOnTask:
         return {}
 
     def export(self, folder: Path, model: Any) -> None:
-        """The complete checkpoint, in float32; adapters are merged, and also written by themselves."""
+        """The complete checkpoint, in float32; adapters are merged, and also written separately."""
         policies = {name: self.pipe.config[name] for name in POLICIES}
         with without_adapters(model.unet, folder.parent / "adapters" if self.lora.rank else None) as unet:
             save_checkpoint(self.pipe.components | {"unet": unet} | policies, folder)

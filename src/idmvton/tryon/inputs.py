@@ -137,9 +137,9 @@ def unpacked(request: Request) -> Request:
     Raises:
         InputError: no garment at all.
     """
-    lists = {
+    lists: dict[str, Any] = {
         name: list(value) if isinstance(value, Iterator) else value
-        for name in ("person", "garment", "mask", "densepose", "caption", "seed", "generator")
+        for name in ("person", "garment", "mask", "densepose", "labels", "caption", "seed", "generator")
         if (value := getattr(request, name)) is not None
     }
     people = _as_list(lists.get("person"))

@@ -71,7 +71,7 @@ def spare_memory(vae: nn.Module) -> None:
             module.inplace = True
 
 
-class Visit(ModelHook):  # type: ignore[misc]
+class Visit(ModelHook):
     """Brings a module to the GPU when it is called, one at a time; what waits on the CPU is not copied back.
 
     Args:

@@ -15,6 +15,7 @@ from torch import Tensor
 from idmvton.models.attention import CONTEXT, AttentionContext, CrossKeysValues, KeysValues
 from idmvton.models.kernels import fastest_attention
 from idmvton.tryon.conditioning import PersonConditions, guide, tryon_input
+from idmvton.tryon.nested import map_tensors
 
 Features = Mapping[str, Tensor | KeysValues]
 
@@ -45,10 +46,7 @@ class StepConditions:
 
     def unguided(self, num_pairs: int) -> StepConditions:
         """The conditional rows alone."""
-        cross = {
-            name: CrossKeysValues(*(each and KeysValues(*(part[num_pairs:] for part in each)) for each in layer))
-            for name, layer in self.cross.items()
-        }
+        cross = map_tensors(self.cross, lambda each: each[num_pairs:])
         return replace(
             self,
             text=self.text[num_pairs:],

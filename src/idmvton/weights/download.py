@@ -149,9 +149,9 @@ def _as_known(entry: WeightsEntry, name: str, announced: FileRecord, known: Know
         size = size_text(announced.size) if announced.size is not None else "unknown size"
         raise WeightsError(
             f"{entry.page} does not have the file that {entry.name!r} needs",
-            got=f"{name}: {size}, sha256 {announced.sha256 or 'not told'}",
+            got=f"{name}: {size}, sha256 {announced.sha256 or 'not given'}",
             expected=f"{size_text(known.size) if known.size else 'any size'}, sha256 {known.sha256}",
-            fix="tell the maintainers of this library; nothing was downloaded",
+            fix="report this to the maintainers of this library; nothing was downloaded",
         )
     return FileRecord(announced.size if known.size is None else known.size, sha256=known.sha256)
 

@@ -1,7 +1,7 @@
 """The manifest: what the hub said about each file when a snapshot was fetched, kept beside the files.
 
 The catalogue names branches, whose commits and hashes are not known in advance. So the commit that was really
-fetched, and the size and hash that the hub tells for each file, are recorded at download time; the
+fetched, and the size and hash that the hub gives for each file, are recorded at download time; the
 downloaded bytes are checked against them at once, and ``verify`` checks them again whenever it is asked.
 This finds every later damage, and any difference from what the hub serves; it does not prove that the hub
 served what the authors meant.
@@ -133,7 +133,7 @@ def compare(path: Path, record: FileRecord, advance: Callable[[int], None] | Non
         blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         found, wanted = _digest(path, blob, advance), record.git_sha1
     else:
-        return "unverifiable", "the hub told no hash"
+        return "unverifiable", "the hub gave no hash"
     if found != wanted:
         return "wrong hash", f"{found[:16]}... instead of {wanted[:16]}..."
     return "ok", ""
