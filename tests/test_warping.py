@@ -124,6 +124,17 @@ def warping_pipe(own_pipe):
     )
 
 
+@pytest.fixture
+def one_call(one_call, tmp_path):
+    """The golden call with a body map that shows somebody: WarpNet reads its parts."""
+    width, height = Image.open(one_call["densepose"]).size
+    parts = np.zeros((height, width), np.uint8)
+    parts[height // 4 :, width // 4 : -width // 4] = 2
+    parts[height // 2 :, width // 4 : width // 3] = 15
+    colour_parts(parts).save(tmp_path / "densepose.png")
+    return one_call | {"densepose": tmp_path / "densepose.png"}
+
+
 def picture_of(pipe, call):
     return pipe(**call | {"num_inference_steps": 2, "output_type": "np"}).images[0]
 
