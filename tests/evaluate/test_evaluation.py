@@ -1,10 +1,12 @@
 """From folders to a report: matching by names, resuming, equal bytes, what is missing, comparing."""
 
+import hashlib
 import itertools
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.evaluate.conftest import drawn, save
 from typer.testing import CliRunner
 
@@ -163,3 +165,23 @@ def test_several_processes_give_what_one_gives(folders, cache):
 def test_the_scale_is_measured_on_few_truths(folders, cache, monkeypatch):
     monkeypatch.setattr(evaluation, "SCALE_CASES", 2)
     assert scored(folders).scale.keys() == set(evaluation.SCALE_ROWS)
+
+
+def test_transparent_results_are_warned_of_and_bad_masks_named(folders, cache):
+    glass = Image.fromarray(drawn(0))
+    glass.putalpha(128)
+    glass.save(folders / "results" / "p0.png")
+    assert any("1 results are transparent" in warning for warning in scored(folders).warnings)
+    for content in (b"no picture", None):
+        mask = folders / "masks" / "p1.png"
+        if content is None:
+            save(np.zeros((64, 48), np.uint8), mask)
+        else:
+            mask.write_bytes(content)
+        with pytest.raises(InputError, match=r"masks/p1.png"):
+            scored(folders)
+
+
+def test_the_report_has_the_hashes_of_weights(folders, st_lpips):
+    expected = hashlib.sha256(st_lpips.read_bytes()).hexdigest()
+    assert scored(folders).to_dict()["weights"] == {"st-lpips": {"alex_shift_tolerant.pth": expected}}
