@@ -302,7 +302,7 @@ class PrepareOptions(BackendOptions):
 
     category: CategoryChoice = option(
         "auto",
-        "What is exchanged; auto: told from the garment's shape, and upper where no legs are in the photo.",
+        "What is exchanged; auto: by the garment's picture, and upper where the photo shows no legs.",
         aliases=CATEGORY_WORDS,
     )
     person_number: int = option(

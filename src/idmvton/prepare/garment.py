@@ -172,7 +172,7 @@ def _from_wearer(pixels: Photo, choice: str, labels: Labels) -> GarmentPicture:
     mask = _solid(where(labels, clothes_of(category)))
     if mask.mean() < _SMALLEST:
         names = ", ".join(sorted({ATR_LABELS[number] for number in np.unique(labels) if 0 < number < len(ATR_LABELS)}))
-        raise _no_garment(f"a person who wears no such garment (labels found: {names or 'none'})")
+        raise _no_garment(f"a person on whom no such garment is seen (labels found: {names or 'none'})")
     notes = ["a person wears the garment: it was cut out of that photo, without what arms and hair hide"]
     others = [word_of(each) for each in seen if each != category]
     if choice == "auto" and others:
