@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from idmvton.engine.folders import all_pairs, names_of
+from idmvton.engine.pairs import all_pairs, names_of
 
 _TILE = (168, 224)
 _WHITE = (255, 255, 255)
