@@ -237,8 +237,8 @@ class TryOnOptions(Options):
     paste_back: bool = option(True, "Put the repainted region into the untouched photo, at the photo's own size.")
     keep: KeepChoice = option(
         "auto",
-        "Which pixels of the photo stay when pasting back; auto: all that need not change, if labels are known; mask: "
-        "those outside the mask.",
+        "Which pixels of the photo stay when pasting back; auto: all that need not change, if labels are known and "
+        "nobody drew the mask; mask: those outside the mask.",
     )
     feather: int | None = option(
         None,

@@ -120,7 +120,7 @@ def test_a_recipe_survives_json():
 def test_the_package_carries_the_recipes():
     settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["force-include"] == {"recipes": "idmvton/training/recipes"}
+    assert wheel["force-include"]["recipes"] == "idmvton/training/recipes"
 
 
 def test_reading_recipes_loads_no_torch():

@@ -94,7 +94,7 @@ def find_experiment(name: str | os.PathLike[str]) -> Path:
     given = Path(name)
     if given.is_file():
         return given
-    packaged = Path(__file__).parent / "experiments"
+    packaged = Path(__file__).parent / "experiment_files"
     folder = packaged if packaged.is_dir() else Path(__file__).parents[3] / "experiments"
     found = {path.stem: path for path in sorted(folder.glob("*.toml"))}
     if str(name) not in found:

@@ -38,6 +38,10 @@ _SAME: Final = 24  # grey levels: rounding and other resampling differ by less
 _CHANGED: Final = 0.1  # share of person.png that a person may have retouched
 
 
+BY_HAND: Final = "changed by hand"
+"""The source of a mask that somebody changed in a prepared folder."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """One person, framed, with every map; all maps have the framed picture's size (H, W).
@@ -96,6 +100,12 @@ class Prepared:
                 got=", ".join(f"{name} {size}" for name, size in sizes.items()),
                 expected=f"{self.framing.size} for all, and a photo of {self.framing.photo}",
             )
+
+    @property
+    def has_own_mask(self) -> bool:
+        """Whether somebody drew the mask or changed it, so that all of it is meant to be repainted."""
+        source = self.sources.get("mask", "")
+        return source == BY_HAND or source.startswith("given")
 
     @property
     def size(self) -> Size:
@@ -206,6 +216,8 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     """
     folder = Path(folder)
     values = _summary_values(folder)
+    if "mask.png" in changed_by_hand(folder):
+        values["sources"] = values["sources"] | {"mask": BY_HAND}
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
     photo, person = read_picture(folder / "photo.png", "photo"), read_picture(folder / "person.png", "person")
     body_map = None

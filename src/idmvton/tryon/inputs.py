@@ -260,6 +260,10 @@ def _frame_prepared(
         own = load_mask(mask, size=prepared.size, threshold=mask_threshold)
     body_map = prepared.densepose if densepose is None else load_image(densepose, background=(0, 0, 0))
     inner = Framing.fit(prepared.size, size)
+    labels = None  # what somebody drew is repainted as drawn: nothing in it is kept
+    if mask is None and not prepared.has_own_mask:
+        whole = complete_labels(prepared.labels, prepared.silhouette, prepared.category)
+        labels = prepared.framing.invert_labels(whole)
     return Person(
         photo=prepared.photo,
         photo_mask=prepared.framing.invert_labels(own),
@@ -267,7 +271,7 @@ def _frame_prepared(
         image=inner.apply(prepared.person, resample="photo", fill="edge"),
         mask=inner.apply_mask(own),
         densepose=inner.apply(body_map, resample="labels", fill=(0, 0, 0)),
-        labels=prepared.framing.invert_labels(complete_labels(prepared.labels, prepared.silhouette, prepared.category)),
+        labels=labels,
     )
 
 
