@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.status import Status
 
 from idmvton.cli.loading import load_pipeline
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, with_options
@@ -54,7 +56,7 @@ def bench(
             from idmvton.engine.bench import Bench
 
             figures["made_with"] = pipe.made_with()
-            work = Bench(pipe, repeats, lambda what, mode=mode, status=status: status.update(f"{mode}: {what}"))  # type: ignore[misc]
+            work = Bench(pipe, repeats, partial(_show, status, mode))
             rows = [*work.qualities(), *work.batches(sizes)]
             if person is not None and garment is not None:
                 status.update("preparing the photos")
@@ -67,6 +69,10 @@ def bench(
         output.write_text(json.dumps(figures, indent=2))
     if as_json:
         print_json(figures)
+
+
+def _show(status: Status, mode: str, what: str) -> None:
+    status.update(f"{mode}: {what}")
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -75,16 +76,16 @@ class Bench:
         """Every quality, of one picture at a time, each of a new garment."""
         for quality in QUALITIES:
             self.tell(f"quality {quality}")
-            yield self._time(quality, 1, lambda quality=quality: self._call(1, quality=quality))  # type: ignore[misc]
+            yield self._time(quality, 1, partial(self._call, 1, quality=quality))
 
     def batches(self, sizes: tuple[int, ...]) -> Iterator[Timed]:
         """Several people in one garment at a time, then one person in as many garments."""
         for count in sizes:
             self.tell(f"{count} people in one garment")
-            yield self._time(f"{count} people, one garment", count, lambda count=count: self._call(count))  # type: ignore[misc]
+            yield self._time(f"{count} people, one garment", count, partial(self._call, count))
         for count in sizes[1:]:
             self.tell(f"one person in {count} garments")
-            run = lambda count=count: self._call(1, num_garments=count)  # noqa: E731
+            run = partial(self._call, 1, num_garments=count)
             yield self._time(f"one person, {count} garments", count, run)
 
     def distances(self, person: Prepared, garment: ImageInput, caption: str) -> Iterator[Timed]:
