@@ -97,12 +97,7 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
         min=None if is_ours else option.minimum,
         max=None if is_ours else option.maximum,
         metavar=f"[{shown}]" if is_ours else None,
-        rich_help_panel={
-            "TryOnOptions": "Try-on",
-            "PrepareOptions": "Preparation",
-            "BackendOptions": "Networks",
-            "ModelOptions": "Model",
-        }.get(panel),
+        rich_help_panel=_PANELS.get(panel),
         show_default=option.default is not None,
     )
     return inspect.Parameter(

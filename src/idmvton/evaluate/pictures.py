@@ -74,17 +74,6 @@ def change(result: Bytes, photo: Bytes, region: NDArray[np.bool_]) -> tuple[floa
     return float(difference.max()), float(difference.mean())
 
 
-def scores_inside(result: Bytes, truth: Bytes, mask: NDArray[np.bool_]) -> dict[str, float]:
-    """Figures inside the mask: SSIM, PSNR in dB, and the distance of the mean colours in CIE Lab (1976)."""
-    where = _checked(mask, result)
-    first, second = _mean_colours(result, truth, where)
-    return {
-        "SSIM": ssim(result, truth, mask),
-        "PSNR": min(psnr(result, truth, mask), EQUAL_DB),
-        "colour": float(np.linalg.norm(first - second)),
-    }
-
-
 def with_feather(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask grown by :data:`FEATHER` pixels."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * FEATHER + 1, 2 * FEATHER + 1))

@@ -22,6 +22,7 @@ from idmvton.prepare.mask_making import feather
 from idmvton.prepare.overlay import coloured_labels, draw_overlay
 from idmvton.prepare.reading import read_classes, read_keypoints, read_labels
 from idmvton.prepare.record_files import (
+    MASK,
     SUMMARY,
     changed_by_hand,
     check_target,
@@ -216,7 +217,7 @@ def read_prepared(folder: str | os.PathLike[str]) -> Prepared:
     """
     folder = Path(folder)
     values = _summary_values(folder)
-    if "mask.png" in changed_by_hand(folder):
+    if MASK in changed_by_hand(folder):
         values["sources"] = values["sources"] | {"mask": BY_HAND}
     garment, garment_mask = folder / "garment.png", folder / "garment_mask.png"
     photo, person = read_picture(folder / "photo.png", "photo"), read_picture(folder / "person.png", "person")
