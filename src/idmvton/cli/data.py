@@ -191,3 +191,7 @@ def prepare(
                 make_preparer=lambda: Preparer.unshared(backends),
             )
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")
+        if done.num_elsewhere:
+            err.print(
+                f"{done.num_elsewhere} people are being prepared by another run: run this again when it has ended"
+            )

@@ -40,11 +40,13 @@ class Made:
         num_masks: how many masks the people of the split have now.
         num_new: how many of them this call made.
         num_maps: how many label maps, keypoints and body maps it made.
+        num_elsewhere: people whom another run works on at this moment.
     """
 
     num_masks: int
     num_new: int
     num_maps: int = 0
+    num_elsewhere: int = 0
 
 
 def prepare_dataset(
@@ -74,11 +76,11 @@ def prepare_dataset(
     """
     listed = list_files(root, split, order)
     people = list({each.mask: each for each in (each.as_prepared() if beside else each for each in listed)}.values())
-    had_mask = sum(each.mask.exists() for each in people)
     lacking = _lacking_beside if beside else _lacking
     by_networks = [each for each in people if lacking(each)]
     by_rules = [each for each in people if not each.mask.exists() and not lacking(each)]
-    num_lacking = sum(len(lacking(each)) for each in people)
+    without_mask = {each.mask for each in people if not each.mask.exists()}
+    num_lacking = {each.mask: len(lacking(each)) for each in people}
     own = threading.local()
 
     def make(files: SampleFiles) -> tuple[str, ...]:
@@ -95,7 +97,10 @@ def prepare_dataset(
                 _write_mask(files)
         return ()
 
-    outcomes = work_through([*by_rules, *by_networks], lambda _: False, make, progress, workers)
+    def is_done(files: SampleFiles) -> bool:
+        return files.mask.exists() and not lacking(files)
+
+    outcomes = work_through([*by_rules, *by_networks], is_done, make, progress, workers, place=lambda files: files.mask)
     if outcomes.failed:
         raise InputError(
             f"{len(outcomes.failed)} people could not be prepared",
@@ -103,8 +108,13 @@ def prepare_dataset(
             expected="one person on each photo, and files that can be read",
             fix="mend the files (`idmvton data check` names them all) and run this again",
         )
-    num_masks = sum(each.mask.exists() for each in people)
-    return Made(num_masks, num_masks - had_mask, num_lacking)
+    made = [each.mask for each in outcomes.made]
+    return Made(
+        num_masks=sum(each.mask.exists() for each in people),
+        num_new=len(without_mask.intersection(made)),
+        num_maps=sum(num_lacking[mask] for mask in made),
+        num_elsewhere=len(outcomes.elsewhere),
+    )
 
 
 def _named(failure: Failure[SampleFiles]) -> str:
