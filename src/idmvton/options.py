@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 from idmvton.errors import ConfigError
 from idmvton.types import (
     CATEGORY_WORDS,
+    AttentionChoice,
     BackendSet,
     CategoryChoice,
     DTypeName,
@@ -358,6 +359,19 @@ class JobOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
+class FolderOptions(Options):
+    """How folders of people are dressed."""
+
+    batch_size: int | None = option(
+        None,
+        "People who are dressed in one garment at a time; the results are the same. When not given: as many as fit "
+        "into a GPU's free memory, by what the first picture needed; on a CPU 1.",
+        minimum=1,
+        maximum=64,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelOptions(Options):
     """Which weights are loaded, and where to."""
 
@@ -370,6 +384,16 @@ class ModelOptions(Options):
         "auto",
         "What lies on a GPU. fast: everything; balanced: both UNets, in 8 bits (8 GB); low: one network at a time, in "
         "8 bits (5 GB); auto: the fastest that fits into what is free.",
+    )
+    attention: AttentionChoice = option(
+        "auto",
+        "auto: the fastest exact attention; sage: SageAttention, an approximation in 8 bits for NVIDIA GPUs, which has "
+        "to be installed.",
+    )
+    lora: tuple[str, ...] = option(
+        (),
+        "A LoRA file for TryonNet, such as LCM's, Hyper-SD's or SDXL-Lightning's; FILE=0.6 sets its weight. May be "
+        "repeated.",
     )
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     variant: str | None = option(

@@ -96,6 +96,7 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
         device="cpu" if model.cpu_offload else model.device,
         variant=model.variant,
         memory="fast" if model.cpu_offload else model.memory,
+        attention=model.attention,
     )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:

@@ -19,6 +19,7 @@ from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
 from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.models.garment_net import GarmentNet
+from idmvton.models.kernels import check_attention
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.quiet import without_log_notes
@@ -29,9 +30,10 @@ from idmvton.tryon.graphs import Graphs
 from idmvton.tryon.memory import Placement, choose_mode
 from idmvton.tryon.networks import Networks
 from idmvton.tryon.schedulers import check_scheduler
-from idmvton.types import VERSION, GarmentTimestep, MemoryMode, Size, TimeIds
+from idmvton.types import VERSION, AttentionChoice, GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
+SAGE = "SageAttention, an approximation: queries and keys in 8 bits"
 CONDITIONS_MAX_BYTES = 64 * 2**20
 """For some tens of garments: prompts, CLIP states and latents are about 2 MB each at full size."""
 
@@ -106,6 +108,7 @@ class TryOnSystem(DiffusionPipeline):
         self.graphs = Graphs()
         self.placement: Placement | None = None
         self.weights_name = "in memory"
+        self.attention: AttentionChoice = "auto"
 
     # ------------------------------------------------------------------------------------------ loading, saving
 
@@ -119,6 +122,7 @@ class TryOnSystem(DiffusionPipeline):
         device: str | torch.device = "auto",
         variant: str | None = None,
         memory: MemoryMode = "auto",
+        attention: AttentionChoice = "auto",
     ) -> Self:
         """Loads a checkpoint in the published layout, from the disk: ``idmvton weights get`` fetches one.
 
@@ -130,10 +134,12 @@ class TryOnSystem(DiffusionPipeline):
             device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
             variant: part of the weight files' names, such as "fp16"; the only one there is when not given.
             memory: what lies on a GPU, see :mod:`idmvton.tryon.memory`.
+            attention: see :meth:`choose_attention`.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
             ConfigError: the device or dtype cannot be had.
+            MissingExtraError: the attention that was asked for is not installed.
         """
         if torch_dtype is not None and dtype is not None:
             raise ConfigError("torch_dtype and dtype were given", expected="one of them: they are the same")
@@ -148,7 +154,21 @@ class TryOnSystem(DiffusionPipeline):
             pipe.to(where)
         if where.type == "cuda":
             pipe.place(mode, where)
+        pipe.choose_attention(attention)
         return pipe
+
+    def choose_attention(self, choice: AttentionChoice) -> None:
+        """Sets the kernel of self-attention, see :func:`idmvton.models.kernels.attending`.
+
+        Raises:
+            ConfigError: it is for another device.
+            MissingExtraError: it is not installed.
+        """
+        check_attention(choice, self._execution_device)
+        if choice != self.attention:
+            self.attention = choice
+            self.feature_cache.clear()
+            self.graphs.clear()
 
     def place(self, mode: MemoryMode, device: torch.device) -> None:
         """Puts the parts where a memory mode wants them, once; see :mod:`idmvton.tryon.memory`."""
@@ -296,6 +316,7 @@ class TryOnSystem(DiffusionPipeline):
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
             **({} if self.placement is None else {"memory": self.placement.about}),
+            **({} if self.attention == "auto" else {"attention": SAGE}),
             "idmvton": VERSION,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,

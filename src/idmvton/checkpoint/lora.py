@@ -1,0 +1,186 @@
+"""LoRA files on TryonNet, such as those of LCM, Lightning and Hyper-SD: low-rank changes of its layers, added exactly.
+
+Layers are looked up by the names that each program gives them: peft and diffusers (old and new), kohya with the names of
+diffusers, and kohya with those of SDXL's own code.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from idmvton.checkpoint.parts import list_faults
+from idmvton.errors import ConfigError, WeightsError
+from idmvton.models.changed_weights import Change
+from idmvton.options import LORA_SCALES
+from idmvton.weights import read_tensors
+
+_PART: Final = re.compile(
+    r"(?P<layer>.+?)(?:[._]lora)?\."
+    r"(?:(?P<down>lora_A(?:\.default)?\.weight|lora_down\.weight|down\.weight)"
+    r"|(?P<up>lora_B(?:\.default)?\.weight|lora_up\.weight|up\.weight)|(?P<alpha>alpha))"
+)
+_WRAPPERS: Final = ("base_model.model.", "unet.")
+_INNER: Final = {
+    "conv1": "in_layers.2",
+    "conv2": "out_layers.3",
+    "time_emb_proj": "emb_layers.1",
+    "conv_shortcut": "skip_connection",
+}
+_OUTER: Final = {
+    "conv_in": "input_blocks.0.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+}
+
+
+def read_lora(path: Path, network: UNet2DConditionModel, scale: float = 1.0) -> dict[str, Change]:
+    """What a LoRA file changes in a network.
+
+    Args:
+        path: a ``.safetensors`` or ``.bin`` file.
+        network: TryonNet. The file may be of an SDXL net with fewer input channels: those stand in front in TryonNet's.
+        scale: of all changes.
+
+    Returns:
+        Parameter -> what adds the change to it.
+
+    Raises:
+        ConfigError: a scale out of range.
+        WeightsError: no weights, or layers that the network does not have.
+    """
+    low, high = LORA_SCALES
+    if not low <= scale <= high:
+        raise ConfigError("the scale of a LoRA file is out of range", got=scale, expected=f"{low} to {high}")
+    layers = {spelling: name for name, module in _layers(network) for spelling in _spellings(network, name, module)}
+    found = defaultdict[str, dict[str, Tensor]](dict)
+    unknown = []
+    for name, tensor in read_tensors(path).items():
+        match = _PART.fullmatch(name)
+        layer = layers.get(_unwrapped(match["layer"])) if match else None
+        if match is None or match.lastgroup is None or layer is None:
+            unknown.append(name)
+        else:
+            found[layer][match.lastgroup] = tensor
+    halves = [layer for layer, parts in found.items() if not {"down", "up"} <= parts.keys()]
+    shapes = [] if halves else [each for layer, parts in found.items() for each in _misfit(network, layer, parts)]
+    lines = list_faults({"not known": unknown, "without their other half": halves, "of the wrong shape": shapes})
+    if lines or not found:
+        raise WeightsError(
+            f"{path} does not fit TryonNet",
+            got="\n    ".join(lines) or "no layers",
+            expected="a LoRA file for the UNet of SDXL alone, without changes of text encoders, as peft, diffusers or "
+            "kohya save it",
+            fix=_hint(unknown),
+        )
+    return {f"{layer}.weight": functools.partial(_add, dict(parts), scale) for layer, parts in found.items()}
+
+
+def _hint(unknown: list[str]) -> str | None:
+    if any(name.startswith(("lora_te", "text_encoder")) for name in unknown):
+        return "save the LoRA without its text encoders"
+    if any("hada_" in name or "lokr_" in name or "dora_scale" in name for name in unknown):
+        return "LoHa, LoKr and DoRA are other methods: use a plain LoRA"
+    return None
+
+
+def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, module in network.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and weight.dim() in (2, 4):
+            yield name, module
+
+
+def _unwrapped(layer: str) -> str:
+    for prefix in _WRAPPERS:
+        layer = layer.removeprefix(prefix)
+    return layer
+
+
+def _spellings(network: UNet2DConditionModel, name: str, module: nn.Module) -> Iterator[str]:
+    """What files call a layer."""
+    yield name
+    yield f"lora_unet_{name.replace('.', '_')}"
+    if inner := _name_in_sdxl(name, network.config.layers_per_block + 1, network):
+        yield f"lora_unet_{inner.replace('.', '_')}"
+    block, _, projection = name.rpartition(".attn1.") if ".attn1." in name else name.rpartition(".attn2.")
+    if block and not projection.startswith("processor."):
+        yield f"{block}.{name.removeprefix(block)[1:6]}.processor.{projection.removesuffix('.0')}"
+
+
+def _name_in_sdxl(name: str, step: int, network: nn.Module) -> str | None:
+    """A layer's name in SDXL's own code; ``step``: its blocks a level and one."""
+    if name in _OUTER:
+        return _OUTER[name]
+    if match := re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d)\.(.+)", name):
+        number = 1 if match[1] == "attentions" else 2 * int(match[2])
+        return f"middle_block.{number}.{_INNER.get(match[3], match[3])}"
+    match = re.fullmatch(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.+)", name)
+    if match is None:
+        return None
+    side, level, kind, number, inner = match[1], int(match[2]), match[3], int(match[4]), match[5]
+    inner = _INNER.get(inner, inner)
+    if kind == "downsamplers":
+        return f"input_blocks.{(level + 1) * step}.0.op"
+    if kind == "upsamplers":
+        place = 2 if hasattr(network.get_submodule(f"up_blocks.{level}"), "attentions") else 1
+        return f"output_blocks.{level * step + step - 1}.{place}.{inner}"
+    place = 1 if kind == "attentions" else 0
+    first, word = (1, "input_blocks") if side == "down" else (0, "output_blocks")
+    return f"{word}.{first + level * step + number}.{place}.{inner}"
+
+
+def _delta(parts: Mapping[str, Tensor], weight: Tensor) -> Tensor:
+    """Up times down, times alpha / rank, in float32; channels that the file does not know are 0.
+
+    Raises:
+        ValueError: it has not the weight's shape.
+    """
+    down, up = (parts[name].to(weight.device, torch.float32) for name in ("down", "up"))
+    if up.dim() == 4 and up.shape[2:] != (1, 1):
+        raise ValueError(f"up {list(up.shape)}")
+    rank = down.shape[0]
+    if up.shape[1] != rank:
+        raise ValueError(f"up {list(up.shape)} times down {list(down.shape)}")
+    delta = (up.flatten(1) @ down.flatten(1)).view(up.shape[0], *down.shape[1:])
+    delta = delta[..., 0, 0] if weight.dim() == 2 and delta.shape[2:] == (1, 1) else delta
+    delta = delta[..., None, None] if weight.dim() == 4 and delta.dim() == 2 else delta
+    alpha = parts["alpha"].item() if "alpha" in parts else rank
+    return delta * (alpha / rank)
+
+
+def _misfit(network: nn.Module, layer: str, parts: Mapping[str, Tensor]) -> Iterator[str]:
+    weight = network.get_submodule(layer).weight
+    try:
+        shape = _delta({name: part.to("meta") for name, part in parts.items() if name != "alpha"},
+                       weight.to("meta")).shape  # fmt: skip
+    except ValueError as error:
+        yield f"{layer}: {error}, expected {list(weight.shape)}"
+        return
+    if shape != _shown(layer, shape, weight):
+        yield f"{layer}: {list(shape)}, expected {list(weight.shape)}"
+
+
+def _shown(layer: str, shape: torch.Size, weight: Tensor) -> torch.Size:
+    """The shape that is expected of a change of this shape: ``conv_in`` may have fewer channels."""
+    is_narrow = layer == "conv_in" and len(shape) == 4 and shape[1] < weight.shape[1]
+    return torch.Size([weight.shape[0], shape[1], *weight.shape[2:]]) if is_narrow else weight.shape
+
+
+def _add(parts: Mapping[str, Tensor], scale: float, weight: Tensor) -> Tensor:
+    delta = _delta(parts, weight)
+    if delta.shape != weight.shape:
+        delta = F.pad(delta, (0, 0, 0, 0, 0, weight.shape[1] - delta.shape[1]))
+    return weight.float() + scale * delta
