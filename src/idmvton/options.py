@@ -30,6 +30,8 @@ from idmvton.types import (
 )
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
+LEAST_SCALE, MOST_SCALE = 0.0, 2.0
+"""Of an adapter."""
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
 
@@ -371,6 +373,10 @@ class ModelOptions(Options):
         "What lies on a GPU. fast: everything; balanced: both UNets, in 8 bits (8 GB); low: one network at a time, in "
         "8 bits (5 GB); auto: the fastest that fits into what is free.",
     )
+    adapter: str | None = option(
+        None, "What `idmvton customize` made of these weights: its folder, or its file; see `idmvton adapters`."
+    )
+    adapter_scale: float = option(1.0, "How much of the adapter; 0: nothing.", minimum=LEAST_SCALE, maximum=MOST_SCALE)
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     variant: str | None = option(
         None, "Part of the weight files' names, such as fp16; the only one there is when not given."

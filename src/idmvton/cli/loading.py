@@ -34,15 +34,18 @@ def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Loa
         What loads it.
 
     Raises:
-        WeightsError: the weights are not on the disk, or a part of them is missing.
+        WeightsError: the weights are not on the disk, a part of them is missing, or there is no such adapter.
         ConfigError: a device or precision that this machine does not have.
         InputError: a working size that the networks cannot work in.
     """
+    from idmvton.checkpoint.adapter_record import find_adapter, read_record
     from idmvton.checkpoint.folder import NETWORKS, find_parts, sizes_of, stem_of
     from idmvton.images.framing import check_size
     from idmvton.weights import find_weights, locate, locate_base
 
     set_threads(model.threads)
+    if model.adapter is not None:
+        read_record(find_adapter(model.adapter))
     parts = find_parts(locate(model.model), locate_base(model.model))
     for name in NETWORKS:
         find_weights(parts[name], stem_of(name), model.variant)
@@ -96,6 +99,8 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
         device="cpu" if model.cpu_offload else model.device,
         variant=model.variant,
         memory="fast" if model.cpu_offload else model.memory,
+        adapter=model.adapter,
+        adapter_scale=model.adapter_scale,
     )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:

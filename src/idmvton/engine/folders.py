@@ -179,7 +179,8 @@ class FolderTryOn:
 
     def _asked(self, pair: Pair) -> dict[str, Any]:
         """What decides a picture: files, weights and options."""
-        return {
+        adapter = self.job.pipe.adapter
+        return ({} if adapter is None else {"adapter": str(adapter)}) | {
             "person": self._digest_person(pair[0]),
             "garment": self._digest(pair[1]),
             "weights": self.job.pipe.weights_name,
