@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
-from idmvton.checkpoint.adapter import Adapter, LowRank, base_values, read_adapter, write_adapter
+from idmvton.checkpoint.adapter import Adapter, base_values, read_adapter, write_adapter
 from idmvton.checkpoint.adapter_record import AdapterRecord, adapter_files, find_adapter, read_record
 from idmvton.engine.folders import FolderTryOn
 from idmvton.errors import ConfigError, WeightsError
-from idmvton.tryon.changed_weights import ChangedWeights
+from idmvton.models.changed_weights import ChangedWeights, LowRank
 from idmvton.tryon.graphs import EagerRecorder, Graphs
 
 LAYER = "up_blocks.0.attentions.0.transformer_blocks.0.attn1"

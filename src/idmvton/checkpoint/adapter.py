@@ -18,6 +18,7 @@ from torch import Tensor
 
 from idmvton.checkpoint.adapter_record import AdapterRecord, read_record
 from idmvton.errors import WeightsError
+from idmvton.models.changed_weights import Difference, LowRank
 from idmvton.weights import read_tensors, write_tensors
 
 DOWN: Final = ".lora_down"
@@ -26,30 +27,6 @@ _BASE: Final = "base_values"
 _VALUES: Final = 16  # of each weight
 _ROUNDING: Final = 0.01  # of a value: half precision rounds by half of this
 _LEAST: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LowRank:
-    """A difference as the product of two thin matrices (LoRA): ``factor * up @ down``.
-
-    Attributes:
-        down: float (rank, in).
-        up: float (out, rank).
-        factor: what the product is multiplied by; 1 in an adapter's file.
-    """
-
-    down: Tensor
-    up: Tensor
-    factor: float = 1.0
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Of the weight."""
-        return len(self.up), self.down.shape[1]
-
-    def dense(self) -> Tensor:
-        """The difference itself, float32."""
-        return self.factor * (self.up.float() @ self.down.float())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +40,7 @@ class Adapter:
     """
 
     record: AdapterRecord
-    differences: Mapping[str, Tensor | LowRank]
+    differences: Mapping[str, Difference]
     base_values: Tensor
 
     def check_base(self, weights: Mapping[str, Tensor], called: str) -> None:
@@ -137,7 +114,7 @@ def read_adapter(file: Path) -> Adapter:
         )
     values = tensors.pop(_BASE)
     low_rank = {name.removesuffix(DOWN) for name in tensors if name.endswith(DOWN)}
-    differences: dict[str, Tensor | LowRank] = {
+    differences: dict[str, Difference] = {
         name: tensor for name, tensor in tensors.items() if not name.endswith((DOWN, UP))
     }
     differences |= {name: LowRank(tensors[name + DOWN], tensors[name + UP]) for name in low_rank}

@@ -20,12 +20,12 @@ from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
 from idmvton.images.framing import check_size, nearest_valid_size
+from idmvton.models.changed_weights import ChangedWeights
 from idmvton.models.garment_net import GarmentNet
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.options import LEAST_SCALE, MOST_SCALE
 from idmvton.quiet import without_log_notes
-from idmvton.tryon.changed_weights import ChangedWeights
 from idmvton.tryon.conditioning import check_policies
 from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 from idmvton.tryon.garments import GarmentEncoder

@@ -14,8 +14,32 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from idmvton.checkpoint.adapter import LowRank
 from idmvton.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LowRank:
+    """A difference as the product of two thin matrices (LoRA): ``factor * up @ down``.
+
+    Attributes:
+        down: float (rank, in), or (rank, in, height, width) of a convolution.
+        up: float (out, rank), or (out, rank, 1, 1).
+        factor: what the product is multiplied by; 1 in an adapter's file.
+    """
+
+    down: Tensor
+    up: Tensor
+    factor: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the weight."""
+        return len(self.up), *self.down.shape[1:]
+
+    def dense(self) -> Tensor:
+        """The difference itself, float32."""
+        return self.factor * (self.up.flatten(1).float() @ self.down.flatten(1).float()).view(self.shape)
+
 
 Difference: TypeAlias = "Tensor | LowRank"
 
