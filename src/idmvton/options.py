@@ -31,6 +31,8 @@ from idmvton.types import (
 )
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
+LEAST_SCALE, MOST_SCALE = 0.0, 2.0
+"""Of an adapter."""
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
 
@@ -395,6 +397,10 @@ class ModelOptions(Options):
         "A LoRA file for TryonNet, such as LCM's, Hyper-SD's or SDXL-Lightning's; FILE=0.6 sets its weight. May be "
         "repeated.",
     )
+    adapter: str | None = option(
+        None, "What `idmvton customize` made of these weights: its folder, or its file; see `idmvton adapters`."
+    )
+    adapter_scale: float = option(1.0, "How much of the adapter; 0: nothing.", minimum=LEAST_SCALE, maximum=MOST_SCALE)
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     variant: str | None = option(
         None, "Part of the weight files' names, such as fp16; the only one there is when not given."

@@ -1,27 +1,24 @@
 """LoRA files on TryonNet, such as those of LCM, Lightning and Hyper-SD: low-rank changes of its layers, added exactly.
 
-Layers are looked up by the names that each program gives them: peft and diffusers (old and new), kohya with the names of
-diffusers, and kohya with those of SDXL's own code.
+Layers are looked up by the names that each program gives them: peft and diffusers (old and new), and kohya with the
+names of diffusers or of SDXL's own code.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from idmvton.checkpoint.parts import list_faults
-from idmvton.errors import ConfigError, WeightsError
-from idmvton.models.changed_weights import Change
-from idmvton.options import LORA_SCALES
+from idmvton.errors import WeightsError
+from idmvton.models.changed_weights import LowRank
 from idmvton.weights import read_tensors
 
 _PART: Final = re.compile(
@@ -46,25 +43,20 @@ _OUTER: Final = {
 }
 
 
-def read_lora(path: Path, network: UNet2DConditionModel, scale: float = 1.0) -> dict[str, Change]:
+def read_lora(path: Path, network: UNet2DConditionModel) -> dict[str, LowRank]:
     """What a LoRA file changes in a network.
 
     Args:
         path: a ``.safetensors`` or ``.bin`` file.
         network: TryonNet. The file may be of an SDXL net with fewer input channels: those stand in front in TryonNet's.
-        scale: of all changes.
 
     Returns:
-        Parameter -> what adds the change to it.
+        Parameter -> its difference.
 
     Raises:
-        ConfigError: a scale out of range.
         WeightsError: no weights, or layers that the network does not have.
     """
-    low, high = LORA_SCALES
-    if not low <= scale <= high:
-        raise ConfigError("the scale of a LoRA file is out of range", got=scale, expected=f"{low} to {high}")
-    layers = {spelling: name for name, module in _layers(network) for spelling in _spellings(network, name, module)}
+    layers = {spelling: name for name in _layers(network) for spelling in _spellings(network, name)}
     found = defaultdict[str, dict[str, Tensor]](dict)
     unknown = []
     for name, tensor in read_tensors(path).items():
@@ -75,17 +67,22 @@ def read_lora(path: Path, network: UNet2DConditionModel, scale: float = 1.0) -> 
         else:
             found[layer][match.lastgroup] = tensor
     halves = [layer for layer, parts in found.items() if not {"down", "up"} <= parts.keys()]
-    shapes = [] if halves else [each for layer, parts in found.items() for each in _misfit(network, layer, parts)]
+    changes, shapes = {}, []
+    for layer, parts in found.items():
+        if layer not in halves:
+            try:
+                changes[f"{layer}.weight"] = _low_rank(layer, parts, network.get_submodule(layer).weight)
+            except ValueError as error:
+                shapes.append(f"{layer}: {error}")
     lines = list_faults({"not known": unknown, "without their other half": halves, "of the wrong shape": shapes})
-    if lines or not found:
+    if lines or not changes:
         raise WeightsError(
             f"{path} does not fit TryonNet",
             got="\n    ".join(lines) or "no layers",
-            expected="a LoRA file for the UNet of SDXL alone, without changes of text encoders, as peft, diffusers or "
-            "kohya save it",
+            expected="a LoRA file for the UNet of SDXL alone, as peft, diffusers or kohya save it",
             fix=_hint(unknown),
         )
-    return {f"{layer}.weight": functools.partial(_add, dict(parts), scale) for layer, parts in found.items()}
+    return changes
 
 
 def _hint(unknown: list[str]) -> str | None:
@@ -96,11 +93,11 @@ def _hint(unknown: list[str]) -> str | None:
     return None
 
 
-def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _layers(network: nn.Module) -> Iterator[str]:
     for name, module in network.named_modules():
         weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor) and weight.dim() in (2, 4):
-            yield name, module
+            yield name
 
 
 def _unwrapped(layer: str) -> str:
@@ -109,15 +106,14 @@ def _unwrapped(layer: str) -> str:
     return layer
 
 
-def _spellings(network: UNet2DConditionModel, name: str, module: nn.Module) -> Iterator[str]:
+def _spellings(network: UNet2DConditionModel, name: str) -> Iterator[str]:
     """What files call a layer."""
     yield name
     yield f"lora_unet_{name.replace('.', '_')}"
     if inner := _name_in_sdxl(name, network.config.layers_per_block + 1, network):
         yield f"lora_unet_{inner.replace('.', '_')}"
-    block, _, projection = name.rpartition(".attn1.") if ".attn1." in name else name.rpartition(".attn2.")
-    if block and not projection.startswith("processor."):
-        yield f"{block}.{name.removeprefix(block)[1:6]}.processor.{projection.removesuffix('.0')}"
+    if match := re.fullmatch(r"(.+\.attn[12])\.(to_.+?)(?:\.0)?", name):
+        yield f"{match[1]}.processor.{match[2]}"
 
 
 def _name_in_sdxl(name: str, step: int, network: nn.Module) -> str | None:
@@ -142,45 +138,23 @@ def _name_in_sdxl(name: str, step: int, network: nn.Module) -> str | None:
     return f"{word}.{first + level * step + number}.{place}.{inner}"
 
 
-def _delta(parts: Mapping[str, Tensor], weight: Tensor) -> Tensor:
-    """Up times down, times alpha / rank, in float32; channels that the file does not know are 0.
+def _low_rank(layer: str, parts: Mapping[str, Tensor], weight: Tensor) -> LowRank:
+    """A layer's change, in the form of its weight; input channels that the file does not know are 0.
 
     Raises:
-        ValueError: it has not the weight's shape.
+        ValueError: it does not fit the weight.
     """
-    down, up = (parts[name].to(weight.device, torch.float32) for name in ("down", "up"))
-    if up.dim() == 4 and up.shape[2:] != (1, 1):
-        raise ValueError(f"up {list(up.shape)}")
+    down, up = parts["down"], parts["up"]
     rank = down.shape[0]
-    if up.shape[1] != rank:
-        raise ValueError(f"up {list(up.shape)} times down {list(down.shape)}")
-    delta = (up.flatten(1) @ down.flatten(1)).view(up.shape[0], *down.shape[1:])
-    delta = delta[..., 0, 0] if weight.dim() == 2 and delta.shape[2:] == (1, 1) else delta
-    delta = delta[..., None, None] if weight.dim() == 4 and delta.dim() == 2 else delta
-    alpha = parts["alpha"].item() if "alpha" in parts else rank
-    return delta * (alpha / rank)
-
-
-def _misfit(network: nn.Module, layer: str, parts: Mapping[str, Tensor]) -> Iterator[str]:
-    weight = network.get_submodule(layer).weight
-    try:
-        shape = _delta({name: part.to("meta") for name, part in parts.items() if name != "alpha"},
-                       weight.to("meta")).shape  # fmt: skip
-    except ValueError as error:
-        yield f"{layer}: {error}, expected {list(weight.shape)}"
-        return
-    if shape != _shown(layer, shape, weight):
-        yield f"{layer}: {list(shape)}, expected {list(weight.shape)}"
-
-
-def _shown(layer: str, shape: torch.Size, weight: Tensor) -> torch.Size:
-    """The shape that is expected of a change of this shape: ``conv_in`` may have fewer channels."""
-    is_narrow = layer == "conv_in" and len(shape) == 4 and shape[1] < weight.shape[1]
-    return torch.Size([weight.shape[0], shape[1], *weight.shape[2:]]) if is_narrow else weight.shape
-
-
-def _add(parts: Mapping[str, Tensor], scale: float, weight: Tensor) -> Tensor:
-    delta = _delta(parts, weight)
-    if delta.shape != weight.shape:
-        delta = F.pad(delta, (0, 0, 0, 0, 0, weight.shape[1] - delta.shape[1]))
-    return weight.float() + scale * delta
+    if weight.dim() == 2 and down.shape[2:] == (1, 1):
+        down = down[..., 0, 0]
+    if weight.dim() == 4 and down.dim() == 2:
+        down = down[..., None, None]
+    missing = weight.shape[1] - down.shape[1]
+    if layer == "conv_in" and missing > 0:
+        down = F.pad(down, (0, 0, 0, 0, 0, missing))
+    fits = up.dim() in (2, 4) and up.shape[1] == rank and up[0, 0].numel() == 1
+    if not fits or (len(up), *down.shape[1:]) != tuple(weight.shape):
+        raise ValueError(f"{list(up.shape)} times {list(parts['down'].shape)}, expected {list(weight.shape)}")
+    alpha = float(parts["alpha"]) if "alpha" in parts else rank
+    return LowRank(down, up.flatten(1), alpha / rank)

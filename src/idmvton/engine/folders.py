@@ -229,7 +229,9 @@ class FolderTryOn:
 
     def _asked(self, pair: Pair) -> dict[str, Any]:
         """What decides a picture: files, weights and options."""
-        return {
+        adapter, loras = self.job.pipe.adapter, self.job.pipe.loras.about
+        changes = ({} if adapter is None else {"adapter": str(adapter)}) | ({"lora": loras} if loras else {})
+        return changes | {
             "person": self._digest_person(pair[0]),
             "garment": self._digest(pair[1]),
             "weights": self.job.pipe.weights_name,

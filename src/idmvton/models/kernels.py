@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -25,6 +25,7 @@ Attended = tuple[Tensor, Tensor]
 """Attended values BHND, and the logarithm of each query's summed exponentials, float32 BHN."""
 
 HALF = (torch.float16, torch.bfloat16)
+SAGE = "SageAttention, an approximation: queries and keys in 8 bits"
 SAGE_LARGEST_HEAD = 128
 _CHOSEN: ContextVar[AttentionChoice] = ContextVar("attention", default="auto")
 
