@@ -16,7 +16,6 @@ from idmvton.checkpoint.lora import read_lora
 from idmvton.cli import app
 from idmvton.cli.loading import lora_files
 from idmvton.errors import ConfigError, WeightsError
-from idmvton.images import read_provenance
 from idmvton.models.changed_weights import ChangedWeights
 
 ATTENTION = "up_blocks.0.attentions.1.transformer_blocks.0."
@@ -179,10 +178,9 @@ def test_scales():
         lora_files(["a.safetensors=much"])
 
 
-def test_the_command_line(file, golden_info):
-    pictures = {name: str(CHECKPOINT.parent / golden_info["inputs"][name]) for name in ("person", "garment")} if 0 else {}
+def test_the_command_line_refuses_a_missing_file_before_it_loads_anything(file):
+    missing = file.with_name("none.safetensors")
     runner = CliRunner(env={"COLUMNS": "300"})
-    wrong = runner.invoke(app, ["try-on", "a.png", "b.png", "-o", "c.png", "--lora", str(file.with_name("no.safetensors"))])
-    assert wrong.exit_code == 1
-    assert "no.safetensors" in wrong.stderr
-    assert not pictures
+    result = runner.invoke(app, ["try-on", "a.png", "b.png", "-o", "c.png", "--lora", f"{missing}=0.5"])
+    assert result.exit_code == 1
+    assert "none.safetensors" in result.stderr

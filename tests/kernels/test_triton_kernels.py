@@ -1,12 +1,10 @@
-"""Triton's kernels, interpreted on the CPU, against the modules of PyTorch and diffusers. `make test-kernels` runs them.
+"""Triton's kernels, interpreted on the CPU, against the modules of PyTorch and diffusers.
 
-They are not among the other tests because Triton is a download of 286 MB.
+`make test-kernels` runs them. They are not among the other tests because Triton is a download of 286 MB.
 """
 
 import math
 import os
-
-os.environ["TRITON_INTERPRET"] = "1"  # before Triton reads the kernels
 
 import pytest
 import torch
@@ -21,6 +19,7 @@ from idmvton.models import fused, kernels
 
 @pytest.fixture(autouse=True)
 def interpreted():
+    assert os.environ.get("TRITON_INTERPRET") == "1", "to be set before Triton is imported: make test-kernels"
     torch.manual_seed(0)
     with torch.no_grad(), fused.switched("on a processor, interpreted"):
         yield

@@ -64,6 +64,36 @@ def report_of(outcomes: Outcomes[Pair], names: Mapping[Pair, str], output: Path)
     return report | {"categories": categories}
 
 
+def dress_folder(
+    pairs: Sequence[Pair],
+    output: Path,
+    settings: Settings,
+    work: Callable[[Outcomes[Pair], Mapping[Pair, str]], None],
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> Outcomes[Pair]:
+    """Lets some work dress pairs, and writes the report whatever ends it.
+
+    Args:
+        pairs: people and garments.
+        output: the folder for the pictures and ``report.json``; made if it is missing.
+        settings: of every pair.
+        work: gets what the outcomes are added to, and the name of each pair's picture.
+        about: more for the report.
+
+    Raises:
+        OutputError: the output cannot be written.
+        ConfigError: options that would do nothing.
+    """
+    make_folder(output)
+    refuse_unused([person for person, _ in pairs], changed_options(settings.prepare, USEFUL))
+    outcomes, names = Outcomes[Pair](), names_of(pairs)
+    try:
+        work(outcomes, names)
+    finally:
+        write_report(output, report_of(outcomes, names, output) | dict(about))
+    return outcomes
+
+
 class FolderTryOn:
     """Dresses many people in many garments: the same job for each pair, with the shared work done once.
 
@@ -106,16 +136,18 @@ class FolderTryOn:
             OutputError: the output cannot be written.
             WeightsError: a backend's weights are not on the disk.
         """
-        make_folder(output)
-        refuse_unused([person for person, _ in pairs], changed_options(self.settings.prepare, USEFUL))
-        outcomes, names = Outcomes[Pair](), names_of(pairs)
-        try:
-            self._work(outcomes, names, output, on_progress)
-        finally:  # the report is written whatever ends the run
-            write_report(output, report_of(outcomes, names, output) | dict(about))
-        return outcomes
+        work = partial(self.dress, output=output, on_progress=on_progress)
+        return dress_folder(pairs, output, self.settings, work, about)
 
-    def _work(self, outcomes: Outcomes[Pair], names: Mapping[Pair, str], output: Path, on_progress: Progress) -> None:
+    def dress(self, outcomes: Outcomes[Pair], names: Mapping[Pair, str], output: Path, on_progress: Progress) -> None:
+        """Makes what is missing of some pairs, without a report.
+
+        Args:
+            outcomes: gets what became of each pair.
+            names: those of :func:`idmvton.engine.pairs.names_of`.
+            output: the folder for the pictures, which is there.
+            on_progress: counts pairs.
+        """
         done = 0
         places = {pair: output / name for pair, name in names.items()}
         waiting: list[Pair] = []
