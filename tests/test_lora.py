@@ -14,7 +14,7 @@ from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
 from idmvton.checkpoint.lora import read_lora
 from idmvton.cli import app
-from idmvton.cli.loading import lora_files
+from idmvton.engine.loading import lora_files
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.changed_weights import ChangedWeights
 

@@ -88,7 +88,8 @@ def test_half_precision_is_rounded_once():
     norm = fill(nn.GroupNorm(4, 16)).to(torch.bfloat16)
     picture = torch.randn(1, 16, 6, 6).to(torch.bfloat16)
     exact = F.group_norm(picture.float(), 4, norm.weight.float(), norm.bias.float(), norm.eps)
-    assert (fused._group_norm(picture, norm).float() - exact).abs().max() <= exact.abs().max() * 2**-8
+    error = (fused._group_norm(picture, norm).float() - exact).abs()
+    assert (error <= 2**-7 * exact.abs() + 1e-6).all()  # one step: the interpreter cuts where a GPU rounds
 
 
 def test_blocks_of_diffusers():

@@ -8,12 +8,13 @@ import torch
 from PIL import Image
 
 from idmvton.engine.folders import FolderTryOn
+from idmvton.engine.folders_on_ray import LoadLane
 from idmvton.engine.intermediates import save_intermediates
 from idmvton.engine.job import Settings, TryOn
 from idmvton.engine.ready import make_ready
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import read_provenance
-from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
+from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import preparer_for
 
@@ -147,3 +148,14 @@ class TestBatches:
         work = FolderTryOn(job, Settings(JobOptions(caption="vest"), ONE_STEP), batch_size=2)
         assert len(work(people[::2], photos / "out").made) == 2
         assert (sizes, work.batch.number) == ([2, 1, 1], 1)
+
+    def test_a_lane_of_a_cluster_makes_the_same_pictures(self, job, people, photos, monkeypatch):
+        monkeypatch.setattr("idmvton.engine.folders_on_ray.load_pipeline", lambda model: job.pipe)
+        settings = Settings(JobOptions(caption="vest"), ONE_STEP)
+        (photos / "lane").mkdir()
+        work = LoadLane(settings, ModelOptions(), photos / "lane", batch_size=2)()
+        outcomes = work([(pair, f"{pair[0].stem}.png") for pair in people])
+        assert [pair[0].name for pair in outcomes.made] == ["anna.png", "bert.png"]
+        assert [each.item[0].name for each in outcomes.failed] == ["broken.png"]
+        assert read_provenance(photos / "lane" / "bert.png")["caption"] == "vest"
+        assert work([(people[0], "anna.png")]).skipped == [people[0]]

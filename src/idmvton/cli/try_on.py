@@ -25,6 +25,10 @@ GARMENT = (
     "The photo of a garment, alone or worn, or a folder of photos; may be left out where the prepared folder has one."
 )
 INTERMEDIATES = "Also write results of the stages: the preparation, the draft, the repainted picture."
+RAY = (
+    "Of folders: work on the machines of a Ray cluster, which all see the files: HOST:PORT of its head, auto for the "
+    "one that this machine belongs to, local for a Ray of this machine. A lane has --threads processors (1), or a GPU."
+)
 PAIRS = "Of folders: a text file with a person and a garment in each line; all pairs when not given."
 
 
@@ -42,6 +46,7 @@ def try_on(
         Path | None, typer.Option("--save-intermediates", help=INTERMEDIATES, show_default=False)
     ] = None,
     pairs: Annotated[Path | None, typer.Option("--pairs", help=PAIRS, show_default=False)] = None,
+    ray: Annotated[str | None, typer.Option("--ray", help=RAY, show_default=False)] = None,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     **values: Any,
@@ -65,10 +70,11 @@ def try_on(
         if useless := [f"--{name}" for name, is_set in single.items() if is_set]:
             raise ConfigError("options are set that are for one pair", got=", ".join(useless), fix="leave them out")
         places = (person, garment, pairs, output)
-        try_on_folders(places, (job, options, prepare), model, folders, overwrite=overwrite, as_json=as_json)
+        try_on_folders(places, (job, options, prepare), model, folders, ray=ray, overwrite=overwrite, as_json=as_json)
         return
-    if folders.batch_size is not None:
-        raise ConfigError("--batch-size is for folders of people", got="one pair", fix="leave it out")
+    many = {"batch-size": folders.batch_size, "ray": ray}
+    if useless := [f"--{name}" for name, value in many.items() if value is not None]:
+        raise ConfigError("options are set that are for folders", got=", ".join(useless), fix="leave them out")
     start = time.perf_counter()
     files = _files(output, job.num_images)
     _check_outputs(files, [person, garment, *maps.values()], save_intermediates, overwrite=overwrite)

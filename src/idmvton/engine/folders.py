@@ -56,7 +56,7 @@ def report_of(outcomes: Outcomes[Pair], names: Mapping[Pair, str], output: Path)
         output: the folder of the pictures; what their metadata says is reported, for those that were made before too.
     """
     report = outcomes.to_dict(names.__getitem__, lambda pair: {"person": pair[0].name, "garment": pair[1].name})
-    pictures = {names[pair]: _noted(output / names[pair]) for pair in (*outcomes.made, *outcomes.skipped)}
+    pictures = {names[pair]: noted(output / names[pair]) for pair in (*outcomes.made, *outcomes.skipped)}
     warnings = {name: told.get("warnings", []) for name, told in pictures.items()}
     report["warnings"] = {name: notes for name, notes in warnings.items() if notes}
     report["captions"] = {name: told.get("caption") for name, told in pictures.items()}
@@ -287,7 +287,7 @@ class FolderTryOn:
         return "+".join(self._digest(path)[:16] for path in files)
 
 
-def _noted(picture: Path) -> dict[str, Any]:
+def noted(picture: Path) -> dict[str, Any]:
     """How a picture was made, as far as it says so."""
     try:
         return read_provenance(picture)

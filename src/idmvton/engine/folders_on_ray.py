@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from idmvton.engine.folders import FolderTryOn, dress_folder
+from idmvton.engine.folders import FolderTryOn, dress_folder, noted
 from idmvton.engine.job import Progress, Settings, TryOn
 from idmvton.engine.loading import load_pipeline
 from idmvton.engine.on_ray import Lanes, work_on_ray
@@ -55,6 +55,11 @@ class LoadLane:
         return dress
 
 
+def lanes_for(model: ModelOptions, address: str) -> Lanes:
+    """Lanes for a model: with its threads, and with a GPU unless it is told to do without."""
+    return Lanes(address, num_cpus=model.threads or 1, may_use_gpu=model.device != "cpu")
+
+
 def dress_on_ray(
     pairs: Sequence[Pair],
     load: LoadLane,
@@ -88,12 +93,13 @@ def _work(
     on_progress("starting lanes", 0, len(names))
     done = 0
     for found in work_on_ray(groups_of(names), load, lanes):
-        was_there = {pair for pair in found.skipped if before[pair] == _stamp(load.output / names[pair])}
-        outcomes.made += [*found.made, *(pair for pair in found.skipped if pair not in was_there)]
-        outcomes.skipped += was_there
+        new = [pair for pair in found.skipped if before[pair] != _stamp(load.output / names[pair])]
+        outcomes.made += [*found.made, *new]
+        outcomes.skipped += [pair for pair in found.skipped if pair not in new]
         outcomes.failed += found.failed
         outcomes.elsewhere += found.elsewhere
-        outcomes.warnings |= found.warnings
+        told = {pair: tuple(noted(load.output / names[pair]).get("warnings", ())) for pair in new}
+        outcomes.warnings |= found.warnings | {pair: notes for pair, notes in told.items() if notes}
         done += sum(map(len, (found.made, found.skipped, found.failed, found.elsewhere)))
         on_progress("dressing", done, len(names))
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from idmvton.errors import ConfigError, IdmVtonError, MissingExtraError
 from idmvton.quiet import calm_threads
+from idmvton.resume import Outcomes, work_through
 
 LOCAL: Final = "local"
 """In place of an address: a Ray of this machine alone, for the time of the work."""
@@ -114,7 +115,7 @@ def work_on_ray(
         found = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             _Lane,
             fn_constructor_args=(make_work, os.getcwd()),
-            concurrency=(1, min(most, len(rows))),
+            concurrency=min(most, len(rows)),
             num_cpus=lanes.num_cpus,
             num_gpus=num_gpus,
         )
@@ -123,6 +124,41 @@ def work_on_ray(
             if isinstance(result, IdmVtonError):
                 raise result
             yield result
+
+
+def items_on_ray(
+    items: Sequence[Item],
+    work: Callable[[Item], Sequence[str]],
+    lanes: Lanes,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    group: int = 8,
+) -> Outcomes[Item]:
+    """What :func:`idmvton.resume.work_through` does, on many machines.
+
+    Args:
+        items: what is to be done of them.
+        work: as of :meth:`idmvton.resume.Outcomes.attempt`; is sent to the lanes.
+        lanes: where they run.
+        progress: called with (done, total) after each group.
+        group: items that a lane gets at a time.
+
+    Raises:
+        As :func:`work_on_ray`.
+    """
+    outcomes = Outcomes[Item]()
+    groups = [items[start : start + group] for start in range(0, len(items), group)]
+    done = 0
+    for found in work_on_ray(groups, partial(_worker, work), lanes):
+        outcomes.made += found.made
+        outcomes.failed += found.failed
+        outcomes.warnings |= found.warnings
+        done += len(found.made) + len(found.failed)
+        progress(done, len(items))
+    return outcomes
+
+
+def _worker(work: Callable[[Item], Sequence[str]]) -> Work[Item, Outcomes[Item]]:
+    return lambda group: work_through(group, lambda _: False, work)
 
 
 def _room(ray: Any, lanes: Lanes) -> tuple[int, int]:
