@@ -29,7 +29,8 @@ LAYERS = [
     {"customize"},
     {"evaluate"},
     {"engine"},
-    {"cli", "server", "web"},
+    {"server"},
+    {"cli", "client", "web"},
 ]
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 ENTRY_POINTS = {"__init__", "__main__"}

@@ -30,6 +30,8 @@ SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 OutputType = Literal["pil", "np", "pt", "latent"]
 Quality = Literal["best", "balanced", "fast"]
+WebhookChoice = Literal["public", "any", "off"]
+LogChoice = Literal["json", "text"]
 MemoryMode = Literal["auto", "fast", "balanced", "low"]
 TimeIds = Literal["height_width", "height_height"]
 """``height_height``: for weights trained with the published training code, which repeats the height."""
