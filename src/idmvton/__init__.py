@@ -22,8 +22,8 @@ importlib.import_module("idmvton.prepare")
 del globals()["prepare"]
 
 if TYPE_CHECKING:
-    from idmvton.client import Client
     from idmvton.checkpoint.published import load_checkpoint, load_training_parts, save_checkpoint
+    from idmvton.client import Client
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
     from idmvton.prepare import Prepared, prepare, read_prepared

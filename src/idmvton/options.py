@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 from idmvton.errors import ConfigError
 from idmvton.types import (
     CATEGORY_WORDS,
+    AttentionChoice,
     BackendSet,
     CategoryChoice,
     DTypeName,
@@ -32,6 +33,8 @@ from idmvton.types import (
 )
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
+LEAST_SCALE, MOST_SCALE = 0.0, 2.0
+"""Of an adapter."""
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
 
@@ -360,6 +363,19 @@ class JobOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
+class FolderOptions(Options):
+    """How folders of people are dressed."""
+
+    batch_size: int | None = option(
+        None,
+        "People who are dressed in one garment at a time; the results are the same. When not given: as many as fit "
+        "into a GPU's free memory, by what the first picture needed; on a CPU 1.",
+        minimum=1,
+        maximum=64,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelOptions(Options):
     """Which weights are loaded, and where to."""
 
@@ -373,6 +389,20 @@ class ModelOptions(Options):
         "What lies on a GPU. fast: everything; balanced: both UNets, in 8 bits (8 GB); low: one network at a time, in "
         "8 bits (5 GB); auto: the fastest that fits into what is free.",
     )
+    attention: AttentionChoice = option(
+        "auto",
+        "auto: the fastest exact attention; sage: SageAttention, an approximation in 8 bits for NVIDIA GPUs, which has "
+        "to be installed.",
+    )
+    lora: tuple[str, ...] = option(
+        (),
+        "A LoRA file for TryonNet, such as LCM's, Hyper-SD's or SDXL-Lightning's; FILE=0.6 sets its weight. May be "
+        "repeated.",
+    )
+    adapter: str | None = option(
+        None, "What `idmvton customize` made of these weights: its folder, or its file; see `idmvton adapters`."
+    )
+    adapter_scale: float = option(1.0, "How much of the adapter; 0: nothing.", minimum=LEAST_SCALE, maximum=MOST_SCALE)
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     variant: str | None = option(
         None, "Part of the weight files' names, such as fp16; the only one there is when not given."

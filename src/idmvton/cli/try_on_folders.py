@@ -12,7 +12,7 @@ from idmvton.atomic import check_folder
 from idmvton.cli.prepare import tell_warnings
 from idmvton.cli.shared import EXIT_FAILED, err, keeps_what_was_made, out, print_json, stage_bar
 from idmvton.engine.loading import check_model
-from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
+from idmvton.options import FolderOptions, JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
     from idmvton.engine.pairs import Pair
@@ -23,6 +23,7 @@ def try_on_folders(
     paths: tuple[Path, Path | None, Path | None, Path],
     options: tuple[JobOptions, TryOnOptions, PrepareOptions],
     model: ModelOptions,
+    folders: FolderOptions,
     *,
     overwrite: bool,
     as_json: bool,
@@ -33,6 +34,7 @@ def try_on_folders(
         paths: the people, the garments, the list of pairs if there is one, and the output.
         options: of every pair.
         model: which weights.
+        folders: how many at a time.
         overwrite: whether results may lie among the photos.
         as_json: whether the report is printed as JSON, and nothing else.
     """
@@ -52,7 +54,8 @@ def try_on_folders(
         from idmvton.resume import REPORT
 
         job = TryOn(load(), preparer_for(options[2], model.model))
-        report = FolderTryOn(job, Settings(*options), overwrite=overwrite)(pairs, output, stage, about)
+        work = FolderTryOn(job, Settings(*options), overwrite=overwrite, batch_size=folders.batch_size)
+        report = work(pairs, output, stage, about)
     if as_json:
         print_json({"output": str(output), **report_of(report, names, output), **about})
     else:
