@@ -21,10 +21,12 @@ from idmvton.types import (
     CategoryChoice,
     DTypeName,
     KeepChoice,
+    LogChoice,
     MaskShape,
     MemoryMode,
     Quality,
     SchedulerName,
+    WebhookChoice,
 )
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
@@ -281,3 +283,29 @@ class ServiceOptions(Options):
     max_images: int = option(8, "Pictures of one order.", minimum=1, maximum=64)
     max_steps: int = option(100, "Denoising steps of one order.", minimum=1, maximum=1000)
     max_side: int = option(1536, "Working height and width of one order.", minimum=8, maximum=8192, unit="pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(Options):
+    """How the REST server listens, whom it serves, and what it takes."""
+
+    host: str = option("127.0.0.1", "Address to listen on; others than this machine's own need --keys.")
+    port: int = option(8000, "Port to listen on; 0 takes a free one.", minimum=0, maximum=65535)
+    keys: str | None = option(
+        None,
+        "TOML file of API keys, hashed; --make-key NAME makes one. Without it only this machine is served.",
+    )
+    max_body: float = option(32.0, "A request's body.", minimum=0.001, maximum=4096.0, unit="MiB")
+    max_pixels: float = option(40.0, "A photo.", minimum=0.001, maximum=120.0, unit="megapixels")
+    max_batch: int = option(500, "Pairs of one batch.", minimum=1, maximum=100_000)
+    upload_seconds: float = option(60.0, "A request's body must have come by then.", minimum=0.1, maximum=3600.0)
+    max_wait: float = option(120.0, "`Prefer: wait` waits at most this.", minimum=0.0, maximum=3600.0, unit="seconds")
+    rate: int = option(600, "Requests of a caller in a minute; a key may have its own.", minimum=1, maximum=1_000_000)
+    fetch_urls: bool = option(False, "Also take photos as http(s) URLs; internal addresses are always refused.")
+    webhooks: WebhookChoice = option(
+        "public", "Where webhooks may go: public addresses, any (internal ones too), or off: nowhere."
+    )
+    webhook_secret: str | None = option(
+        None, "File with the secret that signs webhooks; one is made in --state when not given."
+    )
+    log: LogChoice = option("json", "json: a JSON document a line; text: for people.")

@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import bench, caption, data, doctor, evaluate, mcp, prepare, shared, studio, train, try_on, weights
+from idmvton.cli import (
+    bench,
+    caption,
+    data,
+    doctor,
+    evaluate,
+    mcp,
+    prepare,
+    serve,
+    shared,
+    studio,
+    train,
+    try_on,
+    weights,
+)
 from idmvton.quiet import calm_threads
 
 app = typer.Typer(
@@ -25,6 +39,7 @@ app.command("try-on")(try_on.try_on)
 app.command("prepare")(prepare.prepare)
 app.command("caption")(caption.caption)
 app.command("train")(train.train)
+app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
 app.command("mcp")(mcp.mcp)
 app.command("doctor")(doctor.doctor)

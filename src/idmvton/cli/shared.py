@@ -33,6 +33,8 @@ _PANELS: Final = {
     "PrepareOptions": "Preparation",
     "BackendOptions": "Networks",
     "ModelOptions": "Model",
+    "ServiceOptions": "Service",
+    "ServerOptions": "Server",
     "FolderOptions": "Folders",
 }
 """Class of options -> where they stand in the help."""
