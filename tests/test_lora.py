@@ -7,7 +7,6 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.loaders import StableDiffusionXLLoraLoaderMixin
-from idmvton.cli.loading import lora_files
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -15,6 +14,7 @@ from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
 from idmvton.checkpoint.lora import read_lora
 from idmvton.cli import app
+from idmvton.engine.loading import lora_files
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.changed_weights import ChangedWeights
 
