@@ -12,6 +12,8 @@ from idmvton.errors import MissingExtraError
 from idmvton.options import ModelOptions, ServerOptions, ServiceOptions
 
 MAKE_KEY = "Make an API key of this name, write its hash into --keys, print it, and exit."
+RAY = "Serve from the machines of a Ray cluster: HOST:PORT of its head, auto, or local for a Ray of this machine."
+REPLICAS = "With --ray: servers at the most, each with --lanes; several need --database and --store."
 _KEYS = "keys.toml"
 
 
@@ -19,6 +21,8 @@ _KEYS = "keys.toml"
 @reports_errors
 def serve(
     make_key: Annotated[str | None, typer.Option("--make-key", help=MAKE_KEY, show_default=False)] = None,
+    ray: Annotated[str | None, typer.Option("--ray", help=RAY, show_default=False)] = None,
+    replicas: Annotated[int, typer.Option(min=1, max=1000, help=REPLICAS)] = 1,
     **values: Any,
 ) -> None:
     """Serve try-ons over HTTP: load once, queue, REST.
@@ -39,4 +43,9 @@ def serve(
         return
     if server.keys is None:
         err.print(f"no --keys: only this machine is served, at http://{server.host}:{server.port}", soft_wrap=True)
-    running.run(service, model, server)
+    if ray is None:
+        running.run(service, model, server)
+        return
+    from idmvton.server.on_ray import run_on_ray
+
+    run_on_ray(service, model, server, ray, replicas)
