@@ -33,6 +33,7 @@ _PANELS: Final = {
     "PrepareOptions": "Preparation",
     "BackendOptions": "Networks",
     "ModelOptions": "Model",
+    "CustomizeOptions": "Training",
 }
 """Class of options -> where they stand in the help."""
 
