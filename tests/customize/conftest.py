@@ -11,6 +11,7 @@ from idmvton.data.sample import TryOnSample
 from idmvton.images.densepose import colour_parts
 from idmvton.prepare.mask import ATR_LABELS
 from idmvton.types import Size
+from photo_fixtures import photos, rendered, truth  # noqa: F401 - fixtures
 
 SMALL = CustomizeOptions(
     steps=4, batch_size=1, layers="up_attention", learning_rate=1e-3, check_every=2, patience=100, garment_weight=2.0

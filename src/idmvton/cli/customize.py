@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from idmvton.cli.loading import check_model, set_threads
 from idmvton.cli.prepare import tell_warnings
 from idmvton.cli.shared import (
     EXIT_FAILED,
@@ -24,6 +23,7 @@ from idmvton.cli.shared import (
     with_options,
 )
 from idmvton.customize.options import CustomizeOptions
+from idmvton.engine.loading import check_model, set_threads
 from idmvton.errors import InputError, WeightsError
 from idmvton.options import ModelOptions, PrepareOptions
 
@@ -126,7 +126,6 @@ def _tell_cost(customization: Any, probe: Any, steps: int) -> None:
 def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> None:
     learned = made.learned
     if as_json:
-        record = None if learned.record is None else learned.record.to_dict()
         print_json(
             {
                 "output": str(output),
@@ -135,7 +134,7 @@ def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> Non
                 "seconds": round(seconds, 1),
                 "warnings": list(made.warnings),
                 "picture": None if made.picture is None else str(made.picture),
-                "adapter": record,
+                "adapter": None if learned.record is None else learned.record.to_dict(),
             }
         )
     else:

@@ -42,7 +42,7 @@ class CustomizeStep(TryOnStep):
         """The weights that are trained, by name."""
         return {name: each for name, each in self.named_parameters() if each.requires_grad}
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """The trained weights alone: the others are the checkpoint's."""
         return {name: each.detach() for name, each in self.trained().items()}
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idmvton.data.augment import shift_and_scale
-from idmvton.data.sample import TryOnDataset, TryOnSample, frame_garment
+from idmvton.data.sample import TryOnSample, frame_garment
 from idmvton.errors import InputError, PreparationError
 from idmvton.prepare.category import clothes_of, word_of
 from idmvton.prepare.mask import ATR_LABELS
@@ -24,6 +24,14 @@ from idmvton.types import Category, Size
 _LEAST_SIDE: Final = 0.5  # of the working size: smaller photos show nothing of the garment to learn
 _LEAST_GARMENT: Final = 0.02  # of the picture
 _CLOSER: Final = 1.3  # of the held-out view, against the photo
+
+
+class Views(Listed):
+    """Samples in memory."""
+
+    def captions(self) -> list[str]:
+        """Their phrases [V]."""
+        return [sample.caption for sample in self.samples]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +50,16 @@ class HeldOut:
     prior_share: float = 0.0
     num_draws: int = 1
 
-    def training(self) -> TryOnDataset:
+    def training(self) -> Views:
         """The pairs, and those of the data set, in their shares."""
         if not self.prior:
-            return Listed(self.own)
+            return Views(self.own)
         wanted = len(self.prior) * (1 - self.prior_share) / self.prior_share
-        return Listed([*list(self.own) * max(1, round(wanted / len(self.own))), *self.prior])
+        return Views([*list(self.own) * max(1, round(wanted / len(self.own))), *self.prior])
 
-    def held_out(self) -> TryOnDataset:
+    def held_out(self) -> Views:
         """Each pair seen from closer, as no view of the training is."""
-        return Listed([closer(each) for each in self.own for _ in range(self.num_draws)])
+        return Views([closer(each) for each in self.own for _ in range(self.num_draws)])
 
 
 def sample_of(prepared: Prepared, caption: str, size: Size, name: str) -> TryOnSample:

@@ -306,8 +306,8 @@ def _draw(request: AdapterRequest, preparer: Preparer, person: Prepared, caption
         request.model.model, device=request.model.device, variant=request.model.variant
     )
     pipe.set_progress_bar_config(disable=True)
-    size = {"height": request.height, "width": request.width}
-    settings = Settings(JobOptions(caption=caption), TryOnOptions(seed=request.choices.seed, **size))
+    options = TryOnOptions(seed=request.choices.seed, height=request.height, width=request.width)
+    settings = Settings(JobOptions(caption=caption), options)
     job = TryOn(pipe, preparer)
     before = job(person, settings=settings).images[0]
     pipe.load_adapter(folder)

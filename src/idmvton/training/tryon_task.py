@@ -325,7 +325,7 @@ class TryOnTask:
     # ------------------------------------------------------------------------------------------ results
 
     @torch.no_grad()
-    def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
+    def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image | None:
         """Person, garment, what is repainted, the result, and how it should look; one row a sample."""
         self.unet.eval()
         result = self.pipe(
