@@ -13,6 +13,7 @@ from idmvton import __version__
 from idmvton.cli import (
     bench,
     caption,
+    customize,
     data,
     doctor,
     evaluate,
@@ -38,6 +39,8 @@ app = typer.Typer(
 app.command("try-on")(try_on.try_on)
 app.command("prepare")(prepare.prepare)
 app.command("caption")(caption.caption)
+app.command("customize")(customize.customize)
+app.command("adapters")(customize.adapters)
 app.command("train")(train.train)
 app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)

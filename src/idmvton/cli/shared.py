@@ -36,6 +36,7 @@ _PANELS: Final = {
     "ServiceOptions": "Service",
     "ServerOptions": "Server",
     "FolderOptions": "Folders",
+    "CustomizeOptions": "Training",
 }
 """Class of options -> where they stand in the help."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -232,7 +232,7 @@ class TryOnSystem(DiffusionPipeline):
             self.changed_weights.take_off(_ADAPTER)
             self.adapter = None
 
-    def _changeable(self) -> dict[str, nn.Module]:
+    def _changeable(self) -> Mapping[str, nn.Module]:
         """The networks that adapters change."""
         return {"unet": self.unet} | ({} if self.warp_net is None else {"warp_net": self.warp_net})
 
