@@ -104,8 +104,7 @@ class Tools:
         def work() -> list[Any]:
             from idmvton.images import check_output_path, save_png
 
-            places = [Path(person), Path(garment)]
-            check_output_path(Path(output), places)
+            check_output_path(Path(output), [person, garment])
             from idmvton.engine.job import Settings
 
             settings = Settings(
@@ -113,7 +112,7 @@ class Tools:
                 TryOnOptions(quality=quality, seed=seed),
                 PrepareOptions(category=category),
             )
-            outcome = self.job(*places, settings, tell)
+            outcome = self.job(Path(person), Path(garment), settings, tell)
             save_png(outcome.images[0], Path(output), outcome.provenance[0])
             told = {
                 "output": str(Path(output).absolute()),
