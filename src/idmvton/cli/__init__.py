@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import bench, caption, data, doctor, evaluate, prepare, shared, studio, train, try_on, weights
+from idmvton.cli import bench, caption, data, doctor, evaluate, prepare, shared, studio, train, try_on, web, weights
 from idmvton.quiet import calm_threads
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("prepare")(prepare.prepare)
 app.command("caption")(caption.caption)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
+app.command("web")(web.web)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
