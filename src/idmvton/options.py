@@ -378,3 +378,40 @@ class ModelOptions(Options):
     threads: int | None = option(
         None, "CPU threads of the networks; one per core when not given.", minimum=1, maximum=1024
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions(Options):
+    """How the service works: lanes, queue, what it keeps, and its limits."""
+
+    state: str = option("idmvton-state", "Folder of the journal, and of the pictures unless --store says otherwise.")
+    database: str | None = option(
+        None, "postgresql://...: the journal of several servers that share one queue; SQLite in --state when not given."
+    )
+    store: str | None = option(
+        None, "Where pictures are: a folder, or a URL such as s3://bucket/place; a folder in --state when not given."
+    )
+    lanes: int = option(1, "Processes, each with the model loaded once; a GPU has one.", minimum=1, maximum=64)
+    warm_up: bool = option(True, "Make a picture before the first order, which would else be slow.")
+    adapters: str | None = option(None, "Folder of adapters that orders may name.")
+    queue: int = option(1000, "Jobs that may wait.", minimum=1, maximum=1_000_000)
+    queue_of_caller: int = option(500, "Jobs of one caller that may wait.", minimum=1, maximum=1_000_000)
+    run_length: int = option(
+        8, "Jobs in a row that a lane may prefer because they share a garment or person.", minimum=1, maximum=1000
+    )
+    retention: float = option(
+        24.0, "A finished job and its pictures are deleted after this.", minimum=0.0, maximum=87600.0, unit="hours"
+    )
+    job_timeout: float = option(
+        600.0, "A job that runs for longer is given up.", minimum=1.0, maximum=86400.0, unit="seconds"
+    )
+    lane_memory: float | None = option(
+        None,
+        "A lane that takes more is replaced; an equal share of 90 % of the machine when not given.",
+        minimum=0.1,
+        maximum=4096.0,
+        unit="GiB",
+    )
+    max_images: int = option(8, "Pictures of one order.", minimum=1, maximum=64)
+    max_steps: int = option(100, "Denoising steps of one order.", minimum=1, maximum=1000)
+    max_side: int = option(1536, "Working height and width of one order.", minimum=8, maximum=8192, unit="pixels")

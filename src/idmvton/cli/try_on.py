@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from idmvton.cli.loading import check_model, import_beside
 from idmvton.cli.prepare import DenseposeFile, KeypointsFile, LabelsFile, MaskFile, Overwrite, tell_warnings
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, stage_bar, with_options
 from idmvton.cli.try_on_folders import try_on_folders
+from idmvton.engine.loading import check_model, import_beside
 from idmvton.errors import ConfigError
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 

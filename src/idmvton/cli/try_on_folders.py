@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 
 from idmvton.atomic import check_folder
-from idmvton.cli.loading import check_model
 from idmvton.cli.prepare import tell_warnings
 from idmvton.cli.shared import EXIT_FAILED, err, keeps_what_was_made, out, print_json, stage_bar
+from idmvton.engine.loading import check_model
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from idmvton.atomic import make_folder
 from idmvton.engine.describer import Described
 from idmvton.engine.job import Progress, Settings, TryOn
 from idmvton.engine.pairs import OWN_GARMENT, Pair, names_of, refuse_unused
-from idmvton.engine.ready import USEFUL, Ready, changed_options, with_prepared
+from idmvton.engine.ready import USEFUL, Ready, changed_options, joined, with_prepared
 from idmvton.errors import IdmVtonError, InputError
 from idmvton.images import read_provenance, save_png
 from idmvton.images.writing import refuse_loss
@@ -174,8 +174,7 @@ class FolderTryOn:
         """A person of a photo with a garment."""
         options = self.settings.prepare
         maps = self._maps(photo, expected_category(options.category, garment.picture.category))
-        prepared = self.job.preparer.join(maps, garment.picture, options)
-        return Ready(prepared, prepared.garment or garment.picture.image, prepared.category, prepared.warnings)
+        return joined(self.job.preparer, maps, garment.picture, options)
 
     def _asked(self, pair: Pair) -> dict[str, Any]:
         """What decides a picture: files, weights and options."""
