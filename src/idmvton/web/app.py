@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +22,13 @@ from idmvton.web.labels import Labels
 from idmvton.web.page import Page
 from idmvton.web.results import from_stored
 from idmvton.web.room import Room
-from idmvton.web.tabs.try_on import TryOnTab
+from idmvton.web.tabs.many import ManyTab
+from idmvton.web.tabs.outfit import OutfitTab
+from idmvton.web.tabs.try_on import QUIET, TryOnTab
 from idmvton.web.words import LANGUAGES, language_of, say
 
-_SCRIPT: Final = "() => [window.idmvtonLanguage()]"
+_WITH_LANGUAGE: Final = "(room, kept, tag) => [room, kept, navigator.language]"
+_VISITOR: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_UPLOAD: Final = 64 * 2**20  # bytes of one file
 
 
@@ -50,11 +55,16 @@ def build(page: Page) -> gr.Blocks:
     with gr.Blocks(
         title="idmvton", analytics_enabled=False, fill_width=True, delete_cache=(min(seconds, 3600), seconds)
     ) as blocks:
-        room = gr.State(Room, time_to_live=seconds)
+        room = gr.State(Room(), time_to_live=seconds)
         browser = gr.BrowserState({}, storage_key="idmvton", secret=page.secret())
         language = _header(labels, page)
-        with gr.Tabs(elem_id="tabs"), labels.put(gr.Tab(id="try-on"), label="tab.try_on"):
-            tab = TryOnTab.build(fitting, room, browser, labels)
+        with gr.Tabs(elem_id="tabs"):
+            with labels.put(gr.Tab(id="try-on"), label="tab.try_on"):
+                tab = TryOnTab.build(fitting, room, browser, labels)
+            with labels.put(gr.Tab(id="outfit"), label="tab.outfit"):
+                OutfitTab.build(fitting, room, labels)
+            with labels.put(gr.Tab(id="many"), label="tab.many"):
+                ManyTab.build(fitting, room, labels)
         erase, erased = _footer(labels, page)
         opened = [language, *labels.components, tab.person.examples, tab.garment.examples, *tab.both,
                   *tab.result.outputs, browser]  # fmt: skip
@@ -68,7 +78,7 @@ def build(page: Page) -> gr.Blocks:
         def enter(room: Room, kept: Any, tag: str | None) -> list[Any]:
             kept = kept if isinstance(kept, dict) else {}
             room.language = language_of(kept.get("language") or tag)
-            room.visitor = kept.get("visitor") or room.visitor
+            room.visitor = visitor_of(kept.get("visitor"))
             room.results = [each for each in map(from_stored, kept.get("results", ())) if each is not None]
             kept = {**kept, "visitor": room.visitor}
             return [room.language, *show_all(room), kept]
@@ -82,11 +92,10 @@ def build(page: Page) -> gr.Blocks:
             kept = {name: value for name, value in (kept or {}).items() if name != "results"}
             return [*show_all(room), kept, look.notes([say(room.language, "page.erased")], "warning")]
 
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         tag = gr.Textbox(visible=False)
-        blocks.load(enter, [room, browser, tag], opened, js="(room, kept, tag) => [room, kept, navigator.language]", **quiet)
-        language.input(translate, [room, browser, language], opened[1:], **quiet)
-        erase.click(forget, [room, browser], [*opened[1:], erased], **quiet)
+        blocks.load(enter, [room, browser, tag], opened, js=_WITH_LANGUAGE, **QUIET)
+        language.input(translate, [room, browser, language], opened[1:], **QUIET)
+        erase.click(forget, [room, browser], [*opened[1:], erased], **QUIET)
     return blocks
 
 
@@ -104,8 +113,13 @@ def _header(labels: Labels, page: Page) -> gr.Dropdown:
                         filterable=False, elem_id="language", min_width=120, scale=0),
             label="page.language",
         )  # fmt: skip
-        theme = labels.put(gr.Button("◐", elem_id="theme", size="sm", min_width=44, scale=0, elem_classes="quiet"))
-        theme.click(None, js="() => window.idmvtonTheme()")
+        labels.put(
+            gr.HTML(elem_id="theme"),
+            value=lambda language: (
+                f'<button type="button" onclick="idmvtonTheme()" aria-label="{say(language, "page.theme")}" '
+                f'title="{say(language, "page.theme")}">◐</button>'
+            ),
+        )
     return language
 
 
@@ -125,6 +139,11 @@ def _footer(labels: Labels, page: Page) -> tuple[gr.Button, gr.HTML]:
     return erase, erased
 
 
+def visitor_of(kept: object) -> str:
+    """Who this browser is: what it kept, or a new name that nobody can guess."""
+    return kept if isinstance(kept, str) and _VISITOR.fullmatch(kept) else secrets.token_hex(16)
+
+
 class Running:
     """The page while it is open; a context manager.
 
@@ -142,7 +161,7 @@ class Running:
         self.url = ""
 
     def __enter__(self) -> Self:
-        keeper = threading.Thread(target=self.page.erase_until, args=(self._over,), name="page-housekeeping", daemon=True)
+        keeper = threading.Thread(target=self.page.erase_until, args=(self._over,), name="page-keeper", daemon=True)
         keeper.start()
         entrance = self.entrance
         self.blocks.queue(default_concurrency_limit=None, api_open=False)

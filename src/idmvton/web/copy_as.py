@@ -58,7 +58,8 @@ def _flag(option: Option, value: Any) -> list[str]:
 
 def as_python(recipe: Recipe) -> str:
     """A script, run in the folder of the files."""
-    prepare, call = {}, {}
+    prepare: dict[str, Any] = {}
+    call: dict[str, Any] = {}
     for name, value in recipe.options.items():
         (prepare if name in {each.name for each in describe(PrepareOptions)} else call)[name] = value
     count, seed = call.pop("num_images", 1), call.pop("seed")

@@ -11,8 +11,20 @@ from typing import Any, Final
 from idmvton.images import load_image
 from idmvton.web.masks import thumbnail
 
-PEOPLE: Final[Mapping[str, str]] = {"person-1": "A woman in a blue top", "person-2": "Another person"}
-GARMENTS: Final[Mapping[str, str]] = {"shirt": "A checked shirt", "hoodie": "A striped hoodie"}
+PEOPLE: Final[Mapping[str, str]] = {
+    "person-1": "A woman in a blue top",
+    "person-2": "A man in an orange sweater and shorts",
+    "person-3": "A woman in a sweater and striped trousers",
+    "person-4": "A woman in a sleeveless top and jeans",
+}
+GARMENTS: Final[Mapping[str, str]] = {
+    "shirt": "A checked shirt",
+    "hoodie": "A striped hoodie",
+    "top": "A dotted top",
+    "trousers": "Navy trousers",
+    "dress": "A dress with shapes",
+    "shirt-dress": "A yellow shirt dress",
+}
 
 
 def path_of(kind: Mapping[str, str], name: str) -> Path:

@@ -189,10 +189,10 @@ class Fitting:
         room.job = self.page.service.submit(order, Terms(caller=room.visitor))
         try:
             for view in self.page.service.events(room.job, room.visitor, _LOOK):
-                yield self._step(room, view)
                 if view.state == "succeeded":
                     room.results.insert(0, (view.id, seeded(recipe, view)))
                     room.shown = (view.id, 0)
+                yield self._step(room, view)
         finally:
             room.job = None
 
@@ -261,4 +261,3 @@ def problem_of(room: Room, view: View) -> tuple[Role | None, str]:
     words = known if known and known != plain else say(room.language, "note.failed", what=error.what)
     role: Role | None = "person" if error.field == "person" else "garment" if error.field == "garment" else None
     return role, words
-

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
+from idmvton.options import Option
 from idmvton.web.words import Language, say
 
 Text: TypeAlias = "str | Callable[[Language], Any]"
@@ -42,9 +43,21 @@ class Labels:
 
     @staticmethod
     def _of(texts: Mapping[str, Text], language: Language) -> dict[str, Any]:
-        return {
-            name: say(language, text) if isinstance(text, str) else text(language) for name, text in texts.items()
-        }
+        return {name: say(language, text) if isinstance(text, str) else text(language) for name, text in texts.items()}
+
+
+def option_slider(option: Option, label: str, **settings: Any) -> gr.Slider:
+    """A slider with the range and the default of an option.
+
+    Args:
+        option: a number with a range.
+        label: id of its element.
+        settings: of the component, which go before those of the option.
+    """
+    assert option.minimum is not None
+    assert option.maximum is not None
+    return gr.Slider(**{"minimum": option.minimum, "maximum": option.maximum, "value": option.default} | settings,
+                     elem_id=label)  # fmt: skip
 
 
 def choices(section: str, *names: str) -> Callable[[Language], list[tuple[str, str]]]:

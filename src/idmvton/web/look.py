@@ -39,7 +39,7 @@ def painter() -> gr.HTML:
     return _drawn("painter", visible=False, elem_id="painter")
 
 
-def strip(name: str, **options: Any) -> gr.HTML:
+def picture_strip(name: str, **options: Any) -> gr.HTML:
     """A row of small pictures; events ``picked`` and ``removed``.
 
     Args:
@@ -108,3 +108,18 @@ def start(language: Language, section: str) -> str:
     """What a photo should show, and that there are examples."""
     hint, examples = say(language, f"{section}.hint"), say(language, f"{section}.examples")
     return f'<p class="hint">{escape(hint)}</p><h3>{escape(examples)}</h3>'
+
+
+def hint(words: str) -> str:
+    """A sentence that helps."""
+    return f'<p class="hint">{escape(words)}</p>'
+
+
+def small_progress(words: str, share: float) -> str:
+    """How many of several are done."""
+    value = f"{100 * share:.0f}"
+    return (
+        f'<div class="small-progress" role="status"><span>{escape(words)}</span><div class="bar" role="progressbar" '
+        f'aria-label="{escape(words)}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{value}">'
+        f'<i style="width:{value}%"></i></div></div>'
+    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from idmvton.engine.service import Content, Order
+from idmvton.engine.service import Order
+from idmvton.engine.service.orders import Content
 from idmvton.options import PrepareOptions
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.web.copy_as import Recipe, changed
+from idmvton.web.many import Pair
 from idmvton.web.masks import Edits
 from idmvton.web.shelf import Photo
 from idmvton.web.understand import Understood
@@ -35,9 +36,10 @@ class Room:
         job: what is being made.
         shown: id and number of the picture that is shown.
         version: grows whenever the person's picture must be drawn anew.
+        many: pairs of the third tab that are being made.
     """
 
-    visitor: str = field(default_factory=lambda: secrets.token_hex(16))
+    visitor: str = ""
     language: Language = "en"
     person: Photo | None = None
     garment: Photo | None = None
@@ -53,6 +55,7 @@ class Room:
     job: str | None = None
     shown: tuple[str, int] | None = None
     version: int = 0
+    many: list[Pair] = field(default_factory=list)
 
     def order(self, model: str, choices: dict[str, Any], mask: Content | None) -> tuple[Order, Recipe]:
         """What is ordered for this person and garment.

@@ -34,7 +34,9 @@ def render(role: Literal["person", "garment"], folder: Path) -> tuple[Path, str]
         ConfigError: no OpenGL on this machine.
     """
     if importlib.util.find_spec("moderngl") is None:
-        raise MissingExtraError("the studio needs another package", got="no moderngl", fix="pip install 'idmvton[studio]'")
+        raise MissingExtraError(
+            "the studio needs another package", got="no moderngl", fix="pip install 'idmvton[studio]'"
+        )
     index = random.SystemRandom().randrange(_COUNT)
     return _thread.submit(_render, role, folder, index).result()
 

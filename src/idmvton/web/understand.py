@@ -1,4 +1,4 @@
-"""What the page tells before a run: who was found, what is exchanged, the mask, the caption, and what speaks against it."""
+"""What the page tells before a run: who was found, what changes, the mask, the caption, what speaks against it."""
 
 from __future__ import annotations
 

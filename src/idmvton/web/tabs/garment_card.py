@@ -10,7 +10,7 @@ import gradio as gr
 from idmvton.web import look, views
 from idmvton.web.fitting import Fitting
 from idmvton.web.labels import Labels
-from idmvton.web.photo_input import PhotoInput
+from idmvton.web.photo_input import photo_input
 from idmvton.web.room import Room
 from idmvton.web.words import say
 
@@ -21,7 +21,7 @@ _CAPTION = 300  # characters; text encoders read about 77 tokens
 class GarmentCard:
     """The components of the card."""
 
-    upload: PhotoInput
+    upload: gr.Image
     change: gr.Button
     starts: gr.Column
     examples: gr.HTML
@@ -40,10 +40,10 @@ class GarmentCard:
             labels.put(gr.HTML(), value=lambda language: look.heading(say(language, "garment.title")))
             change = labels.put(gr.Button(size="sm", elem_classes="quiet", visible=False, elem_id="garment-change"),
                                 value="garment.change")  # fmt: skip
-        upload = labels.put(PhotoInput("garment-upload"), placeholder="garment.drop", label="garment.title")
+        upload = labels.put(photo_input("garment-upload"), placeholder="garment.drop", label="garment.title")
         with gr.Column(elem_classes="starts") as starts:
             labels.put(gr.HTML(), value=lambda language: look.start(language, "garment"))
-            examples = look.strip("garment-examples")
+            examples = look.picture_strip("garment-examples")
             studio = labels.put(gr.Button(size="sm", elem_classes="quiet", elem_id="garment-studio"),
                                 value="garment.studio")  # fmt: skip
         picture = labels.put(
@@ -57,7 +57,7 @@ class GarmentCard:
             label="garment.caption", info="garment.caption_info", placeholder="garment.caption_later",
         )  # fmt: skip
         rack_title = gr.HTML(visible=False)
-        rack = look.strip("garment-rack", visible=False)
+        rack = look.picture_strip("garment-rack", visible=False)
         return cls(upload, change, starts, examples, studio, picture, facts, notes, caption, rack_title, rack)
 
     @property

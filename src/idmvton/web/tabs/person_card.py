@@ -10,8 +10,8 @@ import gradio as gr
 from idmvton.options import PrepareOptions, describe
 from idmvton.web import look, views
 from idmvton.web.fitting import Fitting
-from idmvton.web.labels import Labels, choices
-from idmvton.web.photo_input import PhotoInput
+from idmvton.web.labels import Labels, choices, option_slider
+from idmvton.web.photo_input import photo_input
 from idmvton.web.room import Room
 from idmvton.web.words import say
 
@@ -23,7 +23,7 @@ _GROW_STEP = 2
 class PersonCard:
     """The components of the card."""
 
-    upload: PhotoInput
+    upload: gr.Image
     change: gr.Button
     starts: gr.Column
     examples: gr.HTML
@@ -48,10 +48,10 @@ class PersonCard:
             labels.put(gr.HTML(), value=lambda language: look.heading(say(language, "person.title")))
             change = labels.put(gr.Button(size="sm", elem_classes="quiet", visible=False, elem_id="person-change"),
                                 value="person.change")  # fmt: skip
-        upload = labels.put(PhotoInput("person-upload"), placeholder="person.drop", label="person.title")
+        upload = labels.put(photo_input("person-upload"), placeholder="person.drop", label="person.title")
         with gr.Column(elem_classes="starts") as starts:
             labels.put(gr.HTML(), value=lambda language: look.start(language, "person"))
-            examples = look.strip("person-examples")
+            examples = look.picture_strip("person-examples")
             studio = labels.put(gr.Button(size="sm", elem_classes="quiet", elem_id="person-studio"),
                                 value="person.studio")  # fmt: skip
         painter = look.painter()
@@ -61,9 +61,8 @@ class PersonCard:
             label="person.category", choices=choices("category", "auto", "upper", "lower", "dress"),
         )  # fmt: skip
         with labels.put(gr.Accordion(open=False, visible=False, elem_id="mask-tools"), label="mask.title") as tools:
-            declared = _OPTIONS["mask_grow"]
             grow = labels.put(
-                gr.Slider(declared.minimum, declared.maximum, declared.default, step=_GROW_STEP, elem_id="grow"),
+                option_slider(_OPTIONS["mask_grow"], "grow", step=_GROW_STEP),
                 label="mask.grow", info="mask.grow_info",
             )  # fmt: skip
             shape = labels.put(
@@ -76,7 +75,7 @@ class PersonCard:
                 gr.Image(interactive=False, show_label=False, buttons=["fullscreen"]), label="mask.view"
             )
         rack_title = gr.HTML(visible=False)
-        rack = look.strip("person-rack", visible=False)
+        rack = look.picture_strip("person-rack", visible=False)
         return cls(upload, change, starts, examples, studio, painter, facts, notes, category, tools, grow, shape,
                    hands, look_closer, closer, rack_title, rack)  # fmt: skip
 

@@ -13,7 +13,7 @@ from idmvton.options import JobOptions, TryOnOptions, describe
 from idmvton.web import look, views
 from idmvton.web.copy_as import Recipe, as_command, as_curl, as_python
 from idmvton.web.fitting import Fitting
-from idmvton.web.labels import Labels, choices
+from idmvton.web.labels import Labels, choices, option_slider
 from idmvton.web.room import Room
 from idmvton.web.words import failure, said_all, say
 
@@ -80,21 +80,22 @@ class ResultCard:
                      elem_id="difference", elem_classes="picture", buttons=["fullscreen"]),
             label="result.difference", alt_text="result.difference",
         )  # fmt: skip
-        variations = look.strip("variations", visible=False)
+        variations = look.picture_strip("variations", visible=False)
         facts = gr.HTML()
         with gr.Row(visible=False, elem_classes="actions") as downloads:
             png = labels.put(gr.DownloadButton(elem_id="png", variant="primary"), label="result.png")
             jpeg = labels.put(gr.DownloadButton(elem_id="jpeg"), label="result.jpeg")
         with labels.put(gr.Accordion(open=False, visible=False, elem_id="copy"), label="result.copy") as copy:
-            labels.put(gr.HTML(), value=lambda language: f'<p class="hint">{say(language, "result.copy_files")}</p>')
-            mask = labels.put(gr.DownloadButton(visible=False, size="sm", elem_id="mask-file"), label="result.copy_mask")
+            labels.put(gr.HTML(), value=lambda language: look.hint(say(language, "result.copy_files")))
+            mask = labels.put(
+                gr.DownloadButton(visible=False, size="sm", elem_id="mask-file"), label="result.copy_mask"
+            )
             command = labels.put(_code("shell", "as-command"), label="result.cli")
             python = _code("python", "as-python", label="Python")
             curl = _code("shell", "as-curl", label="curl")
         with labels.put(gr.Accordion(open=False, elem_id="options"), label="run.options"):
-            declared = _OPTIONS["num_images"]
             images = labels.put(
-                gr.Slider(declared.minimum, max_images, declared.default, step=1, elem_id="images"),
+                option_slider(_OPTIONS["num_images"], "images", maximum=max_images, step=1),
                 label="run.images", info="run.images_info",
             )  # fmt: skip
             quality = labels.put(
@@ -107,7 +108,7 @@ class ResultCard:
                 label="run.seed", info="run.seed_info",
             )  # fmt: skip
         history_title = gr.HTML(visible=False)
-        history = look.strip("history", visible=False)
+        history = look.picture_strip("history", visible=False)
         return cls(run, cancel, images, quality, seed, status, view, slider, difference, variations, facts, downloads,
                    png, jpeg, copy, command, python, curl, mask, history_title, history)  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -22,7 +22,11 @@ from idmvton.web.tabs.result_card import ResultCard
 from idmvton.web.words import failure, say
 
 KEPT_RESULTS: Final = 24
-_FAST: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+_TO_THE_RESULT: Final = (
+    "() => innerWidth < 900 && document.querySelector('.card.result').scrollIntoView({behavior: 'smooth'})"
+)
+QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+"""Of every event: the page shows progress itself, and nothing of it is an API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +70,28 @@ class TryOnTab:
         return [*self.person.outputs, *self.garment.outputs]
 
     def _wire_photos(self) -> None:
-        room, roles = self.room, (("person", self.person), ("garment", self.garment))
+        room = self.room
+        roles: tuple[tuple[Role, PersonCard | GarmentCard], ...] = (("person", self.person), ("garment", self.garment))
         for role, card in roles:
-            card.upload.input(partial(self._took, role), [room, card.upload], self.both, **_FAST)
-            card.change.click(partial(self._left, role), [room], self.both, **_FAST)
-            card.rack.removed(partial(self._removed, role), [room], self.both, **_FAST)
-            card.examples.picked(partial(self._started, role), [room], self.both, **_FAST)
-            card.studio.click(partial(self._rendered, role), [room], self.both, **_FAST)
-        self.person.rack.picked(partial(self._picked, "person"), [room], self.both, **_FAST)
-        picked = self.garment.rack.picked(partial(self._picked, "garment"), [room], self.both, **_FAST)
-        picked.then(self._again, self._run_inputs, [*self.result.outputs, *self._notes, self.browser], **_FAST)
+            card.upload.input(partial(self._took, role), [room, card.upload], self.both, **QUIET)
+            card.change.click(partial(self._left, role), [room], self.both, **QUIET)
+            card.rack.removed(_on_event(self._removed, role), [room], self.both, **QUIET)
+            card.examples.picked(_on_event(self._started, role), [room], self.both, **QUIET)
+            card.studio.click(partial(self._rendered, role), [room], self.both, **QUIET)
+        self.person.rack.picked(_on_event(self._picked, "person"), [room], self.both, **QUIET)
+        picked = self.garment.rack.picked(_on_event(self._picked, "garment"), [room], self.both, **QUIET)
+        picked.then(self._again, self._run_inputs, [*self.result.outputs, *self._notes, self.browser], **QUIET)
 
     def _wire_settings(self) -> None:
         room, card = self.room, self.person
-        card.category.input(partial(self._chose, "category"), [room, card.category], self.both, **_FAST)
-        card.grow.release(partial(self._chose, "mask_grow"), [room, card.grow], self.both, **_FAST)
-        card.shape.input(partial(self._chose, "mask_shape"), [room, card.shape], self.both, **_FAST)
-        card.hands.input(partial(self._chose, "keep_hands"), [room, card.hands], self.both, **_FAST)
-        card.painter.painted(self._painted, [room], [card.facts, card.notes], **_FAST)
-        card.painter.cleared(self._cleared, [room], self.both, **_FAST)
-        card.painter.chosen(self._chose_person, [room], self.both, **_FAST)
-        card.look_closer.expand(self._closer, [room], [card.closer], **_FAST)
+        card.category.input(partial(self._chose, "category"), [room, card.category], self.both, **QUIET)
+        card.grow.release(partial(self._chose, "mask_grow"), [room, card.grow], self.both, **QUIET)
+        card.shape.input(partial(self._chose, "mask_shape"), [room, card.shape], self.both, **QUIET)
+        card.hands.input(partial(self._chose, "keep_hands"), [room, card.hands], self.both, **QUIET)
+        card.painter.painted(self._painted, [room], [card.facts, card.notes], **QUIET)
+        card.painter.cleared(self._cleared, [room], self.both, **QUIET)
+        card.painter.chosen(self._chose_person, [room], self.both, **QUIET)
+        card.look_closer.expand(self._closer, [room], [card.closer], **QUIET)
 
     @property
     def _notes(self) -> list[Any]:
@@ -99,12 +104,13 @@ class TryOnTab:
 
     def _wire_runs(self) -> None:
         card, outputs = self.result, [*self.result.outputs, *self._notes, self.browser]
-        card.run.click(self._run, self._run_inputs, outputs, **_FAST)
-        card.cancel.click(self._stop, [self.room], None, **_FAST)
+        card.run.click(self._run, self._run_inputs, outputs, **QUIET)
+        card.run.click(None, js=_TO_THE_RESULT)
+        card.cancel.click(self._stop, [self.room], None, **QUIET)
         card.view.change(lambda view: [gr.update(visible=view == "compare"), gr.update(visible=view != "compare")],
-                         [card.view], [card.slider, card.difference], **_FAST)  # fmt: skip
-        card.variations.picked(self._varied, [self.room], card.outputs, **_FAST)
-        card.history.picked(self._went_back, [self.room], card.outputs, **_FAST)
+                         [card.view], [card.slider, card.difference], **QUIET)  # fmt: skip
+        card.variations.picked(self._varied, [self.room], card.outputs, **QUIET)
+        card.history.picked(self._went_back, [self.room], card.outputs, **QUIET)
 
     # ------------------------------------------------------------------------------------------------ answers
 
@@ -216,3 +222,12 @@ class TryOnTab:
         if any(job == event.id for job, _ in room.results):
             room.shown = (str(event.id), 0)
         return self.result.shows(self.fitting, room)
+
+
+def _on_event(answer: Callable[[Role, Room, gr.EventData], list[Any]], role: Role) -> Callable[..., list[Any]]:
+    """An answer for one of the photos; gradio sees by the type that it wants the event too."""
+
+    def act(room: Room, event: gr.EventData) -> list[Any]:
+        return answer(role, room, event)
+
+    return act
