@@ -7,7 +7,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 # threads that spin while they wait slow every other process; libgomp reads it when torch is loaded
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint types spelling links format clean opengl browser pose metrics
+.PHONY: demo test test-kernels lint types spelling links format clean opengl browser pose metrics
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -43,6 +43,11 @@ demo: .venv/installed pose
 
 test: lint types spelling opengl browser pose metrics
 	.venv/bin/python -m pytest
+
+# the kernels for GPUs, interpreted on the CPU; apart from the other tests because Triton is a download of 286 MB
+test-kernels: .venv/installed-test
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[kernels]'
+	TRITON_INTERPRET=1 .venv/bin/python -m pytest tests/kernels
 
 lint: .venv/installed-test
 	.venv/bin/ruff check .

@@ -23,6 +23,7 @@ del globals()["prepare"]
 
 if TYPE_CHECKING:
     from idmvton.checkpoint.published import load_checkpoint, load_training_parts, save_checkpoint
+    from idmvton.client import Client
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
     from idmvton.prepare import Prepared, prepare, read_prepared
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _HOME = {
+    "Client": "client",
     "GarmentFeatures": "types",
     "IdmVtonError": "errors",
     "Prepared": "prepare",
@@ -47,6 +49,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Client",
     "GarmentFeatures",
     "IdmVtonError",
     "Prepared",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ class TryOnResult:
         captions: the phrase [V] of each picture.
         timings: seconds of each stage, in order.
         made_with: weights, scheduler, policies, device, library versions.
-        warnings: what the caller should know, in words.
+        warnings_of: for each picture, what the caller should know, in words.
         repainted: float (pairs, 3, height, width) in [0, 1], the decoded pictures before anything is pasted; ``None``
             with ``output_type="latent"``.
         draft: float (pairs, 3, height, width) in [0, 1], what the networks were shown of the result, for checkpoints
@@ -45,9 +46,28 @@ class TryOnResult:
     captions: tuple[str, ...]
     timings: Mapping[str, float]
     made_with: Mapping[str, str]
-    warnings: tuple[str, ...]
+    warnings_of: tuple[tuple[str, ...], ...]
     repainted: Tensor | None = None
     draft: Tensor | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the caller should know of any picture."""
+        return tuple(dict.fromkeys(note for each in self.warnings_of for note in each))
+
+    def only(self, index: int) -> TryOnResult:
+        """Picture ``index`` alone; the timings stay those of the whole call."""
+        row = slice(index, index + 1)
+        return dataclasses.replace(
+            self,
+            images=self.images[row],
+            latents=self.latents[row],
+            seed=self.seed[row],
+            captions=self.captions[row],
+            warnings_of=self.warnings_of[row],
+            repainted=None if self.repainted is None else self.repainted[row],
+            draft=None if self.draft is None else self.draft[row],
+        )
 
     def provenance(self, index: int = 0) -> dict[str, Any]:
         """How picture ``index`` was made, as plain values ready for JSON."""
@@ -57,7 +77,7 @@ class TryOnResult:
             "caption": self.captions[index],
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
             "made_with": dict(self.made_with),
-            "warnings": list(self.warnings),
+            "warnings": list(self.warnings_of[index]),
         }
 
 
