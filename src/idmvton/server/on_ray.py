@@ -70,8 +70,7 @@ def deployment(
 
     with_gpus = model.device != "cpu" and _has_gpus()
     app = serve.ingress(partial(build_app, service, model, server, worker))()
-    made = serve.deployment(
-        app,
+    made: Any = serve.deployment(
         name=NAME,
         ray_actor_options={
             "num_cpus": service.lanes * (model.threads or 1),
@@ -81,7 +80,7 @@ def deployment(
         max_ongoing_requests=1000,
         graceful_shutdown_timeout_s=30,
     )
-    return made.bind()
+    return made(app).bind()
 
 
 def run_on_ray(
