@@ -12,8 +12,9 @@ from idmvton.errors import IdmVtonError
 from idmvton.web import look
 from idmvton.web.fitting import Fitting, problem_of
 from idmvton.web.labels import Labels
-from idmvton.web.many import MAX_PAIRS, Pair, order_all, pack, pictures_of, views_of
+from idmvton.web.many import Pair, order_all, pack, pictures_of, views_of
 from idmvton.web.room import Room
+from idmvton.web.shelf import check_photo
 from idmvton.web.tabs.try_on import QUIET
 from idmvton.web.words import Language, failure, said_all, say
 
@@ -47,7 +48,10 @@ class ManyTab:
         """Puts the components where they stand, and connects them."""
         with gr.Column(elem_classes="card"):
             labels.put(gr.HTML(), value=lambda language: look.heading(say(language, "many.title")))
-            labels.put(gr.HTML(), value=lambda language: look.hint(say(language, "many.info", pairs=MAX_PAIRS)))
+            labels.put(
+                gr.HTML(),
+                value=lambda language: look.hint(say(language, "many.info", pairs=fitting.page.options.max_batch)),
+            )
             with gr.Row(elem_classes="cards"):
                 people = labels.put(_files("many-people"), label="many.people")
                 garments = labels.put(_files("many-garments"), label="many.garments")
@@ -78,9 +82,11 @@ class ManyTab:
         try:
             found = [pictures_of(files, scratch / name) for name, files in (("people", people), ("garments", garments))]
             count = len(found[0]) * len(found[1])
-            if count > MAX_PAIRS:
-                yield self._says(look.notes([say(language, "many.too_many", count=count, most=MAX_PAIRS)], "error"))
+            if count > (most := page.options.max_batch):
+                yield self._says(look.notes([say(language, "many.too_many", count=count, most=most)], "error"))
                 return
+            for path in (*found[0], *found[1]):
+                check_photo(path, "photo", page.options.max_pixels)
             room.many = order_all(page.service, found[0], found[1], room.visitor)
             yield from self._follow(room, room.many)
             target = pack(page.service, room.many, page.results.folder / room.many[0].job, room.visitor)
