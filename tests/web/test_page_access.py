@@ -1,13 +1,12 @@
 """Contrast, names and the order of focus, read in the browser."""
 
 import pytest
-
 from page_visitor import PERSON, SHIRT
 
 _CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = (c) => c.slice(0, 3).reduce((sum, v, i) => sum + linear(v / 255) * [.2126, .7152, .0722][i], 0);
   const behind = (element) => {
     for (let each = element; each; each = each.parentElement) {
       const colour = rgb(getComputedStyle(each).backgroundColor);
@@ -31,13 +30,13 @@ _CONTRAST = """() => {
   }
   return weak;
 }"""
-_NAMELESS = """() => [...document.querySelectorAll('.gradio-container button, .gradio-container input, .gradio-container img')]
+_NAMELESS = """() => [...document.querySelector('.gradio-container').querySelectorAll('button, input, img')]
   .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getClientRects().length)
   .filter((each) => each.tagName === 'IMG' ? !each.hasAttribute('alt') :
-    !(each.textContent.trim() || each.getAttribute('aria-label') || each.title || each.labels?.length || each.placeholder))
+    !(each.textContent.trim() || each.ariaLabel || each.title || each.labels?.length || each.placeholder))
   .map((each) => each.outerHTML.slice(0, 160))"""
-_SMALL = """() => [...document.querySelectorAll('#run, .painter-tools button, #category label, [role=tab], .strip-item, .actions button')]
-  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height > 0)
+_SMALL = """() => [...document.querySelectorAll('#run, .painter-tools button, #category label, [role=tab], .strip-item')]
+  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height)
   .filter((each) => each.getBoundingClientRect().height < 40).map((each) => each.outerHTML.slice(0, 120))"""
 
 

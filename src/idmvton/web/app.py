@@ -25,6 +25,7 @@ from idmvton.web.room import Room
 from idmvton.web.tabs.many import ManyTab
 from idmvton.web.tabs.outfit import OutfitTab
 from idmvton.web.tabs.try_on import QUIET, TryOnTab
+from idmvton.web.views import forget_thumbnails
 from idmvton.web.words import LANGUAGES, language_of, say
 
 _WITH_LANGUAGE: Final = "(room, kept, tag) => [room, kept, navigator.language]"
@@ -34,6 +35,7 @@ _VISITOR: Final = re.compile(r"[0-9a-f]{32}")
 def build(page: Page) -> gr.Blocks:
     """The page of a service."""
     labels, fitting = Labels(), Fitting(page)
+    gr.set_static_paths([page.results.folder])  # shown from there: no copies that outlive an erase
     seconds = max(60, round(3600 * page.hours))
     with gr.Blocks(
         title="idmvton", analytics_enabled=False, fill_width=True, delete_cache=(min(seconds, 3600), seconds)
@@ -72,6 +74,7 @@ def build(page: Page) -> gr.Blocks:
 
         def forget(room: Room, kept: Any) -> list[Any]:
             fitting.forget(room)
+            forget_thumbnails()
             kept = {name: value for name, value in (kept or {}).items() if name != "results"}
             return [*show_all(room), kept, look.notes([say(room.language, "page.erased")], "warning")]
 

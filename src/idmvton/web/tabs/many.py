@@ -67,6 +67,8 @@ class ManyTab:
                 headers=_headers, label="many.title",
             )  # fmt: skip
         tab = cls(fitting, room, people, garments, button, cancel, status, table, archive)
+        for each in (people, garments):
+            each.upload(tab._note, [room, each], None, **QUIET)
         button.click(tab._run, [room, people, garments], [button, cancel, archive, status, table], **QUIET)
         cancel.click(tab._stop, [room], None, **QUIET)
         return tab
@@ -78,7 +80,7 @@ class ManyTab:
             yield self._says(look.notes([say(language, "many.none")]))
             return
         page = self.fitting.page
-        scratch = page.folder / "many" / room.visitor
+        scratch = page.results.folder / room.visitor / "many"
         try:
             found = [pictures_of(files, scratch / name) for name, files in (("people", people), ("garments", garments))]
             count = len(found[0]) * len(found[1])
@@ -115,6 +117,11 @@ class ManyTab:
     @staticmethod
     def _says(html: str) -> list[Any]:
         return [gr.update(visible=True), gr.update(visible=False), gr.update(visible=False), html, gr.skip()]
+
+    @staticmethod
+    def _note(room: Room, paths: list[str] | None) -> None:
+        """Remembers what came, so that it can be erased."""
+        room.uploads += paths or []
 
     def _stop(self, room: Room) -> None:
         for pair in room.many:

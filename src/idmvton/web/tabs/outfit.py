@@ -77,6 +77,8 @@ class OutfitTab:
                 png = labels.put(gr.DownloadButton(visible=False, variant="primary", elem_id="outfit-png"),
                                  label="result.png")  # fmt: skip
         tab = cls(fitting, room, inputs, button, cancel, status, slider, png)
+        for each in inputs:
+            each.input(tab._note, [room, each], None, **QUIET)
         button.click(tab._run, [room, *inputs], [button, cancel, status, slider, png], **QUIET)
         cancel.click(tab._stop, [room], None, **QUIET)
         return tab
@@ -127,6 +129,11 @@ class OutfitTab:
     def _says(html: str) -> list[Any]:
         return [gr.update(visible=True), gr.update(visible=False), gr.update(visible=True, value=html),
                 gr.update(visible=False), gr.update(visible=False)]  # fmt: skip
+
+    @staticmethod
+    def _note(room: Room, path: str | None) -> None:
+        """Remembers what came, so that it can be erased."""
+        room.uploads += [path] if path else []
 
     def _stop(self, room: Room) -> None:
         self.fitting.stop(room)
