@@ -9,8 +9,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from idmvton.engine.service import Service
-from idmvton.options import ModelOptions, ServiceOptions
-from idmvton.web.app import Entrance, Running
+from idmvton.options import ModelOptions, ServiceOptions, WebOptions
+from idmvton.web.app import Running
 
 
 @pytest.fixture(scope="package")
@@ -25,7 +25,7 @@ def service(tmp_path_factory):
 @pytest.fixture(scope="package")
 def site(service, unused_port):
     """The page, open on this machine."""
-    with Running(service, Entrance(port=unused_port)) as running:
+    with Running(service, WebOptions(port=unused_port)) as running:
         yield running
 
 

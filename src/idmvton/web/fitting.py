@@ -231,6 +231,10 @@ class Fitting:
         for view in self.page.service.newest("try_on", room.visitor, 1000):
             self.page.service.erase(view.id, room.visitor)
             self.page.results.erase(view.id)
+        self.page.results.erase(room.visitor)
+        for path in room.uploads:
+            Path(path).unlink(missing_ok=True)
+        self.page.reader.forget()
         fresh = Room(visitor=room.visitor, language=room.language, version=room.version + 1)
         for each in dataclasses.fields(Room):
             setattr(room, each.name, getattr(fresh, each.name))

@@ -36,6 +36,7 @@ class Room:
         job: what is being made.
         shown: id and number of the picture that is shown.
         version: grows whenever the person's picture must be drawn anew.
+        uploads: files as they came from the browser.
         many: pairs of the third tab that are being made.
     """
 
@@ -55,6 +56,7 @@ class Room:
     job: str | None = None
     shown: tuple[str, int] | None = None
     version: int = 0
+    uploads: list[str] = field(default_factory=list)
     many: list[Pair] = field(default_factory=list)
 
     def order(self, model: str, choices: dict[str, Any], mask: Content | None) -> tuple[Order, Recipe]:
