@@ -17,11 +17,14 @@ from idmvton.cli import (
     data,
     doctor,
     evaluate,
+    mcp,
     prepare,
+    serve,
     shared,
     studio,
     train,
     try_on,
+    web,
     weights,
 )
 from idmvton.quiet import calm_threads
@@ -40,7 +43,10 @@ app.command("caption")(caption.caption)
 app.command("customize")(customize.customize)
 app.command("adapters")(customize.adapters)
 app.command("train")(train.train)
+app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
+app.command("mcp")(mcp.mcp)
+app.command("web")(web.web)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

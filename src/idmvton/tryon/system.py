@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -23,6 +23,7 @@ from idmvton.errors import ConfigError
 from idmvton.images.framing import check_size, nearest_valid_size
 from idmvton.models.changed_weights import ChangedWeights
 from idmvton.models.garment_net import GarmentNet
+from idmvton.models.kernels import SAGE, check_attention
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
 from idmvton.options import LEAST_SCALE, MOST_SCALE
@@ -31,10 +32,11 @@ from idmvton.tryon.conditioning import check_policies
 from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 from idmvton.tryon.garments import GarmentEncoder
 from idmvton.tryon.graphs import Graphs
+from idmvton.tryon.loras import LoraFile, Loras
 from idmvton.tryon.memory import Placement, choose_mode
 from idmvton.tryon.networks import Networks
 from idmvton.tryon.schedulers import check_scheduler
-from idmvton.types import VERSION, GarmentTimestep, MemoryMode, Size, TimeIds
+from idmvton.types import VERSION, AttentionChoice, GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 CONDITIONS_MAX_BYTES = 64 * 2**20
@@ -123,7 +125,9 @@ class TryOnSystem(DiffusionPipeline):
         self.graphs = Graphs()
         self.placement: Placement | None = None
         self.weights_name = "in memory"
+        self.attention: AttentionChoice = "auto"
         self.changed_weights = ChangedWeights(self._changeable)
+        self.loras = Loras(self.changed_weights)
         self.adapter: LoadedAdapter | None = None
 
     # ------------------------------------------------------------------------------------------ loading, saving
@@ -138,6 +142,8 @@ class TryOnSystem(DiffusionPipeline):
         device: str | torch.device = "auto",
         variant: str | None = None,
         memory: MemoryMode = "auto",
+        attention: AttentionChoice = "auto",
+        lora: Sequence[LoraFile] = (),
         adapter: str | Path | None = None,
         adapter_scale: float = 1.0,
     ) -> Self:
@@ -151,15 +157,19 @@ class TryOnSystem(DiffusionPipeline):
             device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
             variant: part of the weight files' names, such as "fp16"; the only one there is when not given.
             memory: what lies on a GPU, see :mod:`idmvton.tryon.memory`.
+            attention: the kernel of self-attention, see :func:`idmvton.models.kernels.attending`.
+            lora: files of which TryonNet gets the changes, each alone or with its scale, see :class:`Loras`.
             adapter, adapter_scale: what `idmvton customize` made of these weights, see :meth:`load_adapter`.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
             ConfigError: the device or dtype cannot be had.
+            MissingExtraError: the attention that was asked for is not installed.
         """
         if torch_dtype is not None and dtype is not None:
             raise ConfigError("torch_dtype and dtype were given", expected="one of them: they are the same")
         where = resolve_device(device)
+        check_attention(attention, where)
         precision = resolve_dtype(next((each for each in (torch_dtype, dtype) if each is not None), "auto"), where)
         folder = locate(model)
         pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
@@ -167,11 +177,13 @@ class TryOnSystem(DiffusionPipeline):
         pipe.weights_name = f"{model} at {manifest.commit if manifest else stamp(folder)}"
         if adapter is not None:
             pipe.load_adapter(adapter, adapter_scale)
+        pipe.loras.put_on_all(lora)
         mode = choose_mode(memory, where, pipe.components)
         if mode == "fast":
             pipe.to(where)
         if where.type == "cuda":
             pipe.place(mode, where)
+        pipe.attention = attention
         return pipe
 
     def place(self, mode: MemoryMode, device: torch.device) -> None:
@@ -358,7 +370,9 @@ class TryOnSystem(DiffusionPipeline):
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
             **({} if self.adapter is None else {"adapter": str(self.adapter)}),
+            **({"lora": self.loras.about} if self.loras.about else {}),
             **({} if self.placement is None else {"memory": self.placement.about}),
+            **({} if self.attention == "auto" else {"attention": SAGE}),
             "idmvton": VERSION,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,

@@ -91,6 +91,8 @@ class Desk:
                 time.sleep(_RETRY)
         else:
             is_ours = False
+        for listener in self.hub.on_end:
+            listener(row["kind"], state, result.get("timings", {}))
         if found == ERASED or (not is_ours and self._is_gone(job)):
             self.erase(job)
         self.hub.forget(job)

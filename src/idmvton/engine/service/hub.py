@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from idmvton.engine.service.views import Kind
@@ -31,6 +31,8 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._pace: dict[str, float] = {}
         self._stops: dict[str, str] = {}
+        self.on_end: list[Callable[[str, str, Mapping[str, float]], None]] = []
+        """Called with kind, state and timings of each job that this server ends; must return at once."""
         self._changes = 0
 
     def stage(self, job: str) -> Stage | None:

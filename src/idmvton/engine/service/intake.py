@@ -51,7 +51,7 @@ class Intake:
             check_order(order)
         options = [checked_options(order.options, self.options) for order in orders]
         pace = self.hub.pace(orders[0].kind) / self.options.lanes
-        room = Room(self.options.queue, self.options.queue_of_caller, pace)
+        room = Room(self.options.queue, terms.queue or self.options.queue_of_caller, pace)
         if terms.key is None:
             self.journal.check_room(terms.caller, len(orders), room)
         files = _Files(self.store, batch)

@@ -55,6 +55,7 @@ class Terms:
         deadline: seconds from now after which the result is of no use; None: the service's own.
         key: an order with the key of an earlier one of this caller is that one.
         webhook: where the end is told to.
+        queue: jobs of the caller that may wait; None: the service's own number.
     """
 
     caller: str = "local"
@@ -62,6 +63,7 @@ class Terms:
     deadline: float | None = None
     key: str | None = None
     webhook: str | None = None
+    queue: int | None = None
 
     def __post_init__(self) -> None:
         if self.priority not in PRIORITIES:

@@ -130,6 +130,11 @@ class Service:
         """Whether a lane can work."""
         return any(lane.state.state in ("idle", "busy") for lane in self.lanes)
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether no lane has been ready yet."""
+        return not any(lane.state.about for lane in self.lanes)
+
     def wait_ready(self, seconds: float) -> None:
         """Waits until a lane is ready.
 
