@@ -134,7 +134,7 @@ def test_a_running_job_that_is_erased_leaves_nothing(service):
 
 
 def test_prepared_photos_serve_many_orders_and_take_a_corrected_mask(service):
-    prepared = service.submit(Order("prepare", {"person": picture()}))
+    prepared = service.submit(Order("prepare", {"person": picture()}, options={"caption": "sleep 20"}))
     with pytest.raises(ConflictError, match="not there yet"):
         service.submit(Order(prepared=prepared, files={"garment": picture("blue")}))
     before = service.wait(prepared, 20)
