@@ -3,8 +3,8 @@
 Both networks and the encoders have random weights of their published sizes. A part that fails is recorded with its
 error, and the next one runs. What was measured is written after every part.
 
-    python -m benchmarks.full_size_gpu --output results.json                    # on a GPU of 40 GB or more
-    python -m benchmarks.full_size_gpu --size tiny --device cpu --steps 4       # the same code, rehearsed
+    python -m benchmarks.full_size_gpu --output results.json             # on a GPU of 60 GB or more, ten minutes
+    python -m benchmarks.full_size_gpu --size tiny --device cpu --steps 4    # the same code, rehearsed
     python -m benchmarks.full_size_gpu --parts limits attention forms profile
 """
 
@@ -30,11 +30,11 @@ from tests.plain_form import plain_form
 from torch import Tensor, nn
 
 from benchmarks.denoising import SIZES, Case, build, fill
-from benchmarks.training_memory import encoders, garment_features, step_inputs, tryon_net
+from benchmarks.full_size_training import measure_train_command, measure_training_steps
+from benchmarks.training_memory import encoders
 from idmvton import TryOnPipeline
 from idmvton.devices import synchronize
 from idmvton.models import fused
-from idmvton.training.tryon_task import TryOnStep
 from idmvton.tryon.garment_features import together_on
 from idmvton.tryon.graphs import CudaRecorder, EagerRecorder, Graphs, Recorder
 from idmvton.types import Size
@@ -87,6 +87,10 @@ class Bench:
 
     def allocated(self) -> float:
         return torch.cuda.memory_allocated(self.device) / GIB if self.device.type == "cuda" else 0.0
+
+    def peak(self) -> float:
+        """Since the statistics were reset, the most that was allocated."""
+        return torch.cuda.max_memory_allocated(self.device) / GIB if self.device.type == "cuda" else 0.0
 
     def tell(self, name: str, **values: Any) -> None:
         """Prints a line and keeps it."""
@@ -285,15 +289,23 @@ def _profile(bench: Bench, name: str, run: Callable[[], Any], steps: int) -> Non
 def measure_batches(bench: Bench) -> None:
     """Pictures an hour, denoising alone, of several people in one garment at a time."""
     pipe = bench.case.pipe
+    pipe.feature_cache.max_bytes = 0
     for num_people in (1, 2, 4, 8):
         case = Case(pipe, bench.chosen["picture"], 6, num_people)
         pipe.graphs = Graphs(bench.recorder())
+        if bench.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(bench.device)
         case.ours()
         start = time.perf_counter()
         case.ours()
         synchronize(bench.device)
         seconds = (time.perf_counter() - start) / case.num_steps * 30
-        bench.tell(f"batch of {num_people}", seconds_of_30_steps=seconds, pictures_an_hour=3600 * num_people / seconds)
+        bench.tell(
+            f"batch of {num_people}",
+            seconds_of_30_steps=seconds,
+            pictures_an_hour=3600 * num_people / seconds,
+            peak_gib=bench.peak(),
+        )
     pipe.graphs = Graphs(bench.recorder())
 
 
@@ -367,45 +379,6 @@ def measure_compiled(bench: Bench) -> None:
         bench.time_run("published, compiled", case.plain, 2)
 
 
-def measure_training(bench: Bench) -> None:
-    """One training step at full size: TryonNet in float32 under autocast, AdamW, gradient checkpointing."""
-    bench.release()
-    dtype = torch.bfloat16
-    with torch.device("meta"):
-        net = tryon_net()
-    fill(net, bench.device, torch.float32)
-    net.train().requires_grad_(True)
-    net.enable_gradient_checkpointing()
-    step = TryOnStep(net)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-5, fused=True)
-    for batch in (1, 4):
-        features = {
-            name: torch.randn(batch, *tokens.shape[1:], device=bench.device, dtype=dtype)
-            for name, tokens in garment_features(1).items()
-        }
-        inputs = [
-            torch.randn_like(each, device=bench.device)
-            if each.is_floating_point()
-            else each.new_zeros(batch, device=bench.device)
-            for each in step_inputs(batch, features)[:3]
-        ]
-        added = {
-            "text_embeds": torch.randn(batch, 1280, device=bench.device),
-            "time_ids": torch.ones(batch, 6, device=bench.device),
-        }
-        clip = torch.randn(batch, 257, 1280, device=bench.device)
-
-        def train(inputs: Any = inputs, added: Any = added, clip: Any = clip, features: Any = features) -> Tensor:
-            with torch.autocast(bench.device.type, dtype):
-                loss = step(*inputs, added, clip, features, 0).float().square().mean()
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            return loss.detach()
-
-        bench.time_run(f"training step, batch {batch}, checkpointing", train)
-
-
 class Published:
     """Stands for the denoiser of a call: the published loop with the conditions of a case."""
 
@@ -417,13 +390,21 @@ class Published:
             return self.case.plain()
 
 
+def measure_training(bench: Bench) -> None:
+    """Training steps at full size, and a whole tiny training by the command."""
+    bench.release()
+    measure_train_command(bench.device, bench.tell)
+    if bench.chosen is not TINY:
+        measure_training_steps(bench.device, bench.time_run)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "limits": measure_limits,
     "kernels": measure_kernels,
     "forms": measure_forms,
-    "profile": measure_profile,
-    "batches": measure_batches,
     "whole": measure_whole,
+    "batches": measure_batches,
+    "profile": measure_profile,
     "training": measure_training,
     "compiled": measure_compiled,
 }
@@ -451,7 +432,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=120, help="no part starts after so many")
+    parser.add_argument("--seconds", type=float, default=300, help="no part starts after so many")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()

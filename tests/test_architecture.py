@@ -13,7 +13,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors"},
     {"types"},
-    {"options", "devices", "atomic", "quiet"},
+    {"declared", "devices", "atomic", "quiet"},
+    {"options"},
     {"resume"},
     {"images"},
     {"weights"},
@@ -29,7 +30,8 @@ LAYERS = [
     {"customize"},
     {"evaluate"},
     {"engine"},
-    {"cli", "server", "web"},
+    {"mcp", "server"},
+    {"cli", "client", "web"},
 ]
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 ENTRY_POINTS = {"__init__", "__main__"}

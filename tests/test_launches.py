@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 from benchmarks.launches import main, trace_both
 from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
 from idmvton.cli import app
+from idmvton.engine.bench import TORSO, Bench
+from idmvton.images.densepose import checked_parts
 
 
 def test_a_step_launches_few_kernels():
@@ -43,6 +46,12 @@ def test_bench_measures_qualities_and_batches(tmp_path, monkeypatch, own_pipe):
         assert 0 < row["stages"]["denoising"] < row["seconds"]
         assert row["peak_bytes"] > 0
     assert rows["2 people, one garment"]["pictures_an_hour"] * rows["2 people, one garment"]["seconds"] > 7199
+
+
+def test_the_made_up_person_is_one_that_every_checkpoint_takes(own_pipe):
+    """mini's WarpNet reads the parts of a body map, and refuses other pictures."""
+    work = Bench(own_pipe, repeats=1)
+    assert set(np.unique(checked_parts(work.body))) == {0, TORSO}
 
 
 def test_bench_says_what_it_cannot_do(tmp_path):

@@ -13,9 +13,8 @@ Public names are imported on first use: ``import idmvton`` loads neither torch n
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
-from idmvton.types import VERSION
+TYPE_CHECKING = False  # not from typing: what is imported here runs before the command line can handle Ctrl-C
 
 # The first import of the package `prepare` puts it under this name. Here the name is the function's.
 importlib.import_module("idmvton.prepare")
@@ -23,6 +22,7 @@ del globals()["prepare"]
 
 if TYPE_CHECKING:
     from idmvton.checkpoint.published import load_checkpoint, load_training_parts, save_checkpoint
+    from idmvton.client import Client
     from idmvton.errors import IdmVtonError
     from idmvton.options import TryOnOptions
     from idmvton.prepare import Prepared, prepare, read_prepared
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
     from idmvton.types import GarmentFeatures
 
-__version__ = VERSION
+    __version__: str
 
 _HOME = {
+    "Client": "client",
     "GarmentFeatures": "types",
     "IdmVtonError": "errors",
     "Prepared": "prepare",
@@ -47,6 +48,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Client",
     "GarmentFeatures",
     "IdmVtonError",
     "Prepared",
@@ -61,7 +63,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.import_module("idmvton.types").VERSION
     if name not in _HOME:
         raise AttributeError(f"module 'idmvton' has no attribute {name!r}")
     found = getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)

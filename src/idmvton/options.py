@@ -1,197 +1,39 @@
 """Everything that a user can set, declared once: default, range, unit, help.
 
 The library's signatures, the command line and every other surface are built from (or tested against) these
-classes. An option is a dataclass field made by :func:`option`; :func:`describe` reads the declarations back.
+classes; :mod:`idmvton.declared` has how an option is declared.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import numbers
-import types
-import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
-from idmvton.errors import ConfigError
+from idmvton.declared import Option as Option
+from idmvton.declared import Options as Options
+from idmvton.declared import describe as describe
+from idmvton.declared import option as option
 from idmvton.types import (
     CATEGORY_WORDS,
+    AttentionChoice,
     BackendSet,
     CategoryChoice,
     DTypeName,
     KeepChoice,
+    LogChoice,
     MaskShape,
     MemoryMode,
     Quality,
     SchedulerName,
+    ShareChoice,
+    WebhookChoice,
 )
 
 _FEATHER_SHARE = 1 / 128  # of the working height: 8 pixels at the published size
+LEAST_SCALE, MOST_SCALE = 0.0, 2.0
+"""Of an adapter."""
 NEGATIVE_PROMPT = "monochrome, lowres, bad anatomy, worst quality, low quality"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """The declaration of one option, as :func:`describe` returns it.
-
-    Attributes:
-        name: the keyword in the library.
-        flag: the name on the command line, without dashes.
-        type: the Python type of the value, without ``None``; of a ``tuple[..., ...]``, that of its elements.
-        optional: whether ``None`` is a value too.
-        default: the value when nothing is said.
-        help: one sentence for a person.
-        minimum, maximum: the closed range of a number.
-        choices: the allowed values of a ``Literal``.
-        unit: what a number counts.
-        is_list: whether the value is a tuple of such values; type, range and choices are then those of each.
-        aliases: other words -> the choice that they mean, in lower case with hyphens.
-    """
-
-    name: str
-    flag: str
-    type: type
-    optional: bool
-    default: Any
-    help: str
-    minimum: float | None
-    maximum: float | None
-    choices: tuple[str, ...]
-    unit: str | None
-    is_list: bool = False
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-    def checked(self, value: Any) -> Any:
-        """The value in the declared type; numbers of numpy become Python's, lists become tuples.
-
-        Raises:
-            ConfigError: another type, or out of range.
-        """
-        if value is None and self.optional:
-            return None
-        if self.is_list:
-            if not isinstance(value, list | tuple):
-                raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
-            return tuple(self._checked_one(each) for each in value)
-        return self._checked_one(value)
-
-    def _checked_one(self, value: Any) -> Any:
-        accepted = {int: numbers.Integral, float: numbers.Real}.get(self.type, self.type)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and self.type is not bool):
-            raise ConfigError(f"{self.name} has the wrong type", got=repr(value), expected=self.expected())
-        if isinstance(value, str) and (bad := _unwritable(value)):
-            raise ConfigError(
-                f"{self.name} is no text", got=f"{value!a}: {bad}", expected="text in UTF-8, as the terminal says it"
-            )
-        number: Any = self._word(value) if self.choices else self.type(value)
-        low = self.minimum is not None and not number >= self.minimum  # `not >=` refuses NaN as well
-        high = self.maximum is not None and not number <= self.maximum
-        if low or high or (self.choices and number not in self.choices):
-            raise ConfigError(f"{self.name} is out of range", got=repr(value), expected=self.expected())
-        return number
-
-    def _word(self, value: Any) -> str:
-        """The choice that is meant: in any case, or by another word for it."""
-        plain = "-".join(value.lower().replace("_", " ").replace("-", " ").split())
-        named = {choice.lower().replace("_", "-"): choice for choice in self.choices}
-        return value if value in self.choices else self.aliases.get(plain, named.get(plain, value))
-
-    def expected(self) -> str:
-        """The allowed values in words, for example ``"int from 1 to 1000 (steps)"``."""
-        if self.choices:
-            words = "one of " + ", ".join(self.choices)
-        else:
-            words = self.type.__name__
-            words += f" from {self.minimum}" if self.minimum is not None else ""
-            words += f" to {self.maximum}" if self.maximum is not None else ""
-        words += f" ({self.unit})" if self.unit else ""
-        words = f"a list, each {words}" if self.is_list else words
-        return words + (", or nothing" if self.optional else "")
-
-
-def _unwritable(text: str) -> str:
-    """What is wrong with a text that no file can hold: bytes that were no UTF-8, or a NUL."""
-    if "\0" in text:
-        return "it holds a NUL"
-    return "it holds bytes that are no UTF-8" if any("\ud800" <= each <= "\udfff" for each in text) else ""
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    flag: str | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    unit: str | None = None,
-    aliases: Mapping[str, str] = MappingProxyType({}),
-) -> Any:
-    """Declares one option; use as the default of a dataclass field."""
-    return field(
-        default=default,
-        metadata={"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "unit": unit, "aliases": aliases},
-    )
-
-
-def describe(options: type[Any]) -> Iterator[Option]:
-    """Yields the declaration of every option of a class, in order."""
-    hints = typing.get_type_hints(options)
-    for item in dataclasses.fields(options):
-        members = typing.get_args(hints[item.name]) if _is_union(hints[item.name]) else (hints[item.name],)
-        hint = next(member for member in members if member is not types.NoneType)
-        is_list = typing.get_origin(hint) is tuple
-        hint = typing.get_args(hint)[0] if is_list else hint
-        choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
-        yield Option(
-            name=item.name,
-            flag=item.metadata["flag"] or item.name.replace("_", "-"),
-            type=str if choices else hint,
-            optional=types.NoneType in members,
-            default=item.default,
-            help=item.metadata["help"],
-            minimum=item.metadata["minimum"],
-            maximum=item.metadata["maximum"],
-            choices=choices,
-            unit=item.metadata["unit"],
-            is_list=is_list,
-            aliases=item.metadata["aliases"],
-        )
-
-
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-class Options:
-    """Base of the option classes: checked when made, strict about unknown names."""
-
-    def __post_init__(self) -> None:
-        for declared in describe(type(self)):
-            object.__setattr__(self, declared.name, declared.checked(getattr(self, declared.name)))
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Builds the options from names and values.
-
-        Raises:
-            ConfigError: an unknown name (the nearest known one is named) or a value out of range.
-        """
-        known = [declared.name for declared in describe(cls)]
-        for name in values:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                raise ConfigError(
-                    f"unknown option {name!r}",
-                    expected=f"{near[0]!r}?" if near else "one of " + ", ".join(known),
-                )
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The options as plain values, ready for JSON."""
-        return {declared.name: getattr(self, declared.name) for declared in describe(type(self))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +200,19 @@ class JobOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
+class FolderOptions(Options):
+    """How folders of people are dressed."""
+
+    batch_size: int | None = option(
+        None,
+        "People who are dressed in one garment at a time; the results are the same. When not given: as many as fit "
+        "into a GPU's free memory, by what the first picture needed; on a CPU 1.",
+        minimum=1,
+        maximum=64,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelOptions(Options):
     """Which weights are loaded, and where to."""
 
@@ -371,6 +226,20 @@ class ModelOptions(Options):
         "What lies on a GPU. fast: everything; balanced: both UNets, in 8 bits (8 GB); low: one network at a time, in "
         "8 bits (5 GB); auto: the fastest that fits into what is free.",
     )
+    attention: AttentionChoice = option(
+        "auto",
+        "auto: the fastest exact attention; sage: SageAttention, an approximation in 8 bits for NVIDIA GPUs, which has "
+        "to be installed.",
+    )
+    lora: tuple[str, ...] = option(
+        (),
+        "A LoRA file for TryonNet, such as LCM's, Hyper-SD's or SDXL-Lightning's; FILE=0.6 sets its weight. May be "
+        "repeated.",
+    )
+    adapter: str | None = option(
+        None, "What `idmvton customize` made of these weights: its folder, or its file; see `idmvton adapters`."
+    )
+    adapter_scale: float = option(1.0, "How much of the adapter; 0: nothing.", minimum=LEAST_SCALE, maximum=MOST_SCALE)
     cpu_offload: bool = option(False, "Keep each network on the CPU until it is needed (less GPU memory).")
     variant: str | None = option(
         None, "Part of the weight files' names, such as fp16; the only one there is when not given."
@@ -378,3 +247,82 @@ class ModelOptions(Options):
     threads: int | None = option(
         None, "CPU threads of the networks; one per core when not given.", minimum=1, maximum=1024
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions(Options):
+    """How the service works: lanes, queue, what it keeps, and its limits."""
+
+    state: str = option("idmvton-state", "Folder of the journal, and of the pictures unless --store says otherwise.")
+    database: str | None = option(
+        None, "postgresql://...: the journal of several servers that share one queue; SQLite in --state when not given."
+    )
+    store: str | None = option(
+        None, "Where pictures are: a folder, or a URL such as s3://bucket/place; a folder in --state when not given."
+    )
+    lanes: int = option(1, "Processes, each with the model loaded once; a GPU has one.", minimum=1, maximum=64)
+    warm_up: bool = option(True, "Make a picture before the first order, which would else be slow.")
+    adapters: str | None = option(None, "Folder of adapters that orders may name.")
+    queue: int = option(1000, "Jobs that may wait.", minimum=1, maximum=1_000_000)
+    queue_of_caller: int = option(500, "Jobs of one caller that may wait.", minimum=1, maximum=1_000_000)
+    run_length: int = option(
+        8, "Jobs in a row that a lane may prefer because they share a garment or person.", minimum=1, maximum=1000
+    )
+    retention: float = option(
+        24.0, "A finished job and its pictures are deleted after this.", minimum=0.0, maximum=87600.0, unit="hours"
+    )
+    job_timeout: float = option(
+        600.0, "A job that runs for longer is given up.", minimum=1.0, maximum=86400.0, unit="seconds"
+    )
+    lane_memory: float | None = option(
+        None,
+        "A lane that takes more is replaced; an equal share of 90 % of the machine when not given.",
+        minimum=0.1,
+        maximum=4096.0,
+        unit="GiB",
+    )
+    max_images: int = option(8, "Pictures of one order.", minimum=1, maximum=64)
+    max_steps: int = option(100, "Denoising steps of one order.", minimum=1, maximum=1000)
+    max_side: int = option(1536, "Working height and width of one order.", minimum=8, maximum=8192, unit="pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOptions(Options):
+    """What is taken from people who are not this machine's owner."""
+
+    max_body: float = option(32.0, "A request's body.", minimum=0.001, maximum=4096.0, unit="MiB")
+    max_pixels: float = option(40.0, "A photo.", minimum=0.001, maximum=120.0, unit="megapixels")
+    max_batch: int = option(500, "Pairs of one batch.", minimum=1, maximum=100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions(LimitOptions):
+    """Where the page is open, and for whom."""
+
+    host: str = option("127.0.0.1", "Address to listen on; 0.0.0.0 opens the page to other machines.")
+    port: int = option(7860, "Port to listen on.", minimum=1, maximum=65535)
+    auth: str | None = option(None, "File with name:password in each line; only these people may enter.")
+    share: ShareChoice = option("off", "on: also reachable from everywhere, through gradio's servers.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(LimitOptions):
+    """How the REST server listens, whom it serves, and what it takes."""
+
+    host: str = option("127.0.0.1", "Address to listen on; others than this machine's own need --keys.")
+    port: int = option(8000, "Port to listen on; 0 takes a free one.", minimum=0, maximum=65535)
+    keys: str | None = option(
+        None,
+        "TOML file of API keys, hashed; --make-key NAME makes one. Without it only this machine is served.",
+    )
+    upload_seconds: float = option(60.0, "A request's body must have come by then.", minimum=0.1, maximum=3600.0)
+    max_wait: float = option(120.0, "`Prefer: wait` waits at most this.", minimum=0.0, maximum=3600.0, unit="seconds")
+    rate: int = option(600, "Requests of a caller in a minute; a key may have its own.", minimum=1, maximum=1_000_000)
+    fetch_urls: bool = option(False, "Also take photos as http(s) URLs; internal addresses are always refused.")
+    webhooks: WebhookChoice = option(
+        "public", "Where webhooks may go: public addresses, any (internal ones too), or off: nowhere."
+    )
+    webhook_secret: str | None = option(
+        None, "File with the secret that signs webhooks; one is made in --state when not given."
+    )
+    log: LogChoice = option("json", "json: a JSON document a line; text: for people.")

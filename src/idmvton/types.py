@@ -26,10 +26,14 @@ MaskShape = Literal["outline", "box"]
 BackendSet = Literal["auto", "embedded", "published"]
 """The networks of a preparation: those that come with the library, or those of the published system."""
 
-SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "lcm"]
+SchedulerName = Literal["ddpm", "ddim", "dpm++2m", "unipc", "euler", "euler-trailing", "lcm", "tcd"]
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 OutputType = Literal["pil", "np", "pt", "latent"]
 Quality = Literal["best", "balanced", "fast"]
+WebhookChoice = Literal["public", "any", "off"]
+LogChoice = Literal["json", "text"]
+ShareChoice = Literal["on", "off"]
+AttentionChoice = Literal["auto", "sage"]
 MemoryMode = Literal["auto", "fast", "balanced", "low"]
 TimeIds = Literal["height_width", "height_height"]
 """``height_height``: for weights trained with the published training code, which repeats the height."""

@@ -4,15 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from idmvton.engine.folders import FolderTryOn
+from idmvton.engine.folders_on_ray import LoadLane
 from idmvton.engine.intermediates import save_intermediates
 from idmvton.engine.job import Settings, TryOn
 from idmvton.engine.ready import make_ready
 from idmvton.errors import ConfigError, InputError
 from idmvton.images import read_provenance
-from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
+from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.maps import Given
 from idmvton.prepare.preparer import preparer_for
 
@@ -92,3 +94,68 @@ def test_what_would_do_nothing_is_refused(job, photos):
         job(person, garment, Settings(given=both))
     with pytest.raises(InputError, match="no garment was given"):
         job(person)
+
+
+class TestBatches:
+    """Several people in one garment at a time."""
+
+    @pytest.fixture
+    def people(self, photos, rendered):
+        """The second one is darker; the third is no picture."""
+        Image.fromarray(rendered.person // 2).save(photos / "bert.png")
+        (photos / "broken.png").write_bytes(b"no picture")
+        return [(photos / name, photos / "shirt.png") for name in ("anna.png", "broken.png", "bert.png")]
+
+    def test_the_pictures_are_those_of_one_at_a_time(self, job, people, photos):
+        settings = Settings(JobOptions(caption="vest"), ONE_STEP)
+        calls = []
+
+        def count(pipe, *arguments, **options):
+            calls.append(len(arguments[0]))
+            return call(pipe, *arguments, **options)
+
+        call = type(job.pipe).__call__
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(job.pipe), "__call__", count)
+            for size, folder in ((3, "together"), (None, "alone")):
+                report = FolderTryOn(job, settings, batch_size=size)(people, photos / folder)
+                assert [pair[0].name for pair in report.made] == ["anna.png", "bert.png"]
+                assert [each.item[0].name for each in report.failed] == ["broken.png"]
+        assert calls == [2, 1, 1]
+        for name in ("anna__shirt.png", "bert__shirt.png"):
+            first, second = (photos / folder / name for folder in ("together", "alone"))
+            difference = np.asarray(Image.open(first), int) - np.asarray(Image.open(second))
+            assert np.abs(difference).max() <= 1  # a batch may round the last bit otherwise
+            told = [{**read_provenance(each), "timings": None} for each in (first, second)]
+            assert told[0] == told[1]
+
+    def test_pictures_without_a_seed_each_draw_their_own(self, job, people, photos):
+        settings = Settings(JobOptions(caption="vest"), TryOnOptions(num_inference_steps=1))
+        FolderTryOn(job, settings, batch_size=2)(people[::2], photos / "out")
+        seeds = {read_provenance(path)["seed"] for path in (photos / "out").glob("*.png")}
+        assert len(seeds) == 2
+
+    def test_what_does_not_fit_is_dressed_in_parts(self, job, people, photos, monkeypatch):
+        dress, sizes = job.dress_together, []
+
+        def small(pairs, settings):
+            sizes.append(len(pairs))
+            if len(pairs) > 1:
+                raise torch.cuda.OutOfMemoryError("no memory left")
+            return dress(pairs, settings)
+
+        monkeypatch.setattr(job, "dress_together", small)
+        work = FolderTryOn(job, Settings(JobOptions(caption="vest"), ONE_STEP), batch_size=2)
+        assert len(work(people[::2], photos / "out").made) == 2
+        assert (sizes, work.batch.number) == ([2, 1, 1], 1)
+
+    def test_a_lane_of_a_cluster_makes_the_same_pictures(self, job, people, photos, monkeypatch):
+        monkeypatch.setattr("idmvton.engine.folders_on_ray.load_pipeline", lambda model: job.pipe)
+        settings = Settings(JobOptions(caption="vest"), ONE_STEP)
+        (photos / "lane").mkdir()
+        work = LoadLane(settings, ModelOptions(), photos / "lane", batch_size=2)()
+        outcomes = work([(pair, f"{pair[0].stem}.png") for pair in people])
+        assert [pair[0].name for pair in outcomes.made] == ["anna.png", "bert.png"]
+        assert [each.item[0].name for each in outcomes.failed] == ["broken.png"]
+        assert read_provenance(photos / "lane" / "bert.png")["caption"] == "vest"
+        assert work([(people[0], "anna.png")]).skipped == [people[0]]

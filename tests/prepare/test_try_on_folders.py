@@ -95,6 +95,10 @@ class TestFolders:
         result = run(folders, "--num-images", "2")
         assert result.exit_code == 1
         assert "for one pair" in result.stderr
+        pair = (folders / "people" / "anna.png", folders / "garments" / "shirt.png")
+        result = call("try-on", *pair, "-o", folders / "out.png", *MODEL, "--batch-size", "2")
+        assert result.exit_code == 1
+        assert "for folders" in result.stderr
 
     def test_equal_names_stay_apart(self, tmp_path):
         pairs = [(tmp_path / person, tmp_path / "a.png") for person in ("x.png", "x.jpg", "y.png")]

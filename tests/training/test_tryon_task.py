@@ -8,6 +8,7 @@ import torch
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
+from idmvton.checkpoint.lora import read_lora
 from idmvton.checkpoint.published import load_tryon_net
 from idmvton.data.sample import TryOnSample
 from idmvton.draft.warp_net import WarpNet
@@ -340,6 +341,11 @@ def test_adapters(photos, tmp_path):
     assert torch.equal(task.unet.state_dict()["conv_in.weight"], before)
     assert (tmp_path / "adapters" / "adapters.safetensors").exists()
     exported = TryOnPipeline.from_pretrained(tmp_path / "checkpoint", device="cpu").unet
+    differences = read_lora(tmp_path / "adapters" / "adapters.safetensors", exported)
+    assert len(differences) > 10
+    for name, difference in differences.items():
+        base = task.unet.get_submodule(name.removesuffix(".weight")).base_layer.weight
+        torch.testing.assert_close(exported.get_parameter(name), base + difference.dense())
     batch = batch_of(task, trainer.dataset, [0])
     own = Recording(task.model.eval())
     with torch.no_grad():

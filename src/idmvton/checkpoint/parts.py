@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,8 @@ def quiet_transformers() -> Iterator[None]:
             transformers.utils.logging.enable_progress_bar()
 
 
-def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
-    """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
-    faults = {kind: list(names) for kind, names in faults.items()}
-    wrapped = {each.split(".")[0] for each in faults.get("not known", [])} if faults.get("missing") else set()
-    wrapper = wrapped.pop() if len(wrapped) == 1 else None
+def list_faults(faults: Mapping[str, Sequence[str]], limit: int = 10) -> list[str]:
+    """Lines that list at most ``limit`` tensors of each kind of fault."""
     lines = []
     for kind, names in faults.items():
         names = sorted(names)
@@ -127,7 +124,15 @@ def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 
             lines.append(f"{len(names)} tensors {kind}:")
             lines += [f"  {name}" for name in names[: limit - 1]]
             lines += [f"  ... and {len(names) - limit + 1} more"] if len(names) >= limit else []
-    if lines:
+    return lines
+
+
+def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
+    """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
+    faults = {kind: list(names) for kind, names in faults.items()}
+    wrapped = {each.split(".")[0] for each in faults.get("not known", [])} if faults.get("missing") else set()
+    wrapper = wrapped.pop() if len(wrapped) == 1 else None
+    if lines := list_faults(faults, limit):
         raise WeightsError(
             f"the weights do not fit {what}",
             got="\n    ".join(lines),

@@ -10,7 +10,23 @@ from typing import Annotated
 import typer
 
 from idmvton import __version__
-from idmvton.cli import bench, caption, data, doctor, evaluate, prepare, shared, studio, train, try_on, weights
+from idmvton.cli import (
+    bench,
+    caption,
+    customize,
+    data,
+    doctor,
+    evaluate,
+    mcp,
+    prepare,
+    serve,
+    shared,
+    studio,
+    train,
+    try_on,
+    web,
+    weights,
+)
 from idmvton.quiet import calm_threads
 
 app = typer.Typer(
@@ -24,8 +40,13 @@ app = typer.Typer(
 app.command("try-on")(try_on.try_on)
 app.command("prepare")(prepare.prepare)
 app.command("caption")(caption.caption)
+app.command("customize")(customize.customize)
+app.command("adapters")(customize.adapters)
 app.command("train")(train.train)
+app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
+app.command("mcp")(mcp.mcp)
+app.command("web")(web.web)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

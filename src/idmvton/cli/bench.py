@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.status import Status
 
-from idmvton.cli.loading import load_pipeline
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, with_options
+from idmvton.engine.loading import load_pipeline
 from idmvton.errors import ConfigError, InputError
 from idmvton.options import ModelOptions
 

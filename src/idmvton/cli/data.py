@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +26,7 @@ from idmvton.types import Captions, MapsOfPeople, MissingCaption, Order, Orders
 
 if TYPE_CHECKING:
     from idmvton.data.check import CheckReport
+    from idmvton.data.prepare import WorkOn
 
 
 app = typer.Typer(help="Data sets of people and garments: check, pack, prepare.", no_args_is_help=True)
@@ -171,6 +174,10 @@ def prepare(
         bool,
         typer.Option("--beside", help="Instead, make the maps that a try-on would use: for data.maps in training."),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Work on a Ray cluster: HOST:PORT of its head, auto, or local.", show_default=False),
+    ] = None,
     **values: Any,
 ) -> None:
     """Make the body maps, label maps, keypoints and agnostic masks that are missing; run again to resume."""
@@ -179,6 +186,7 @@ def prepare(
     from idmvton.prepare.preparer import Preparer
 
     backends = BackendOptions.from_mapping(pick(BackendOptions, values))
+    make_preparer = functools.partial(Preparer.unshared, backends)
     for each in [split] if split else splits_of(folder):
         with bar(f"preparing {each}") as progress, keeps_what_was_made():
             done = prepare_dataset(
@@ -188,6 +196,15 @@ def prepare(
                 workers=workers,
                 beside=beside,
                 progress=progress,
-                make_preparer=lambda: Preparer.unshared(backends),
+                make_preparer=make_preparer,
+                work_on=None if ray is None else _on_ray(ray, progress),
             )
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")
+        if done.num_elsewhere:
+            err.print(f"{done.num_elsewhere} people are left to another run; when it has ended, run this again")
+
+
+def _on_ray(address: str, progress: Callable[[int, int], None]) -> WorkOn:
+    from idmvton.engine.on_ray import Lanes, items_on_ray
+
+    return functools.partial(items_on_ray, lanes=Lanes(address), progress=progress)

@@ -33,6 +33,11 @@ _PANELS: Final = {
     "PrepareOptions": "Preparation",
     "BackendOptions": "Networks",
     "ModelOptions": "Model",
+    "ServiceOptions": "Service",
+    "ServerOptions": "Server",
+    "WebOptions": "Page",
+    "FolderOptions": "Folders",
+    "CustomizeOptions": "Training",
 }
 """Class of options -> where they stand in the help."""
 
@@ -87,18 +92,18 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
     # typer refuses other words for a choice, and not-a-number, with misleading messages; the declaration checks them.
     is_ours = bool(option.choices) or option.type is float
     shown = "|".join(option.choices) if option.choices else f"FLOAT from {option.minimum} to {option.maximum}"
-    annotation: Any = option.type
+    annotation: Any = list[option.type] if option.is_list else option.type  # type: ignore[name-defined]
     flags = [f"--{option.flag}/--no-{option.flag}"] if option.type is bool else [f"--{option.flag}"]
     help_text = f"{option.help} [{option.unit}]" if option.unit else option.help
     declared = typer.Option(
-        option.default,
+        list(option.default) if option.is_list else option.default,
         *flags,
         help=help_text,
         min=None if is_ours else option.minimum,
         max=None if is_ours else option.maximum,
         metavar=f"[{shown}]" if is_ours else None,
         rich_help_panel=_PANELS.get(panel),
-        show_default=option.default is not None,
+        show_default=option.default not in (None, ()),
     )
     return inspect.Parameter(
         option.name,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from idmvton.cli.loading import check_model, import_beside
 from idmvton.cli.prepare import DenseposeFile, KeypointsFile, LabelsFile, MaskFile, Overwrite, tell_warnings
 from idmvton.cli.shared import err, out, pick, print_json, reports_errors, stage_bar, with_options
 from idmvton.cli.try_on_folders import try_on_folders
+from idmvton.engine.loading import check_model, import_beside
 from idmvton.errors import ConfigError
-from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
+from idmvton.options import FolderOptions, JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
     from idmvton.engine.job import Outcome
@@ -25,10 +25,14 @@ GARMENT = (
     "The photo of a garment, alone or worn, or a folder of photos; may be left out where the prepared folder has one."
 )
 INTERMEDIATES = "Also write results of the stages: the preparation, the draft, the repainted picture."
+RAY = (
+    "Of folders: work on the machines of a Ray cluster, which all see the files: HOST:PORT of its head, auto for the "
+    "one that this machine belongs to, local for a Ray of this machine. A lane has --threads processors (1), or a GPU."
+)
 PAIRS = "Of folders: a text file with a person and a garment in each line; all pairs when not given."
 
 
-@with_options(JobOptions, TryOnOptions, PrepareOptions, ModelOptions)
+@with_options(JobOptions, TryOnOptions, PrepareOptions, FolderOptions, ModelOptions)
 @reports_errors
 def try_on(
     person: Annotated[Path, typer.Argument(help=PERSON, show_default=False)],
@@ -42,6 +46,7 @@ def try_on(
         Path | None, typer.Option("--save-intermediates", help=INTERMEDIATES, show_default=False)
     ] = None,
     pairs: Annotated[Path | None, typer.Option("--pairs", help=PAIRS, show_default=False)] = None,
+    ray: Annotated[str | None, typer.Option("--ray", help=RAY, show_default=False)] = None,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     **values: Any,
@@ -58,14 +63,18 @@ def try_on(
     options = TryOnOptions.from_mapping(pick(TryOnOptions, values))
     prepare = PrepareOptions.from_mapping(pick(PrepareOptions, values))
     model = ModelOptions.from_mapping(pick(ModelOptions, values))
+    folders = FolderOptions.from_mapping(pick(FolderOptions, values))
     maps = {"mask": mask, "densepose": densepose, "labels": labels, "keypoints": keypoints}
     if is_many(person, garment) or pairs is not None:
         single = {"num-images": job.num_images > 1, "save-intermediates": save_intermediates} | maps
         if useless := [f"--{name}" for name, is_set in single.items() if is_set]:
             raise ConfigError("options are set that are for one pair", got=", ".join(useless), fix="leave them out")
         places = (person, garment, pairs, output)
-        try_on_folders(places, (job, options, prepare), model, overwrite=overwrite, as_json=as_json)
+        try_on_folders(places, (job, options, prepare), model, folders, ray=ray, overwrite=overwrite, as_json=as_json)
         return
+    many = {"batch-size": folders.batch_size, "ray": ray}
+    if useless := [f"--{name}" for name, value in many.items() if value is not None]:
+        raise ConfigError("options are set that are for folders", got=", ".join(useless), fix="leave them out")
     start = time.perf_counter()
     files = _files(output, job.num_images)
     _check_outputs(files, [person, garment, *maps.values()], save_intermediates, overwrite=overwrite)

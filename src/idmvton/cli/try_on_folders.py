@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from idmvton.atomic import check_folder
-from idmvton.cli.loading import check_model
 from idmvton.cli.prepare import tell_warnings
 from idmvton.cli.shared import EXIT_FAILED, err, keeps_what_was_made, out, print_json, stage_bar
-from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
+from idmvton.engine.loading import check_model
+from idmvton.options import FolderOptions, JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 
 if TYPE_CHECKING:
     from idmvton.engine.pairs import Pair
@@ -23,7 +24,9 @@ def try_on_folders(
     paths: tuple[Path, Path | None, Path | None, Path],
     options: tuple[JobOptions, TryOnOptions, PrepareOptions],
     model: ModelOptions,
+    folders: FolderOptions,
     *,
+    ray: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -33,6 +36,8 @@ def try_on_folders(
         paths: the people, the garments, the list of pairs if there is one, and the output.
         options: of every pair.
         model: which weights.
+        folders: how many at a time.
+        ray: address of the cluster that does it; None: this process does.
         overwrite: whether results may lie among the photos.
         as_json: whether the report is printed as JSON, and nothing else.
     """
@@ -51,8 +56,17 @@ def try_on_folders(
         from idmvton.prepare.preparer import preparer_for
         from idmvton.resume import REPORT
 
-        job = TryOn(load(), preparer_for(options[2], model.model))
-        report = FolderTryOn(job, Settings(*options), overwrite=overwrite)(pairs, output, stage, about)
+        settings = Settings(*options)
+        if ray is not None:
+            from idmvton.engine.folders_on_ray import LoadLane, dress_on_ray, lanes_for
+
+            one = dataclasses.replace(model, threads=model.threads or 1)
+            lane = LoadLane(settings, one, output, overwrite, folders.batch_size)
+            report = dress_on_ray(pairs, lane, lanes_for(one, ray), stage, about)
+        else:
+            job = TryOn(load(), preparer_for(options[2], model.model))
+            work = FolderTryOn(job, settings, overwrite=overwrite, batch_size=folders.batch_size)
+            report = work(pairs, output, stage, about)
     if as_json:
         print_json({"output": str(output), **report_of(report, names, output), **about})
     else:

@@ -7,7 +7,7 @@ trained on exact maps alone has never seen what it is given at inference.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +28,12 @@ from idmvton.prepare.person_maps import PersonMaps
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.reading import labels_as, read_densepose, read_keypoints, read_labels, read_photo
 from idmvton.prepare.record_files import openpose_json
-from idmvton.resume import Failure, Progress, work_through
+from idmvton.resume import Failure, Outcomes, Progress, work_through
 from idmvton.types import Order, Size
+
+MakePreparer = Callable[[], Preparer]
+WorkOn = Callable[[Sequence[SampleFiles], "MakeMaps"], Outcomes[SampleFiles]]
+"""Works on people, here or elsewhere, and returns what became of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,13 @@ class Made:
         num_masks: how many masks the people of the split have now.
         num_new: how many of them this call made.
         num_maps: how many label maps, keypoints and body maps it made.
+        num_elsewhere: people whom another run works on at this moment.
     """
 
     num_masks: int
     num_new: int
     num_maps: int = 0
+    num_elsewhere: int = 0
 
 
 def prepare_dataset(
@@ -55,7 +61,8 @@ def prepare_dataset(
     workers: int = 2,
     beside: bool = False,
     progress: Progress | None = None,
-    make_preparer: Callable[[], Preparer] = Preparer.unshared,
+    make_preparer: MakePreparer = Preparer.unshared,
+    work_on: WorkOn | None = None,
 ) -> Made:
     """Makes what is missing of each person's body map and mask, and the maps that these need; what is there is kept.
 
@@ -66,6 +73,7 @@ def prepare_dataset(
         beside: make what a try-on's preparation makes of each photo (see :meth:`SampleFiles.as_prepared`) instead.
         progress: called with (done, total) after each person of whom something was made.
         make_preparer: makes the networks, once for each thread that needs them.
+        work_on: does the work in place of threads of this process.
 
     Raises:
         InputError: a folder or list that cannot be read, a file that cannot be written, or, after the others were
@@ -74,28 +82,16 @@ def prepare_dataset(
     """
     listed = list_files(root, split, order)
     people = list({each.mask: each for each in (each.as_prepared() if beside else each for each in listed)}.values())
-    had_mask = sum(each.mask.exists() for each in people)
-    lacking = _lacking_beside if beside else _lacking
-    by_networks = [each for each in people if lacking(each)]
-    by_rules = [each for each in people if not each.mask.exists() and not lacking(each)]
-    num_lacking = sum(len(lacking(each)) for each in people)
-    own = threading.local()
-
-    def make(files: SampleFiles) -> tuple[str, ...]:
-        if not lacking(files):
-            _write_mask(files)
-            return ()
-        if not hasattr(own, "preparer"):
-            own.preparer = make_preparer()
-        if beside:
-            _make_beside(files, own.preparer)
-        else:
-            _write_maps(files, find_maps(files, own.preparer))
-            if not files.mask.exists():
-                _write_mask(files)
-        return ()
-
-    outcomes = work_through([*by_rules, *by_networks], lambda _: False, make, progress, workers)
+    make = MakeMaps(beside, make_preparer)
+    by_networks = [each for each in people if make.lacking(each)]
+    by_rules = [each for each in people if not each.mask.exists() and not make.lacking(each)]
+    without_mask = {each.mask for each in people if not each.mask.exists()}
+    num_lacking = {each.mask: len(make.lacking(each)) for each in people}
+    lacking_people = [*by_rules, *by_networks]
+    if work_on is not None:
+        outcomes = work_on(lacking_people, make)
+    else:
+        outcomes = work_through(lacking_people, make.is_done, make, progress, workers, place=lambda files: files.mask)
     if outcomes.failed:
         raise InputError(
             f"{len(outcomes.failed)} people could not be prepared",
@@ -103,8 +99,53 @@ def prepare_dataset(
             expected="one person on each photo, and files that can be read",
             fix="mend the files (`idmvton data check` names them all) and run this again",
         )
-    num_masks = sum(each.mask.exists() for each in people)
-    return Made(num_masks, num_masks - had_mask, num_lacking)
+    made = [each.mask for each in outcomes.made]
+    return Made(
+        num_masks=sum(each.mask.exists() for each in people),
+        num_new=len(without_mask.intersection(made)),
+        num_maps=sum(num_lacking[mask] for mask in made),
+        num_elsewhere=len(outcomes.elsewhere),
+    )
+
+
+class MakeMaps:
+    """Makes what one person lacks; can be sent to another process.
+
+    Args:
+        beside: see :func:`prepare_dataset`.
+        make_preparer: makes the networks, once for each thread that needs them.
+    """
+
+    def __init__(self, beside: bool, make_preparer: MakePreparer) -> None:
+        self.beside, self.make_preparer = beside, make_preparer
+        self._own = threading.local()
+
+    def __reduce__(self) -> tuple[type[MakeMaps], tuple[bool, MakePreparer]]:
+        return MakeMaps, (self.beside, self.make_preparer)
+
+    def lacking(self, files: SampleFiles) -> tuple[str, ...]:
+        """Which maps of a person only a network can make."""
+        return _lacking_beside(files) if self.beside else _lacking(files)
+
+    def is_done(self, files: SampleFiles) -> bool:
+        """Whether everything is there, perhaps from another run."""
+        return files.mask.exists() and not self.lacking(files)
+
+    def __call__(self, files: SampleFiles) -> tuple[str, ...]:
+        """Makes them; there are no notes."""
+        if not self.lacking(files):
+            if not files.mask.exists():
+                _write_mask(files)
+            return ()
+        if not hasattr(self._own, "preparer"):
+            self._own.preparer = self.make_preparer()
+        if self.beside:
+            _make_beside(files, self._own.preparer)
+        else:
+            _write_maps(files, find_maps(files, self._own.preparer))
+            if not files.mask.exists():
+                _write_mask(files)
+        return ()
 
 
 def _named(failure: Failure[SampleFiles]) -> str:

@@ -21,12 +21,15 @@ from PIL import Image
 
 from idmvton.errors import ConfigError
 from idmvton.images import ImageInput
+from idmvton.images.densepose import colour_parts
 from idmvton.prepare.record import Prepared
 from idmvton.tryon.outputs import TryOnResult
 from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Quality
 
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+TORSO = 2
+"""The front of the trunk in body maps."""
 Tell = Callable[[str], None]
 
 
@@ -71,6 +74,7 @@ class Bench:
         self.draws = np.random.default_rng(0)
         self.mask = np.zeros((self.size.height, self.size.width), np.bool_)
         self.mask[self.size.height // 4 : self.size.height // 2] = True
+        self.body = colour_parts(self.mask.astype(np.uint8) * TORSO)
 
     def qualities(self) -> Iterator[Timed]:
         """Every quality, of one picture at a time, each of a new garment."""
@@ -113,10 +117,8 @@ class Bench:
         return found
 
     def _call(self, num_people: int, *, num_garments: int = 1, **options: Any) -> TryOnResult:
-        people, bodies = ([self._picture() for _ in range(num_people)] for _ in range(2))
-        garments = [self._picture() for _ in range(num_garments)]
-        masks = [self.mask] * num_people
-        return self.pipe(people, garments, masks, bodies, "shirt", seed=0, paste_back=False, **options)
+        people, garments = ([self._picture() for _ in range(count)] for count in (num_people, num_garments))
+        return self.pipe(people, garments, self.mask, self.body, "shirt", seed=0, paste_back=False, **options)
 
     def _picture(self) -> np.ndarray:
         return self.draws.integers(0, 256, (self.size.height, self.size.width, 3), np.uint8)

@@ -143,21 +143,32 @@ class TryOn:
             As :meth:`__call__`, without those of the preparation.
         """
         seeds = _seeds(settings.try_on.seed, settings.job.num_images)
-        result = self._run(ready, described.caption, settings.try_on, seeds, on_progress)
-        notes = (*ready.notes, *described.warnings, *result.warnings, *note_of_equals(result.images))
-        about = ready.about() | described.about() | {"warnings": list(notes)}
-        return Outcome(
-            images=result.images,
-            provenance=tuple(result.provenance(number) | about for number in range(len(result.images))),
-            warnings=notes,
-            described=described,
-            prepared=ready.prepared,
-            result=result,
-            timings=result.timings,
-        )
+        result = self._run([ready], [described.caption], settings.try_on, seeds, on_progress)
+        return _outcome(result, ready, described)
+
+    def dress_together(self, pairs: Sequence[tuple[Ready, Described]], settings: Settings) -> list[Outcome]:
+        """The same for several prepared people at once, one picture each: what each would be alone.
+
+        Args:
+            pairs: people and garments, and what the garments are.
+            settings: of these, ``try_on`` is used. Without a seed one is drawn for each.
+
+        Raises:
+            As :meth:`dress`; of which pair an error speaks is not told.
+        """
+        seed = settings.try_on.seed
+        seeds = [_drawn() if seed is None else seed for _ in pairs]
+        readies, described = zip(*pairs, strict=True)
+        result = self._run(readies, [each.caption for each in described], settings.try_on, seeds, lambda *_: None)
+        return [_outcome(result.only(row), *pair) for row, pair in enumerate(pairs)]
 
     def _run(
-        self, ready: Ready, caption: str, options: TryOnOptions, seeds: Sequence[int] | None, on_progress: Progress
+        self,
+        readies: Sequence[Ready],
+        captions: Sequence[str],
+        options: TryOnOptions,
+        seeds: Sequence[int] | None,
+        on_progress: Progress,
     ) -> TryOnResult:
         """Calls the pipeline and reports its progress; its warnings come with the result."""
         steps = with_preset(options, self.pipe.config.num_inference_steps).num_inference_steps or 0
@@ -169,28 +180,51 @@ class TryOn:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IdmVtonWarning)
             return self.pipe(
-                ready.person,
-                ready.garment,
-                ready.mask,
-                ready.densepose,
-                **options.to_dict() | {"caption": caption, "seed": seeds},
+                [each.person for each in readies],
+                [each.garment for each in readies],
+                _given([each.mask for each in readies]),
+                _given([each.densepose for each in readies]),
+                **options.to_dict() | {"caption": captions, "seed": seeds},
                 callback_on_step_end=advance,
-                parse_result=self._parser_of(ready),
+                parse_result=self._parser_of(readies),
             )
 
-    def _parser_of(self, ready: Ready) -> ParseResult | None:
+    def _parser_of(self, readies: Sequence[Ready]) -> ParseResult | None:
         """The function that labels a result, for checkpoints without a WarpNet that shows where the new garment is."""
-        prepared = ready.prepared
-        if prepared is None or self.pipe.drafter is not None:
+        people = {id(each.prepared.photo): each.prepared for each in readies if each.prepared is not None}
+        if not people or self.pipe.drafter is not None:
             return None
-        return lambda picture, _person: self.preparer.read_result(picture, prepared)
+        return lambda picture, person: self.preparer.read_result(picture, people[id(person.photo)])
+
+
+def _outcome(result: TryOnResult, ready: Ready, described: Described) -> Outcome:
+    notes = (*ready.notes, *described.warnings, *result.warnings, *note_of_equals(result.images))
+    about = ready.about() | described.about() | {"warnings": list(notes)}
+    return Outcome(
+        images=result.images,
+        provenance=tuple(result.provenance(number) | about for number in range(len(result.images))),
+        warnings=notes,
+        described=described,
+        prepared=ready.prepared,
+        result=result,
+        timings=result.timings,
+    )
+
+
+def _given(maps: Sequence[ImageInput | None]) -> list[ImageInput] | None:
+    """Maps of people who are not prepared; prepared ones bring theirs."""
+    return [each for each in maps if each is not None] or None
+
+
+def _drawn() -> int:
+    return random.SystemRandom().getrandbits(31)
 
 
 def _seeds(seed: int | None, count: int) -> list[int] | None:
     """Of several pictures: seeds that count up from the first, which is drawn where none is given."""
     if seed is None and count == 1:
         return None
-    first = random.SystemRandom().getrandbits(31) if seed is None else seed
+    first = _drawn() if seed is None else seed
     return [(first + number) % 2**32 for number in range(count)]
 
 

@@ -17,6 +17,7 @@ from idmvton.prepare.category import mismatch_notes
 from idmvton.prepare.exposure import match_scene
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.maps import Given
+from idmvton.prepare.person_maps import PersonMaps
 from idmvton.prepare.preparer import Preparer
 from idmvton.prepare.record import Prepared, read_prepared
 from idmvton.types import Category
@@ -137,6 +138,16 @@ def with_prepared(prepared: Prepared, picture: GarmentPicture | None) -> Ready:
         lit, about = match_scene(picture.image, picture.mask, np.asarray(prepared.person))
     notes = picture.warnings + mismatch_notes(prepared.category, picture.category) + about
     return Ready(prepared, lit, picture.category, (*prepared.warnings, *notes))
+
+
+def joined(preparer: Preparer, maps: PersonMaps, picture: GarmentPicture, options: PrepareOptions) -> Ready:
+    """A person who was read, with a garment that was read: both serve other pairs too.
+
+    Raises:
+        PreparationError: nothing to repaint.
+    """
+    prepared = preparer.join(maps, picture, options)
+    return Ready(prepared, prepared.garment or picture.image, prepared.category, prepared.warnings)
 
 
 def changed_options(options: PrepareOptions, useful: tuple[str, ...] = ()) -> list[str]:

@@ -248,7 +248,7 @@ class RecordingSelfAttention:
         if self.in_place:
             return merge_heads(attn, project(attn, hidden_states).values)
         query, own = project_all(attn, hidden_states)
-        return merge_heads(attn, F.scaled_dot_product_attention(query, *own))
+        return merge_heads(attn, kernels.attend(query, *own))
 
 
 class GarmentSelfAttention:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -16,10 +18,74 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from idmvton.errors import ConfigError, MissingExtraError
+from idmvton.types import AttentionChoice
+
 Attended = tuple[Tensor, Tensor]
 """Attended values BHND, and the logarithm of each query's summed exponentials, float32 BHN."""
 
 HALF = (torch.float16, torch.bfloat16)
+SAGE = "SageAttention, an approximation: queries and keys in 8 bits"
+SAGE_LARGEST_HEAD = 128
+_CHOSEN: ContextVar[AttentionChoice] = ContextVar("attention", default="auto")
+
+
+@contextlib.contextmanager
+def attending(choice: AttentionChoice) -> Iterator[None]:
+    """Lets the functions below take a kernel, for the length of the block.
+
+    Args:
+        choice: ``auto``: the fastest that is exact; ``sage``: SageAttention, which has queries and keys in 8 bits, for
+            self-attention on CUDA in half precision.
+    """
+    token = _CHOSEN.set(choice)
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def check_attention(choice: AttentionChoice, device: torch.device) -> None:
+    """Makes sure that a kernel that was asked for can be had.
+
+    Raises:
+        ConfigError: it is for another device.
+        MissingExtraError: it is not installed.
+    """
+    if choice == "sage":
+        if device.type != "cuda":
+            raise ConfigError("SageAttention needs CUDA", got=f"device {device}", fix="leave --attention out")
+        _sage()
+
+
+@functools.lru_cache(maxsize=1)
+def _sage() -> Callable[..., Any]:
+    """SageAttention that tells the logsumexp too.
+
+    Raises:
+        MissingExtraError: it is not installed, or too old to do so.
+    """
+    try:
+        from sageattention import sageattn
+    except ImportError as error:
+        found = str(error)
+    else:
+        if "return_lse" in inspect.signature(sageattn).parameters:
+            return functools.partial(sageattn, tensor_layout="HND", return_lse=True)
+        found = "a version that does not return the logsumexp"
+    raise MissingExtraError(
+        "--attention sage needs SageAttention",
+        got=found,
+        expected="version 2.1 or newer, which is not on PyPI and compiles for the GPU",
+        fix="pip install --no-build-isolation git+https://github.com/thu-ml/SageAttention, or leave --attention out",
+    )
+
+
+def attend(query_BHND: Tensor, keys_BHMD: Tensor, values_BHMD: Tensor) -> Tensor:
+    """Attention, BHND."""
+    if _CHOSEN.get() == "sage" and attends_with_logsumexp(query_BHND, keys_BHMD, values_BHMD):
+        return attend_with_logsumexp(query_BHND, keys_BHMD, values_BHMD)[0]
+    return F.scaled_dot_product_attention(query_BHND, keys_BHMD, values_BHMD)
 
 
 def attend_with_logsumexp(query_BHND: Tensor, keys_BHMD: Tensor, values_BHMD: Tensor) -> Attended:
@@ -55,11 +121,15 @@ def _logsumexp_kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[.
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     if query.device.type != "cuda":
         return None
-    return _cuda_kernel(query.dtype, query.shape[-1], query.device)
+    return _cuda_kernel(_CHOSEN.get(), query.dtype, query.shape[-1], query.device)
 
 
 @functools.lru_cache(maxsize=64)
-def _cuda_kernel(dtype: torch.dtype, head_size: int, device: torch.device) -> Callable[..., Any] | None:
+def _cuda_kernel(
+    choice: AttentionChoice, dtype: torch.dtype, head_size: int, device: torch.device
+) -> Callable[..., Any] | None:
+    if choice == "sage" and dtype in HALF and head_size <= SAGE_LARGEST_HEAD:
+        return _sage()
     if dtype is torch.float32:
         return lambda *parts: torch.ops.aten._scaled_dot_product_efficient_attention(*parts, None, True)[:2]
     if dtype not in HALF or head_size % 8 or head_size > 128:
@@ -83,7 +153,7 @@ def prefers_cudnn(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def fastest_attention(device: torch.device) -> Any:
+def fastest_attention(device: torch.device) -> Iterator[None]:
     """Lets ``scaled_dot_product_attention`` take the fastest kernel of the device, for the length of the block."""
     if not prefers_cudnn(device):
         yield

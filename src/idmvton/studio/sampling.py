@@ -29,7 +29,7 @@ SPLITS: Final[dict[str, int]] = {"train": 0, "test": 1, "wild": 2}
 CATEGORIES: Final[tuple[Category, ...]] = ("upper_body", "lower_body", "dresses")
 TRIES: Final = 3  # other cuts that are tried before the same cut is taken in another fabric
 _DIFFERENT: Final = 24  # grey levels by which two pictures differ by more than noise
-_OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
+MOST_OVERFLOW: Final = 0.015  # share of the other garment that may lie outside the mask; it is cut off there
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +131,26 @@ def sample(
         ConfigError: no renderer.
     """
     check_request(index, split, category, size)
-    rng = _stream(seed, split, index, "person")
+    rng = stream(seed, split, index, "person")
     kind = CATEGORIES[index % 3] if category == "mixed" else category
     crop = scene.sample_crop(rng, kind)
-    body, posed, look = _person(rng, kind, crop, size, wild=split == "wild")
+    body, posed, look = draw_person(rng, kind, crop, size, wild=split == "wild")
     place = scene.sample_scene(rng, posed, crop, wild=split == "wild")
-    target = wardrobe.sample_garment(_stream(seed, split, index, "garment"), kind, female=body.female)
-    companion = _companion(rng, kind, body.female)
-    outfit = _outfit(target, companion, rng)
-    sitting = _sit(posed, look, place, size)
+    target = wardrobe.sample_garment(stream(seed, split, index, "garment"), kind, female=body.female)
+    companion = draw_companion(rng, kind, body.female)
+    outfit = outfit_with(target, companion, rng)
+    sitting = sit_for(posed, look, place, size)
     items, frame = sitting.shoot(outfit)
     labels = np.ascontiguousarray(frame.truth[..., 0])
     points = scene.keypoints(posed, place.view, size)
     mask = agnostic_mask(labels, points, kind, arm_width=60 if place.crop == "half" else 45)
-    rng = _stream(seed, split, index, "other garment")
+    rng = stream(seed, split, index, "other garment")
     other, others, unpaired, over = _another(rng, sitting, outfit, frame, mask)
     person = place.lens.apply(frame.picture)
     repainted = mask > 0
-    iuv = _body_map(posed, place, size)
-    product = photograph_product(target, size, _stream(seed, split, index, "product"), depth=flow)
-    other_product = photograph_product(other, size, _stream(seed, split, index, "other product"), depth=flow)
+    iuv = draw_body_map(posed, place, size)
+    product = photograph_product(target, size, stream(seed, split, index, "product"), depth=flow)
+    other_product = photograph_product(other, size, stream(seed, split, index, "other product"), depth=flow)
     own_flow = crossed_flow = None
     if flow:
         own_flow = garment_flow(items, posed.body.anatomy, place.view, product, size)
@@ -158,7 +158,7 @@ def sample(
         crossed_flow[~repainted] = np.nan
     elsewhere = product.picture
     if worn:
-        elsewhere = _worn(target, companion, kind, _stream(seed, split, index, "worn"), size, wild=split == "wild")
+        elsewhere = _worn(target, companion, kind, stream(seed, split, index, "worn"), size, wild=split == "wild")
     words = {"crop": place.crop, "place": place.place, "hair": look.hair, "female": body.female, "overflow": over}
     return StudioSample(
         person=person,
@@ -194,21 +194,22 @@ def _about(garment: wardrobe.Clothing, prefix: str, product: Product) -> dict[st
     }
 
 
-def _stream(seed: int, split: str, index: int, purpose: str) -> np.random.Generator:
+def stream(seed: int, split: str, index: int, purpose: str) -> np.random.Generator:
     """An independent random state for each seed, split, sample and purpose."""
     words = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF, SPLITS[split], index]
     return np.random.default_rng([*words, *purpose.encode()])
 
 
-def _person(
+def draw_person(
     rng: np.random.Generator, category: Category, crop: str, size: tuple[int, int], *, wild: bool
 ) -> tuple[Body, PosedBody, Look]:
+    """Somebody in a pose; ``wild``: a free one."""
     body = sample_body(rng, detail(crop, size), women=category == "dresses")
     pose = sample_pose(rng, wild=wild)
     return body, pose_body(body, solve(body, pose)), sample_look(rng, body)
 
 
-def _companion(rng: np.random.Generator, category: Category, female: bool) -> wardrobe.Clothing | None:
+def draw_companion(rng: np.random.Generator, category: Category, female: bool) -> wardrobe.Clothing | None:
     """What is worn besides the garment in question."""
     if category == "dresses":
         return None
@@ -219,9 +220,10 @@ def _companion(rng: np.random.Generator, category: Category, female: bool) -> wa
     return garment
 
 
-def _outfit(
+def outfit_with(
     target: wardrobe.Clothing, companion: wardrobe.Clothing | None, rng: np.random.Generator
 ) -> dressing.Outfit:
+    """A garment with what is worn besides it; under an open one, a top."""
     inner = wardrobe.sample_inner(rng) if target.opening > 0 else None
     if target.category == "lower_body":
         assert companion is not None
@@ -230,7 +232,7 @@ def _outfit(
 
 
 @dataclass(frozen=True, slots=True)
-class _Sitting:
+class Sitting:
     """A person in front of a camera, to be photographed in several outfits; ``kept``: what stays on."""
 
     posed: PosedBody
@@ -240,17 +242,19 @@ class _Sitting:
     size: tuple[int, int]
 
     def shoot(self, outfit: dressing.Outfit) -> tuple[list[Item], Frame]:
+        """Photographs the person in an outfit: what is drawn, and the picture."""
         items = dressing.dress(self.posed, self.look, outfit, self.kept)
         return items, shoot(items, self.place.view, self.size, self.place.backdrop)
 
 
-def _sit(posed: PosedBody, look: Look, place: scene.Scene, size: tuple[int, int]) -> _Sitting:
+def sit_for(posed: PosedBody, look: Look, place: scene.Scene, size: tuple[int, int]) -> Sitting:
+    """A person in a place, ready to be photographed."""
     ground = [scene.ground_item()] if place.ground else []
-    return _Sitting(posed, look, place, dressing.belongings(posed, look) + ground, size)
+    return Sitting(posed, look, place, dressing.belongings(posed, look) + ground, size)
 
 
 def _another(
-    rng: np.random.Generator, sitting: _Sitting, outfit: dressing.Outfit, frame: Frame, mask: Bytes
+    rng: np.random.Generator, sitting: Sitting, outfit: dressing.Outfit, frame: Frame, mask: Bytes
 ) -> tuple[wardrobe.Clothing, list[Item], Frame, float]:
     """Another garment on the same person, whose outline the mask covers; the last try changes the fabric only."""
     for attempt in range(TRIES + 1):
@@ -267,7 +271,7 @@ def _another(
             changed = dressing.Outfit(other, outfit.bottom, inner if other.opening > 0 else None, other)
         items, picture = sitting.shoot(changed)
         over = overflow(frame.truth, picture.truth, mask)
-        if over <= _OVERFLOW:
+        if over <= MOST_OVERFLOW:
             break
     return other, items, picture, over
 
@@ -285,7 +289,8 @@ def covered_share(first: Bytes, second: Bytes, mask: Bytes) -> float:
     return 1.0 if count == 0 else float((different & (mask > 0)).sum() / count)
 
 
-def _body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> Bytes:
+def draw_body_map(posed: PosedBody, place: scene.Scene, size: tuple[int, int]) -> Bytes:
+    """The body map: uint8 (H, W, 3), part 0 to 24, U, V."""
     mesh = dressing.skin_mesh(posed, [])
     return np.ascontiguousarray(renderer().body_map(mesh, place.view, size)[..., :3])
 
@@ -296,8 +301,8 @@ def _worn(
 ) -> Bytes:  # fmt: skip
     """The garment on somebody else, somewhere else."""
     crop = scene.sample_crop(rng, category)
-    body, posed, look = _person(rng, category if garment.kind != "skirt" else "dresses", crop, size, wild=wild)
+    body, posed, look = draw_person(rng, category if garment.kind != "skirt" else "dresses", crop, size, wild=wild)
     place = scene.sample_scene(rng, posed, crop, wild=wild)
-    other = _companion(rng, category, body.female) if companion is not None else None
-    _, frame = _sit(posed, look, place, size).shoot(_outfit(garment, other, rng))
+    other = draw_companion(rng, category, body.female) if companion is not None else None
+    _, frame = sit_for(posed, look, place, size).shoot(outfit_with(garment, other, rng))
     return place.lens.apply(frame.picture)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from idmvton.errors import MissingExtraError
 from idmvton.models.tryon_net import TryonNet
 from idmvton.training.sections import LoraOptions
@@ -40,7 +42,12 @@ def without_adapters(unet: TryonNet, folder: Path | None) -> Iterator[TryonNet]:
         yield unet
         return
     peft = _peft()
-    write_tensors(peft.get_peft_model_state_dict(unet), folder / "adapters.safetensors")
+    alphas = {
+        f"{name}.alpha": torch.tensor(float(layer.lora_alpha["default"]))
+        for name, layer in unet.named_modules()
+        if isinstance(layer, peft.tuners.lora.LoraLayer)
+    }
+    write_tensors(peft.get_peft_model_state_dict(unet) | alphas, folder / "adapters.safetensors")
     merged: Any = copy.deepcopy(unet)
     for name, layer in list(merged.named_modules()):
         if isinstance(layer, peft.tuners.lora.LoraLayer):

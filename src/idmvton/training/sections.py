@@ -46,6 +46,7 @@ class TrainOptions(Options):
     workers: int = option(2, "Processes that read samples ahead; 0: none.", minimum=0, unit="processes")
     save_every: int = option(500, "A state to resume from is saved every so many steps.", minimum=1, unit="steps")
     keep: int = option(2, "How many states are kept.", minimum=1)
+    save_finished: bool = option(True, "Save a state at the end too, so that more steps can be added.")
     export_every: int = option(
         0, "The checkpoint is written every so many steps and at the end; 0: at the end only.", minimum=0, unit="steps"
     )
@@ -125,6 +126,12 @@ class ValidationOptions(Options):
     """``[validation]``: pictures and losses on fixed samples with fixed noise."""
 
     every: int = option(500, "Every so many steps, and at the end; 0: never.", minimum=0, unit="steps")
+    patience: int = option(
+        0,
+        "Stop where the validation loss has not fallen for so many validations, and export the best weights; 0: never.",
+        minimum=0,
+        unit="validations",
+    )
     num_samples: int = option(4, "Pictures.", minimum=1)
     num_losses: int = option(16, "Samples of the loss.", minimum=1)
     split: str = option("test", "Which list of pairs.")

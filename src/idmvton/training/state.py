@@ -32,6 +32,8 @@ class Progress:
         num_samples: of the data set.
         batch_size, seed: of the recipe.
         task: of the recipe.
+        best_loss, best_step: the lowest validation loss, and when it was.
+        waited: validations since then.
     """
 
     num_samples: int
@@ -40,6 +42,17 @@ class Progress:
     task: str
     step: int = 0
     consumed: int = 0
+    best_loss: float | None = None
+    best_step: int = 0
+    waited: int = 0
+
+    def is_better(self, loss: float) -> bool:
+        """Takes in a validation loss, and tells whether it is the lowest so far."""
+        if self.best_loss is not None and not loss < self.best_loss:
+            self.waited += 1
+            return False
+        self.best_loss, self.best_step, self.waited = loss, self.step, 0
+        return True
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Takes over the position of a saved one.
@@ -56,6 +69,8 @@ class Progress:
                     fix="resume with the recipe and the data it was started with, or start anew in another folder",
                 )
         self.step, self.consumed = state["step"], state["consumed"]
+        self.best_loss, self.best_step = state.get("best_loss"), state.get("best_step", 0)
+        self.waited = state.get("waited", 0)
 
 
 def save_state(accelerator: Any, run: Path, progress: Progress, average: MovingAverage | None, keep: int) -> Path:
@@ -133,7 +148,7 @@ def _unloadable(states: Sequence[Path], error: Exception) -> IdmVtonError:
     if "size mismatch" in str(error) or "Missing key" in str(error) or "doesn't match the size" in str(error):
         return ConfigError(
             "the state is of another network than the recipe's",
-            got=got + "".join(f"; {line.strip()}" for line in str(error).strip().splitlines()[1:2]),
+            got=got + "".join(f"; {line.strip()[:200]}" for line in str(error).strip().splitlines()[1:2]),
             expected="the recipe that the run was started with",
             fix="resume with that recipe, or start anew in another folder",
         )

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-Reason = Literal["finished", "terminate", "interrupt", "time"]
+Reason = Literal["finished", "settled", "terminate", "interrupt", "time"]
+"""``settled``: the validation loss has not fallen for long enough."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +29,25 @@ from idmvton.training.optimization import make_optimizer, rate_at
 from idmvton.training.recipe import Recipe
 from idmvton.training.run_folder import check_resumable, saved_states
 from idmvton.training.sections import DataOptions, LogOptions, OptimizerOptions, TrainOptions, ValidationOptions
-from idmvton.training.sources import Fetcher, open_source
+from idmvton.training.sources import Captioned, Fetcher, open_source
 from idmvton.training.state import Progress, is_sharded
 from idmvton.training.stopping import Reason, Stopper
 from idmvton.training.task import Task, build_task
 from idmvton.training.validation import Validation
 
 CHECKPOINT = "checkpoint"
+Sources = Callable[[DataOptions, str, int | None], Captioned]
+"""Options, split and number of samples -> the samples."""
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with the stage, how much of it is done, how much there is, and the latest metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one step takes: seconds, and the memory in use after it, in MiB."""
+
+    seconds: float
+    mebibytes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,7 @@ class Trainer:
         resume: bool = False,
         report: Report | None = None,
         tasks: Callable[..., Task] = build_task,
+        sources: Sources = open_source,
     ) -> None:
         self.recipe, self.folder = recipe, folder
         self.options = recipe.section(TrainOptions)
@@ -106,7 +118,7 @@ class Trainer:
         accelerate.utils.set_seed(self.options.seed)
 
         data = recipe.section(DataOptions)
-        self.dataset = open_source(data, data.split, data.num_samples)
+        self.dataset = sources(data, data.split, data.num_samples)
         self.task = tasks(recipe, self.dataset)
         for part in self.task.frozen:
             part.to(self.device)
@@ -124,7 +136,8 @@ class Trainer:
             state.resume(self.accelerator, folder, self.progress, self.average)
         shares = (self.options.accumulation, self.accelerator.num_processes, self.accelerator.process_index)
         self.shares = Shares(self.options.batch_size, *shares)
-        self.validation = Validation(recipe, self.task, self.device)
+        self.validation = Validation(recipe, self.task, self.device, sources)
+        self.patience = self.validation.options.patience
 
     # ------------------------------------------------------------------------------------------ setting up
 
@@ -191,34 +204,51 @@ class Trainer:
     def run(self) -> Outcome:
         """Trains to the last step, or until something stops it; see :func:`train`."""
         steps, first = self.options.steps, self.progress.step
-        fetcher = self._fetcher()
-        loader = Loader(
-            fetcher,
-            SampleOrder(len(self.dataset), self.options.seed),
-            self.shares,
-            first_step=first,
-            workers=self.options.workers,
-            pin=self.device.type == "cuda",
-        )
+        batches = self._loader(self._fetcher()).batches()
         writer = self._writer(first)
+        if self.patience and first == 0:
+            self._validate(0, writer)
         window = Window(self.log.timestep_bins, self.task.num_timesteps, self.device)
-        batches = loader.batches()
         reason: Reason | None = None
         with Stopper(self.options.max_minutes) as stopper:
             for step in range(first, steps):
                 norm = self._step(step, batches, window)
                 self.progress.step, self.progress.consumed = step + 1, (step + 1) * self.options.batch_size
                 self._after_step(step + 1, norm, window, writer)
-                reason = stopper.reason(self.accelerator)
+                reason = "settled" if self.progress.waited >= self.patience > 0 else stopper.reason(self.accelerator)
                 if reason is not None:
                     break
             if reason is None or self.progress.step == steps:
                 reason = "finished"
-            self._save()
-            checkpoint = self._export() if reason == "finished" else None
+            is_done = reason in ("finished", "settled")
+            if self.options.save_finished or not is_done:
+                self._save()
+            checkpoint = self._last_export() if is_done else None
         if writer is not None:
             writer.close()
         return Outcome(reason, self.progress.step, checkpoint)
+
+    def probe(self) -> Probe:
+        """What a step takes, told by one whose gradients are thrown away: no weight and no later draw changes."""
+        batch = next(self._loader(self._fetcher()).batches())
+        begin = time.perf_counter()
+        with self._autocast():
+            loss = self.task.loss(self.model, self._encoded(batch))
+        self.accelerator.backward(loss.per_sample.mean())
+        self.optimizer.zero_grad()
+        memory = memory_mebibytes(self.device)  # waits for the GPU
+        return Probe((time.perf_counter() - begin) * self.options.accumulation, memory)
+
+    def _loader(self, fetcher: Fetcher | CachedFetcher) -> Loader:
+        """The batches from the present step on."""
+        return Loader(
+            fetcher,
+            SampleOrder(len(self.dataset), self.options.seed),
+            self.shares,
+            first_step=self.progress.step,
+            workers=self.options.workers,
+            pin=self.device.type == "cuda",
+        )
 
     def _step(self, step: int, batches: Iterator[Batch], window: Window) -> Tensor:
         """One optimizer step; returns the norm of the gradients before clipping."""
@@ -308,11 +338,13 @@ class Trainer:
         return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
     def _validate(self, step: int, writer: Writer | None) -> None:
+        loss = torch.zeros((), device=self.device)
         with self._averaged():
             if writer is not None:
                 with self._autocast():
                     metrics = self.validation.losses() | self.validation.figures()
                     picture = self.validation.picture()
+                loss.fill_(metrics["validation_loss"])
                 writer.write(step, metrics)
                 if picture is not None:
                     path = self.folder / "pictures" / f"step-{step:08d}.png"
@@ -320,6 +352,14 @@ class Trainer:
                         picture.save(file, "PNG")
                     writer.picture(step, "validation", np.asarray(picture))
         self.accelerator.wait_for_everyone()
+        if self.patience and self.progress.is_better(float(accelerate.utils.broadcast(loss))) and step:
+            self._export()
+
+    def _last_export(self) -> Path | None:
+        """The checkpoint of the last weights; with patience that of the best, None where none was better than none."""
+        if not self.patience:
+            return self._export()
+        return self.folder / CHECKPOINT if self.progress.best_loss is not None and self.progress.best_step else None
 
     def _export(self) -> Path:
         """Writes the checkpoint, with the moving average of the weights."""

@@ -108,6 +108,7 @@ class TryOnTask:
     """
 
     first_timestep = 0
+    end_timestep: int | None = None
 
     def __init__(self, recipe: Recipe, dataset: Captioned) -> None:
         self.options, self.masks = recipe.section(TryOnTaskOptions), recipe.section(MaskOptions)
@@ -217,7 +218,7 @@ class TryOnTask:
         everything, text, image_prompt, garment = rng.random(4)
         dropped_all = everything < options.drop_all
         return {
-            "timestep": int(rng.integers(self.first_timestep, self.num_timesteps)),
+            "timestep": int(rng.integers(self.first_timestep, self.end_timestep or self.num_timesteps)),
             "drop_text": bool(dropped_all or text < options.drop_text),
             "drop_image_prompt": bool(dropped_all or image_prompt < options.drop_image_prompt),
             "drop_garment": bool(dropped_all or garment < options.drop_garment),
@@ -274,10 +275,13 @@ class TryOnTask:
             self._garment_features(rows, num_dropped),
             num_dropped,
         )
-        weight = self.options.masked_region_weight
-        where = None if weight == 1 else 1 + (weight - 1) * rows["latent_mask"]
-        losses = self.diffusion.loss(prediction, rows["latents"], rows["noise"], rows["timestep"], where)
+        losses = self.diffusion.loss(prediction, rows["latents"], rows["noise"], rows["timestep"], self._where(rows))
         return Loss(losses, rows["timestep"])
+
+    def _where(self, rows: Batch) -> Tensor | None:
+        """Relative weight of each place of the loss, float (B, 1, h, w); None where all weigh the same."""
+        weight = self.options.masked_region_weight
+        return None if weight == 1 else 1 + (weight - 1) * rows["latent_mask"]
 
     def _prompts(self, rows: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Text, pooled text and CLIP states; dropped ones are those of the unconditional half at inference."""
@@ -321,7 +325,7 @@ class TryOnTask:
     # ------------------------------------------------------------------------------------------ results
 
     @torch.no_grad()
-    def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image:
+    def pictures(self, samples: Sequence[TryOnSample]) -> Image.Image | None:
         """Person, garment, what is repainted, the result, and how it should look; one row a sample."""
         self.unet.eval()
         result = self.pipe(

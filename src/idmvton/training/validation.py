@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image
@@ -12,7 +12,7 @@ from idmvton.data.sample import TryOnSample
 from idmvton.training.batches import Batch, Ticket, checked, collate, to_device
 from idmvton.training.recipe import Recipe
 from idmvton.training.sections import DataOptions, ValidationOptions
-from idmvton.training.sources import NO_CHANGE, Fetcher, open_source
+from idmvton.training.sources import NO_CHANGE, Captioned, Fetcher, open_source
 from idmvton.training.task import Task
 
 _BATCH = 8
@@ -25,16 +25,19 @@ class Validation:
         recipe: with the sections ``data`` and ``validation``.
         task: what is validated.
         device: where it computes.
+        sources: opens the split.
 
     Raises:
         InputError: there is no such split.
     """
 
-    def __init__(self, recipe: Recipe, task: Task, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, device: torch.device, sources: Callable[..., Captioned] = open_source
+    ) -> None:
         self.options = recipe.section(ValidationOptions)
         self.task, self.device = task, device
         wanted = max(self.options.num_samples, self.options.num_losses) if self.options.every else 0
-        self.dataset = open_source(recipe.section(DataOptions), self.options.split, wanted) if wanted else ()
+        self.dataset = sources(recipe.section(DataOptions), self.options.split, wanted) if wanted else ()
 
     @functools.cached_property
     def samples(self) -> Sequence[TryOnSample]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,7 @@ from idmvton.images import to_numpy, to_pil
 from idmvton.options import TryOnOptions
 from idmvton.tryon.compose import ParseResult, compose
 from idmvton.tryon.inputs import Pairs
+from idmvton.tryon.large_photos import compose_bounded
 from idmvton.types import OutputType
 
 
@@ -31,7 +34,7 @@ class TryOnResult:
         captions: the phrase [V] of each picture.
         timings: seconds of each stage, in order.
         made_with: weights, scheduler, policies, device, library versions.
-        warnings: what the caller should know, in words.
+        warnings_of: for each picture, what the caller should know, in words.
         repainted: float (pairs, 3, height, width) in [0, 1], the decoded pictures before anything is pasted; ``None``
             with ``output_type="latent"``.
         draft: float (pairs, 3, height, width) in [0, 1], what the networks were shown of the result, for checkpoints
@@ -45,9 +48,28 @@ class TryOnResult:
     captions: tuple[str, ...]
     timings: Mapping[str, float]
     made_with: Mapping[str, str]
-    warnings: tuple[str, ...]
+    warnings_of: tuple[tuple[str, ...], ...]
     repainted: Tensor | None = None
     draft: Tensor | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the caller should know of any picture."""
+        return tuple(dict.fromkeys(note for each in self.warnings_of for note in each))
+
+    def only(self, index: int) -> TryOnResult:
+        """Picture ``index`` alone; the timings stay those of the whole call."""
+        row = slice(index, index + 1)
+        return dataclasses.replace(
+            self,
+            images=self.images[row],
+            latents=self.latents[row],
+            seed=self.seed[row],
+            captions=self.captions[row],
+            warnings_of=self.warnings_of[row],
+            repainted=None if self.repainted is None else self.repainted[row],
+            draft=None if self.draft is None else self.draft[row],
+        )
 
     def provenance(self, index: int = 0) -> dict[str, Any]:
         """How picture ``index`` was made, as plain values ready for JSON."""
@@ -57,7 +79,7 @@ class TryOnResult:
             "caption": self.captions[index],
             "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
             "made_with": dict(self.made_with),
-            "warnings": list(self.warnings),
+            "warnings": list(self.warnings_of[index]),
         }
 
 
@@ -81,7 +103,11 @@ def finish(
     """
     if options.paste_back:
         pasted = [
-            compose(picture, each, options, laid[row] if laid else None, parse)
+            compose_bounded(
+                functools.partial(compose, options=options, laid=laid[row] if laid else None, parse=parse),
+                picture,
+                each,
+            )
             for row, (picture, each) in enumerate(zip(to_pil(pictures), pairs.persons, strict=True))
         ]
         if output_type == "pil":

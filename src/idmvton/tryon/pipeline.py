@@ -29,6 +29,7 @@ from idmvton.errors import (
 from idmvton.images import from_vae_tensor, mask_to_tensor, to_vae_tensor
 from idmvton.images.densepose import checked_parts
 from idmvton.images.polarity import odd_mask
+from idmvton.models.kernels import attending
 from idmvton.models.latents import decode_latents, encode_latents
 from idmvton.models.text import unread_notes
 from idmvton.options import TryOnOptions
@@ -59,6 +60,7 @@ from idmvton.tryon.system import TryOnSystem
 from idmvton.types import GarmentTimestep, KeepChoice, OutputType, Quality, SchedulerName, Size
 
 DEFAULTS = TryOnOptions()
+Notes: TypeAlias = "dict[str, type[Warning]]"
 Callback: TypeAlias = "Callable[[TryOnPipeline, int, Tensor, dict[str, Any]], dict[str, Any] | None]"
 
 
@@ -168,7 +170,8 @@ class TryOnPipeline(TryOnSystem):
             garment_timestep=garment_timestep,
         )
         request = Request(person, garment, mask, densepose, caption, seed, generator, latents, labels)
-        return self._dress(request, options, output_type, callback_on_step_end, parse_result)
+        with attending(self.attention):
+            return self._dress(request, options, output_type, callback_on_step_end, parse_result)
 
     def _dress(
         self,
@@ -215,6 +218,8 @@ class TryOnPipeline(TryOnSystem):
         if self.placement is not None:
             self.placement.leave()
         told = about(options.quality, plan, self.config.num_inference_steps, is_guided=options.is_guided)
+        if not is_exact(options.quality, plan, self.config.num_inference_steps):
+            notes = [(*each, told) for each in notes]
         settings = {
             "scheduler": type(sampler).__name__,
             "garment_timestep": str(self._policy(options)),
@@ -228,7 +233,7 @@ class TryOnPipeline(TryOnSystem):
             captions=tuple(pairs.garments[row].caption for row in pairs.garment_rows),
             timings=clock.seconds,
             made_with=self.made_with() | settings,
-            warnings=notes if is_exact(options.quality, plan, self.config.num_inference_steps) else (*notes, told),
+            warnings_of=tuple(notes),
             repainted=None if decoded is None else decoded.cpu(),
             draft=None if conditions.draft is None else conditions.draft.cpu(),
         )
@@ -256,31 +261,39 @@ class TryOnPipeline(TryOnSystem):
         """Mask, masked picture and body map as latents; one row a person."""
         return encode_person(self.vae, *self._tensors(people), self.unet.dtype)
 
-    def _warn(self, pairs: Pairs, options: TryOnOptions) -> tuple[str, ...]:
-        """Warns of odd masks, prompts that are cut, unfit guidance and strange body maps, and returns the words.
+    def _warn(self, pairs: Pairs, options: TryOnOptions) -> list[tuple[str, ...]]:
+        """Warns of odd masks, prompts that are cut, unfit guidance and strange body maps; returns the words by pair.
 
         Raises:
             InputError: a body map that shows nobody, or is in other colours, where a WarpNet reads its parts.
         """
-        prompts = [options.negative_prompt] if options.is_guided else []
-        prompts += [make(each.caption) for make in (tryon_prompt, garment_prompt) for each in pairs.garments]
-        notes: dict[str, type[Warning]] = dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning)
-        odd = (odd_mask(each.mask, np.asarray(np.asarray(each.densepose).any(-1))) for each in pairs.people)
-        notes |= dict.fromkeys(filter(None, odd), MaskWarning)
+        negative = [options.negative_prompt] if options.is_guided else []
+        shared: Notes = dict.fromkeys(unread_notes(negative, self.tokenizers), CaptionTruncatedWarning)
         if options.is_guided and self.config.guidance_scale <= 1.0:
             given = f"guidance_scale={options.guidance_scale}"
             note = f"this checkpoint is meant to run without guidance (1.0); {given} makes it worse"
-            notes[note] = GuidanceWarning
-        for person in pairs.people:
-            try:
-                checked_parts(person.densepose)
-            except InputError as error:
-                if self.drafter is not None:  # reads the parts, not the picture
-                    raise
-                notes[f"{error.what} ({error.got})"] = BodyMapWarning
-        for note, category in notes.items():
+            shared[note] = GuidanceWarning
+        of_people = [self._notes_of_person(each) for each in pairs.people]
+        of_garments = []
+        for each in pairs.garments:
+            prompts = [tryon_prompt(each.caption), garment_prompt(each.caption)]
+            of_garments.append(dict.fromkeys(unread_notes(prompts, self.tokenizers), CaptionTruncatedWarning))
+        rows = zip(pairs.person_rows, pairs.garment_rows, strict=True)
+        notes = [shared | of_garments[garment] | of_people[person] for person, garment in rows]
+        for note, category in {note: kind for each in notes for note, kind in each.items()}.items():
             warnings.warn(note, category, stacklevel=5)  # the line that called the pipeline
-        return tuple(notes)
+        return [tuple(each) for each in notes]
+
+    def _notes_of_person(self, person: Person) -> Notes:
+        odd = odd_mask(person.mask, np.asarray(np.asarray(person.densepose).any(-1)))
+        notes: Notes = {odd: MaskWarning} if odd else {}
+        try:
+            checked_parts(person.densepose)
+        except InputError as error:
+            if self.drafter is not None:  # reads the parts, not the picture
+                raise
+            notes[f"{error.what} ({error.got})"] = BodyMapWarning
+        return notes
 
     def _tensors(self, people: Sequence[Person]) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures BCHW in [-1, 1], masks B1HW in {0, 1}, and body maps BCHW in [-1, 1], on the pipeline's device."""

@@ -18,7 +18,9 @@ _CLASSES: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "dpm++2m": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "unipc": (diffusers.UniPCMultistepScheduler, {}),
     "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler-trailing": (diffusers.EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
     "lcm": (diffusers.LCMScheduler, {}),
+    "tcd": (diffusers.TCDScheduler, {}),
 }
 
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -29,8 +31,9 @@ def make_scheduler(current: Any, name: str | None = None) -> Any:
 
     Args:
         current: the pipeline's scheduler; it is not changed.
-        name: one of :data:`idmvton.types.SchedulerName`; None keeps the class of ``current``. ``lcm`` wants
-            weights that were distilled for it.
+        name: one of :data:`idmvton.types.SchedulerName`; None keeps the class of ``current``. ``lcm``,
+            ``tcd`` and ``euler-trailing`` are for weights, or LoRA files, that were distilled for them: those of LCM,
+            of Hyper-SD and of SDXL-Lightning.
 
     Raises:
         ConfigError: an unknown name, or a current scheduler that the networks were not trained for.

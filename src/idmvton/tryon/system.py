@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import diffusers
 import torch
@@ -12,28 +13,46 @@ import transformers
 from diffusers import DiffusionPipeline
 from torch import nn
 
+from idmvton.checkpoint.adapter import read_adapter
+from idmvton.checkpoint.adapter_record import AdapterRecord, adapter_name, find_adapter
 from idmvton.checkpoint.published import POLICIES, load_checkpoint, save_checkpoint
 from idmvton.devices import resolve_device, resolve_dtype
 from idmvton.draft.drafter import Drafter
 from idmvton.draft.warp_net import WarpNet
 from idmvton.errors import ConfigError
 from idmvton.images.framing import check_size, nearest_valid_size
+from idmvton.models.changed_weights import ChangedWeights
 from idmvton.models.garment_net import GarmentNet
+from idmvton.models.kernels import SAGE, check_attention
 from idmvton.models.latents import vae_dtype
 from idmvton.models.tryon_net import TryonNet, check_channels
+from idmvton.options import LEAST_SCALE, MOST_SCALE
 from idmvton.quiet import without_log_notes
 from idmvton.tryon.conditioning import check_policies
 from idmvton.tryon.garment_cache import GarmentCache, fingerprint
 from idmvton.tryon.garments import GarmentEncoder
 from idmvton.tryon.graphs import Graphs
+from idmvton.tryon.loras import LoraFile, Loras
 from idmvton.tryon.memory import Placement, choose_mode
 from idmvton.tryon.networks import Networks
 from idmvton.tryon.schedulers import check_scheduler
-from idmvton.types import VERSION, GarmentTimestep, MemoryMode, Size, TimeIds
+from idmvton.types import VERSION, AttentionChoice, GarmentTimestep, MemoryMode, Size, TimeIds
 from idmvton.weights import locate, locate_base, read_manifest, stamp
 
 CONDITIONS_MAX_BYTES = 64 * 2**20
 """For some tens of garments: prompts, CLIP states and latents are about 2 MB each at full size."""
+_ADAPTER = "adapter"
+
+
+class LoadedAdapter(NamedTuple):
+    """The adapter that is put on a pipeline, how much of it, and how it was made."""
+
+    name: str
+    scale: float
+    record: AdapterRecord
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.record.short_digest}, scale {self.scale:g}"
 
 
 class TryOnSystem(DiffusionPipeline):
@@ -106,6 +125,10 @@ class TryOnSystem(DiffusionPipeline):
         self.graphs = Graphs()
         self.placement: Placement | None = None
         self.weights_name = "in memory"
+        self.attention: AttentionChoice = "auto"
+        self.changed_weights = ChangedWeights(self._changeable)
+        self.loras = Loras(self.changed_weights)
+        self.adapter: LoadedAdapter | None = None
 
     # ------------------------------------------------------------------------------------------ loading, saving
 
@@ -119,6 +142,10 @@ class TryOnSystem(DiffusionPipeline):
         device: str | torch.device = "auto",
         variant: str | None = None,
         memory: MemoryMode = "auto",
+        attention: AttentionChoice = "auto",
+        lora: Sequence[LoraFile] = (),
+        adapter: str | Path | None = None,
+        adapter_scale: float = 1.0,
     ) -> Self:
         """Loads a checkpoint in the published layout, from the disk: ``idmvton weights get`` fetches one.
 
@@ -130,24 +157,33 @@ class TryOnSystem(DiffusionPipeline):
             device: where to put them: "cpu", "cuda", "cuda:1", "mps"; "auto": an accelerator if there is one.
             variant: part of the weight files' names, such as "fp16"; the only one there is when not given.
             memory: what lies on a GPU, see :mod:`idmvton.tryon.memory`.
+            attention: the kernel of self-attention, see :func:`idmvton.models.kernels.attending`.
+            lora: files of which TryonNet gets the changes, each alone or with its scale, see :class:`Loras`.
+            adapter, adapter_scale: what `idmvton customize` made of these weights, see :meth:`load_adapter`.
 
         Raises:
             WeightsError: the weights are not there, damaged, or do not fit.
             ConfigError: the device or dtype cannot be had.
+            MissingExtraError: the attention that was asked for is not installed.
         """
         if torch_dtype is not None and dtype is not None:
             raise ConfigError("torch_dtype and dtype were given", expected="one of them: they are the same")
         where = resolve_device(device)
+        check_attention(attention, where)
         precision = resolve_dtype(next((each for each in (torch_dtype, dtype) if each is not None), "auto"), where)
         folder = locate(model)
         pipe = cls(**load_checkpoint(folder, dtype=precision, variant=variant, base=locate_base(model)))
         manifest = read_manifest(folder)
         pipe.weights_name = f"{model} at {manifest.commit if manifest else stamp(folder)}"
+        if adapter is not None:
+            pipe.load_adapter(adapter, adapter_scale)
+        pipe.loras.put_on_all(lora)
         mode = choose_mode(memory, where, pipe.components)
         if mode == "fast":
             pipe.to(where)
         if where.type == "cuda":
             pipe.place(mode, where)
+        pipe.attention = attention
         return pipe
 
     def place(self, mode: MemoryMode, device: torch.device) -> None:
@@ -164,8 +200,46 @@ class TryOnSystem(DiffusionPipeline):
             return inherited
         return self.placement.device
 
+    def load_adapter(self, adapter: str | os.PathLike[str], scale: float = 1.0) -> None:
+        """Puts an adapter on, in place of the one that is on; see :mod:`idmvton.checkpoint.adapter`.
+
+        Args:
+            adapter: its folder or file.
+            scale: how much of it; at 0 the weights are the checkpoint's, bit by bit.
+
+        Raises:
+            WeightsError: there is none, it is damaged, or was made for other weights.
+            ConfigError: a scale that is out of range, or weights in 8 bits.
+        """
+        if not LEAST_SCALE <= scale <= MOST_SCALE:
+            expected = f"a number from {LEAST_SCALE:g} to {MOST_SCALE:g}"
+            raise ConfigError("the scale of the adapter is out of range", got=scale, expected=expected)
+        self._refuse_placed("given an adapter", "name the adapter when it is loaded (--adapter, adapter=)")
+        file = find_adapter(adapter)
+        read = read_adapter(file)
+        read.check_base(self.changed_weights.originals(), self.weights_name)
+        self.changed_weights.put_on(_ADAPTER, read.differences, scale)
+        self.adapter = LoadedAdapter(adapter_name(file), scale, read.record)
+
+    def unload_adapter(self) -> None:
+        """Takes the adapter off: every weight is what it was, bit by bit. Nothing happens where none is on.
+
+        Raises:
+            ConfigError: weights in 8 bits.
+        """
+        if self.adapter is not None:
+            self._refuse_placed("freed of its adapter", "load it again without the adapter")
+            self.changed_weights.take_off(_ADAPTER)
+            self.adapter = None
+
+    def _changeable(self) -> Mapping[str, nn.Module]:
+        """The networks that adapters change."""
+        return {"unet": self.unet} | ({} if self.warp_net is None else {"warp_net": self.warp_net})
+
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Writes the checkpoint in the published layout; see :func:`idmvton.checkpoint.published.save_checkpoint`.
+        """Writes the checkpoint, with the adapter that is on.
+
+        See :func:`idmvton.checkpoint.published.save_checkpoint`.
 
         Raises:
             ConfigError: the weights were rounded to 8 bits.
@@ -194,12 +268,12 @@ class TryOnSystem(DiffusionPipeline):
         nn.Module.to(vae, self.unet.device, dtype)
         return self
 
-    def _refuse_placed(self, what: str) -> None:
+    def _refuse_placed(self, what: str, fix: str = "load it again with memory='fast'") -> None:
         if self.placement is not None and self.placement.mode != "fast":
             raise ConfigError(
                 f"this pipeline cannot be {what}",
                 got=f"memory={self.placement.mode!r}: its weights are in 8 bits",
-                fix="load it again with memory='fast'",
+                fix=fix,
             )
 
     def enable_vae_slicing(self) -> None:
@@ -295,7 +369,10 @@ class TryOnSystem(DiffusionPipeline):
             "device": str(self._execution_device),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "time_ids": self.config.time_ids,
+            **({} if self.adapter is None else {"adapter": str(self.adapter)}),
+            **({"lora": self.loras.about} if self.loras.about else {}),
             **({} if self.placement is None else {"memory": self.placement.about}),
+            **({} if self.attention == "auto" else {"attention": SAGE}),
             "idmvton": VERSION,
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,

@@ -8,7 +8,7 @@ Importing this package loads no torch, no safetensors and no huggingface_hub. A 
 from idmvton.weights.catalogue import CATALOGUE, find_entry
 from idmvton.weights.download import get
 from idmvton.weights.entries import WeightsEntry
-from idmvton.weights.files import find_weights, read_tensors, write_tensors
+from idmvton.weights.files import find_weights, read_notes, read_tensors, write_tensors
 from idmvton.weights.local import WeightsStatus, locate, locate_base, locate_file, stamp, status
 from idmvton.weights.manifest import MANIFEST_NAME, FileRecord, Manifest, Progress, read_manifest
 from idmvton.weights.sniff import check_file, check_not_a_stand_in, size_text
@@ -33,6 +33,7 @@ __all__ = [
     "locate_base",
     "locate_file",
     "read_manifest",
+    "read_notes",
     "read_tensors",
     "size_text",
     "stamp",

@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from idmvton.errors import WeightsError
@@ -239,7 +240,26 @@ def _leaves(path: Path, value: Any, names: tuple[str, ...]) -> Iterator[tuple[st
         )
 
 
-def write_tensors(tensors: Mapping[str, torch.Tensor], path: str | Path) -> None:
+def read_notes(path: str | Path) -> dict[str, str]:
+    """The texts that a safetensors file has beside its tensors; no tensor is read.
+
+    Raises:
+        WeightsError: what :func:`check_file` raises, or a damaged file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    check_file(path, (".safetensors",))
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged", got=error, fix=_GET) from error
+
+
+def write_tensors(
+    tensors: Mapping[str, torch.Tensor], path: str | Path, notes: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Writes tensors as a safetensors file that is either whole or not there.
 
     The file is written under a temporary name in the same folder, flushed to the disk, and renamed over
@@ -249,6 +269,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: str | Path) -> None
         tensors: name -> tensor, any shapes, types and devices. Tensors that share memory are written each in
             full.
         path: a file name ending in ``.safetensors``; missing folders are made.
+        notes: texts that the file has beside them.
 
     Raises:
         WeightsError: another suffix, something that is not a tensor, or a disk that cannot take the file.
@@ -269,7 +290,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: str | Path) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
         mode = temporary.stat().st_mode  # what the umask gives; save_file would make it private
-        save_file(_separate(tensors), temporary, metadata={"format": "pt"})
+        save_file(_separate(tensors), temporary, metadata={"format": "pt", **notes})
         temporary.chmod(mode)
         _flush(temporary)
         temporary.replace(path)

@@ -6,11 +6,12 @@ import contextlib
 import functools
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from idmvton.errors import ConfigError
 from idmvton.options import ModelOptions, TryOnOptions
+from idmvton.weights.sniff import ACCEPTED_SUFFIXES, check_file
 
 if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
@@ -34,15 +35,20 @@ def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Loa
         What loads it.
 
     Raises:
-        WeightsError: the weights are not on the disk, or a part of them is missing.
+        WeightsError: the weights are not on the disk, a part of them is missing, or there is no such adapter.
         ConfigError: a device or precision that this machine does not have.
         InputError: a working size that the networks cannot work in.
     """
+    from idmvton.checkpoint.adapter_record import find_adapter, read_record
     from idmvton.checkpoint.folder import NETWORKS, find_parts, sizes_of, stem_of
     from idmvton.images.framing import check_size
     from idmvton.weights import find_weights, locate, locate_base
 
     set_threads(model.threads)
+    for file, _ in lora_files(model.lora):
+        check_file(file)
+    if model.adapter is not None:
+        read_record(find_adapter(model.adapter))
     parts = find_parts(locate(model.model), locate_base(model.model))
     for name in NETWORKS:
         find_weights(parts[name], stem_of(name), model.variant)
@@ -83,6 +89,25 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
+def lora_files(given: Sequence[str]) -> list[tuple[str, float]]:
+    """``FILE`` or ``FILE=SCALE`` -> file and scale.
+
+    Raises:
+        ConfigError: the scale is no number.
+    """
+    found = []
+    for each in given:
+        file, sign, scale = each.rpartition("=")
+        if sign and not each.endswith(ACCEPTED_SUFFIXES):
+            try:
+                found.append((file, float(scale)))
+            except ValueError:
+                raise ConfigError("--lora cannot be read", got=repr(each), expected="FILE or FILE=0.6") from None
+        else:
+            found.append((each, 1.0))
+    return found
+
+
 def load_pipeline(model: ModelOptions) -> TryOnPipeline:
     """Loads torch and the weights."""
     from idmvton.devices import resolve_device, resolve_dtype
@@ -96,6 +121,10 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
         device="cpu" if model.cpu_offload else model.device,
         variant=model.variant,
         memory="fast" if model.cpu_offload else model.memory,
+        attention=model.attention,
+        lora=lora_files(model.lora),
+        adapter=model.adapter,
+        adapter_scale=model.adapter_scale,
     )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:

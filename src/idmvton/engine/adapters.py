@@ -1,0 +1,332 @@
+"""Adapters by name, in a folder: made from photos, listed, chosen and deleted. What every interface calls."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from idmvton.atomic import MAX_NAME, check_folder, whole_file
+from idmvton.checkpoint.adapter_record import (
+    FILE,
+    AdapterRecord,
+    adapter_files,
+    adapter_name,
+    find_adapter,
+    read_record,
+)
+from idmvton.customize.free import RUN, check_free
+from idmvton.customize.options import CustomizeOptions
+from idmvton.customize.run import Customization, Learned
+from idmvton.customize.views import picture_row, sample_of
+from idmvton.data.opening import open_dataset
+from idmvton.data.sample import TryOnSample
+from idmvton.engine.describer import Describer
+from idmvton.engine.job import Settings, TryOn
+from idmvton.errors import ConfigError, InputError, OutputError, PreparationError, UnusablePersonError, WeightsError
+from idmvton.images import load_image
+from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
+from idmvton.prepare.category import word_of
+from idmvton.prepare.preparer import Preparer, preparer_for
+from idmvton.prepare.record import Prepared, read_prepared
+from idmvton.prepare.record_files import is_prepared
+from idmvton.resume import digest
+from idmvton.training.trainer import Probe
+from idmvton.tryon.pipeline import TryOnPipeline
+from idmvton.types import Size
+
+PICTURE: Final = "before-after.png"
+_PRIOR_SAMPLES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoPair:
+    """Somebody who wears the garment, and the garment alone; without that it is cut out of the person's photo."""
+
+    person: Path
+    garment: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterRequest:
+    """What is to be learned, and how.
+
+    Attributes:
+        pairs: of one garment, at least one.
+        caption: what the garment is; proposed when not given.
+        choices: of the training.
+        prepare: of the photos.
+        model: of these, ``model``, ``device``, ``variant`` and ``threads`` are used.
+        height, width: working size; the checkpoint's own when not given.
+    """
+
+    pairs: Sequence[PhotoPair]
+    caption: str | None = None
+    choices: CustomizeOptions = CustomizeOptions()
+    prepare: PrepareOptions = PrepareOptions()
+    model: ModelOptions = ModelOptions()
+    height: int | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAdapter:
+    """How it ended.
+
+    Attributes:
+        learned: of the training; its record is None where it was stopped and can go on.
+        caption: of the garment.
+        warnings: what the caller should know.
+        picture: person, garment, try-on before and after; None where it was stopped.
+    """
+
+    learned: Learned
+    caption: str
+    warnings: tuple[str, ...]
+    picture: Path | None
+
+
+Stage = Callable[..., None]
+"""Called with the stage, how much of it is done, how much there is, and what is to be said of it."""
+
+
+def make_adapter(
+    request: AdapterRequest,
+    folder: Path,
+    *,
+    resume: bool = False,
+    on_stage: Stage = lambda *_: None,
+    on_cost: Callable[[Customization, Probe], None] = lambda *_: None,
+) -> MadeAdapter:
+    """Learns a garment.
+
+    Args:
+        request: from what, and how.
+        folder: of the adapter; its name is the adapter's.
+        resume: go on with a training that was stopped.
+        on_stage: see :data:`Stage`.
+        on_cost: is told what a step takes, before the first.
+
+    Raises:
+        InputError: a photo that cannot be used, or is too small.
+        PreparationError: nobody, or several people, in a photo; the garment is not seen on the person.
+        ConfigError: options that cannot be used, or a garment that was not learned.
+        WeightsError: weights that are missing or damaged.
+        OutputError: the folder holds something already, or cannot be written.
+        MissingExtraError: an option needs a package that is not installed.
+        NumericsError: the networks produced NaN.
+    """
+    check_free(folder, resume=resume)
+    check_folder(folder, "the adapter's folder")
+    on_stage("loading the model")
+    pipe = TryOnPipeline.from_pretrained(
+        request.model.model, dtype="float32", device="cpu", variant=request.model.variant
+    )
+    pipe.set_progress_bar_config(disable=True)
+    size = pipe.working_size(request.height, request.width)
+    on_stage("preparing the photos")
+    preparer = preparer_for(request.prepare, request.model.model)
+    prepared = [prepare_pair(preparer, pair, request.prepare) for pair in request.pairs]
+    _check_category(prepared, request.pairs)
+    assert prepared[0].garment is not None
+    described = Describer(pipe)(prepared[0].garment, prepared[0].category, request.caption)
+    samples = [
+        sample_of(each, described.caption, size, pair.person.name)
+        for each, pair in zip(prepared, request.pairs, strict=True)
+    ]
+    customization = Customization(
+        pipe,
+        samples,
+        folder,
+        request.choices,
+        photos=photo_hashes(request.pairs),
+        prior=_prior(request.choices, size),
+        device=request.model.device,
+        resume=resume,
+        report=lambda stage, done, total, metrics: on_stage(stage, done, total, metrics),
+    )
+    on_cost(customization, customization.cost())
+    learned = customization.run()
+    del customization, pipe
+    notes = tuple(dict.fromkeys([*described.warnings, *(note for each in prepared for note in each.warnings)]))
+    if learned.record is None:
+        return MadeAdapter(learned, described.caption, notes, None)
+    on_stage("drawing before and after")
+    picture = _draw(request, preparer, prepared[0], described.caption, folder)
+    return MadeAdapter(learned, described.caption, notes, picture)
+
+
+def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -> Prepared:
+    """A person who wears the garment, with the garment on white.
+
+    Raises:
+        InputError: a photo that cannot be used.
+        PreparationError: nobody, or several people, in the photo; no garment, or none that is worn.
+    """
+    if is_prepared(pair.person):
+        prepared = read_prepared(pair.person)
+        if pair.garment is None:
+            if prepared.garment is None:
+                raise InputError("no garment was given", got=f"{pair.person}, which has none", expected="a photo of it")
+            return prepared
+        garment = preparer.read_garment(pair.garment, category=prepared.category, number=options.garment_number)
+        return dataclasses.replace(prepared, garment=garment.image, garment_mask=garment.mask)
+    people = preparer.pose(np.asarray(load_image(pair.person, what="person")))
+    if len(people) > 1:
+        raise UnusablePersonError(
+            f"there are {len(people)} people in the photo",
+            got=pair.person,
+            expected="one person, who wears the garment",
+            fix="crop the photo to that person",
+        )
+    picture = preparer.read_garment(
+        pair.person if pair.garment is None else pair.garment,
+        category=options.category,
+        number=options.garment_number,
+    )
+    if pair.garment is None and picture.kind != "worn":
+        raise PreparationError(
+            "nobody is seen wearing the garment",
+            got=f"{pair.person}, which looks like a picture of a garment alone",
+            expected="a photo of somebody who wears it",
+            fix="give the photo of a person, and that of the garment after it",
+        )
+    return preparer(pair.person, picture, options=options)
+
+
+def list_adapters(folder: Path) -> dict[str, AdapterRecord | WeightsError]:
+    """Name -> how it was made, or what is wrong with it, of every adapter in a folder, by name."""
+    found: dict[str, AdapterRecord | WeightsError] = {}
+    for name, file in adapter_files(folder).items():
+        try:
+            found[name] = read_record(file)
+        except WeightsError as error:
+            found[name] = error
+    return found
+
+
+def adapter_place(name: str, folder: Path) -> Path:
+    """The folder of an adapter, in a folder of them, from a name that somebody chose.
+
+    Raises:
+        InputError: no name of a folder.
+    """
+    plain = name == Path(name).name and not name.startswith(".") and "\\" not in name and "\0" not in name
+    if not name.strip() or not plain or not name.isprintable() or len(name.encode()) > MAX_NAME:
+        raise InputError(
+            "the adapter cannot have this name",
+            got=repr(name),
+            expected="letters, digits, - and _, at most 255",
+        )
+    return folder / name
+
+
+def choose_adapter(name: str, folder: Path) -> Path:
+    """The file of an adapter in a folder of them, for ``pipe.load_adapter``.
+
+    Raises:
+        InputError: no name of an adapter.
+        WeightsError: there is none of this name.
+    """
+    return find_adapter(adapter_place(name, folder).name, folder)
+
+
+def delete_adapter(name: str, folder: Path) -> None:
+    """Deletes an adapter of a folder of them; with one that has not ended, its saved state.
+
+    Raises:
+        InputError: no name of an adapter.
+        WeightsError: there is none of this name.
+        OutputError: it cannot be deleted.
+    """
+    place = adapter_place(name, folder)
+    unfinished = place / RUN
+    file = None if unfinished.is_dir() and not (place / FILE).is_file() else choose_adapter(name, folder)
+    try:
+        if file is not None:
+            file.unlink()
+        if file is None or file.name == FILE:
+            (place / PICTURE).unlink(missing_ok=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            with contextlib.suppress(OSError):  # what else somebody put there stays
+                place.rmdir()
+    except OSError as error:
+        raise OutputError("the adapter cannot be deleted", got=f"{file or place}: {error.strerror}") from error
+
+
+def photo_hashes(pairs: Sequence[PhotoPair]) -> dict[str, str]:
+    """Name -> SHA-256 of the photos; of prepared people, of their photo."""
+    files: dict[str, Path] = {}
+    for pair in pairs:
+        files[pair.person.name] = pair.person / "photo.png" if pair.person.is_dir() else pair.person
+        if pair.garment is not None:
+            files[pair.garment.name] = pair.garment
+    return {name: digest(file) for name, file in files.items()}
+
+
+def about_adapter(record: AdapterRecord) -> Mapping[str, Any]:
+    """What a list says of an adapter."""
+    return {
+        "caption": record.caption,
+        "category": word_of(record.category),  # type: ignore[arg-type]
+        "trained": record.layers + (f", rank {record.rank}" if record.rank else ""),
+        "steps": record.steps,
+        "weights": record.base,
+    }
+
+
+def _check_category(prepared: Sequence[Prepared], pairs: Sequence[PhotoPair]) -> None:
+    words = [word_of(each.category) for each in prepared]
+    if len(set(words)) > 1:
+        told = ", ".join(f"{pair.person.name}: {word}" for pair, word in zip(pairs, words, strict=True))
+        raise ConfigError(
+            "the pairs are not of one garment",
+            got=told,
+            expected="the same garment in all pairs",
+            fix="give --category, or only pairs of one garment",
+        )
+
+
+def _prior(choices: CustomizeOptions, size: Size) -> Sequence[TryOnSample]:
+    if choices.prior is None:
+        return ()
+    dataset = open_dataset(Path(choices.prior), size, missing_caption="category phrase")
+    return [dataset[index] for index in range(min(len(dataset), _PRIOR_SAMPLES))]
+
+
+def _draw(request: AdapterRequest, preparer: Preparer, person: Prepared, caption: str, folder: Path) -> Path:
+    """Person, garment, and the garment put on the same person before and after."""
+    pipe = TryOnPipeline.from_pretrained(
+        request.model.model, device=request.model.device, variant=request.model.variant
+    )
+    pipe.set_progress_bar_config(disable=True)
+    options = TryOnOptions(seed=request.choices.seed, height=request.height, width=request.width)
+    settings = Settings(JobOptions(caption=caption), options)
+    job = TryOn(pipe, preparer)
+    before = job(person, settings=settings).images[0]
+    pipe.load_adapter(folder)
+    after = job(person, settings=settings).images[0]
+    assert person.garment is not None
+    with whole_file(folder / PICTURE, "the picture") as file:
+        picture_row([person.photo, person.garment, before, after]).save(file, "PNG")
+    return folder / PICTURE
+
+
+__all__ = [
+    "AdapterRequest",
+    "MadeAdapter",
+    "PhotoPair",
+    "about_adapter",
+    "adapter_name",
+    "adapter_place",
+    "choose_adapter",
+    "delete_adapter",
+    "list_adapters",
+    "make_adapter",
+]

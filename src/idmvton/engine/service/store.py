@@ -1,0 +1,137 @@
+"""Files by key: in a folder, or under any URL that fsspec knows (``s3://...``)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from idmvton.atomic import make_folder, whole_file
+from idmvton.errors import InputError, OutputError
+
+_BLOCK: Final = 1 << 20
+
+
+class Store:
+    """Files by key.
+
+    Args:
+        place: a folder, or a URL.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.folder: Path | None = None
+        self._files: Any = None
+        if "://" in place:
+            import fsspec
+
+            self._files, self._root = fsspec.core.url_to_fs(place)
+        else:
+            self.folder = Path(place).absolute()
+            make_folder(self.folder, "the folder of pictures")
+
+    def put(self, key: str, content: bytes | Path) -> tuple[str, int]:
+        """Writes a file; it appears whole or not at all.
+
+        Returns:
+            Its SHA-256 and its size in bytes.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.folder is None:
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            with _naming(key):
+                self._files.makedirs(self._at(str(PurePosixPath(key).parent)), exist_ok=True)
+                self._files.pipe_file(self._at(key), data)
+            return hashlib.sha256(data).hexdigest(), len(data)
+        sha, size = hashlib.sha256(), 0
+        with whole_file(self.folder / key, "a picture") as file:
+            for block in _blocks(content):
+                sha.update(block)
+                size += len(block)
+                file.write(block)
+        return sha.hexdigest(), size
+
+    def read(self, key: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            InputError: there is none.
+        """
+        try:
+            if self.folder is not None:
+                return (self.folder / key).read_bytes()
+            return bytes(self._files.cat_file(self._at(key)))
+        except OSError as error:
+            raise InputError("a stored file is gone", got=key, fix="send it again") from error
+
+    @contextlib.contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        """A file, or a folder with its files, as a path of this machine; of a URL, a copy for the time of the block.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.folder is not None:
+            if not (self.folder / key).exists():
+                raise InputError("a stored file is gone", got=key, fix="send it again")
+            yield self.folder / key
+            return
+        with tempfile.TemporaryDirectory(prefix="idmvton-") as scratch:
+            target = Path(scratch) / PurePosixPath(key).name
+            try:
+                if self._files.isdir(self._at(key)):
+                    target.mkdir()
+                    for each in self._files.ls(self._at(key), detail=False):
+                        self._files.get_file(each, str(target / PurePosixPath(each).name))
+                else:
+                    self._files.get_file(self._at(key), str(target))
+            except OSError as error:
+                raise InputError("a stored file is gone", got=key, fix="send it again") from error
+            yield target
+
+    def delete(self, key: str) -> None:
+        """Deletes a file or a folder with everything in it; what is not there is deleted already.
+
+        Raises:
+            OutputError: it cannot be deleted.
+        """
+        with _naming(key):
+            if self.folder is None:
+                with contextlib.suppress(FileNotFoundError):
+                    self._files.rm(self._at(key), recursive=True)
+                return
+            path = self.folder / key
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _at(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+
+@contextlib.contextmanager
+def _naming(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError("a picture cannot be stored or deleted", got=f"{key}: {error.strerror or error}") from error
+
+
+def _blocks(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -1,0 +1,1 @@
+"""The REST server: FastAPI in front of :mod:`idmvton.engine.service`."""
