@@ -23,12 +23,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     arguments = parser.parse_args()
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        with ServerProcess(Path(folder) / "state", {"rate": 1_000_000}) as server:
-            with httpx.Client(base_url=server.url, timeout=60) as client:
-                statuses, wrong = ask(client, arguments.requests, secrets=(folder,))
-                is_ready = client.get("/healthz/ready").status_code == 200
-            tracebacks = server.log.read_text().count("Traceback")
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder) / "state", {"rate": 1_000_000}) as server:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            statuses, wrong = ask(client, arguments.requests, secrets=(folder,))
+            is_ready = client.get("/healthz/ready").status_code == 200
+        tracebacks = server.log.read_text().count("Traceback")
     told = {
         "requests": sum(statuses.values()),
         "statuses": {str(status): count for status, count in sorted(statuses.items(), key=str)},
