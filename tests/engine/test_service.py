@@ -14,6 +14,7 @@ from idmvton.engine.service.failures import ConflictError, QueueFullError, Unava
 from idmvton.errors import ConfigError, InputError
 from idmvton.options import ServiceOptions
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIR = {"person": picture("red"), "garment": picture("blue")}
 
 
