@@ -13,9 +13,8 @@ Public names are imported on first use: ``import idmvton`` loads neither torch n
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
-from idmvton.types import VERSION
+TYPE_CHECKING = False  # not from typing: what is imported here runs before the command line can handle Ctrl-C
 
 # The first import of the package `prepare` puts it under this name. Here the name is the function's.
 importlib.import_module("idmvton.prepare")
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
     from idmvton.types import GarmentFeatures
 
-__version__ = VERSION
+    __version__: str
 
 _HOME = {
     "Client": "client",
@@ -64,7 +63,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.import_module("idmvton.types").VERSION
     if name not in _HOME:
         raise AttributeError(f"module 'idmvton' has no attribute {name!r}")
     found = getattr(importlib.import_module(f"idmvton.{_HOME[name]}"), name)

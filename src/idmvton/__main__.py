@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import signal
 
-from idmvton.quiet import calm_threads
+_HAS_OWN_HANDLER = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+if not _HAS_OWN_HANDLER:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are imported: no traceback
+
+from idmvton.quiet import calm_threads  # noqa: E402
 
 
 def main() -> None:
     """Runs the command line."""
     calm_threads()
-    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_default:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are imported: no traceback
     from idmvton.cli import main as run
 
-    if is_default:
+    if not _HAS_OWN_HANDLER:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 

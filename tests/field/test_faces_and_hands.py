@@ -1,15 +1,18 @@
 """What must stay the photo's own: faces down to the chin, hands, hair, whatever the parser says."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.blazepose.landmarks import NUM_LANDMARKS, Landmark, Landmarks
+from idmvton.prepare.backends.studio_net.cuffs import find_cuffs
 from idmvton.prepare.backends.studio_net.face import face_region
 from idmvton.prepare.backends.studio_net.repair import repair
 from idmvton.prepare.mask import ATR_LABELS, NECK
+from idmvton.prepare.mask_making import PersonSeen, beyond_wrists, make_mask
 from idmvton.prepare.preparer import Preparer
 from idmvton.studio import sample
 
@@ -97,3 +100,54 @@ def test_rendered_people_keep_face_and_hands(index, split, size):
     assert mask[truth.labels == HEAD].mean() < 0.03  # 5 % before the face was guarded
     hands = np.isin(truth.iuv[..., 0], [3, 4]) & np.isin(truth.labels, [ARM, ARM + 1])
     assert mask[hands].mean() < 0.08
+
+
+class TestSleeves:
+    """An arm that hangs straight down: shoulder, elbow and wrist at x = 100; the sleeve is cloth to its cuff."""
+
+    joints: ClassVar = {
+        Landmark.LEFT_SHOULDER: (100, 40),
+        Landmark.RIGHT_SHOULDER: (30, 40),
+        Landmark.LEFT_HIP: (90, 140),
+        Landmark.RIGHT_HIP: (40, 140),
+        Landmark.LEFT_ELBOW: (100, 90),
+        Landmark.LEFT_WRIST: (100, 140),
+    }
+
+    def seen(self, cuff):
+        photo, labels = np.full((200, 140, 3), 255, np.uint8), np.zeros((200, 140), np.uint8)
+        for rows, colour, label in (
+            (slice(5, 35), SKIN, HEAD),
+            (slice(40, 120), BLUE, CLOTH),
+            (slice(120, 138), cuff, ARM),
+            (slice(138, 165), SKIN, ARM),
+        ):
+            photo[rows, 88:112], labels[rows, 88:112] = colour, label
+        return photo, labels
+
+    @pytest.mark.parametrize("cuff", [BLUE, (30, 120, 40)])
+    def test_a_cuff_that_was_taken_for_a_hand_belongs_to_the_sleeve(self, cuff):
+        photo, labels = self.seen(cuff)
+        found = find_cuffs(photo, labels, pose_of(self.joints))
+        assert (found[120:136, 90:110] == CLOTH).mean() > 0.95
+        assert (found[142:165, 88:112] == ARM).all()
+
+    def test_bare_skin_below_a_short_sleeve_stays_an_arm(self):
+        photo, labels = self.seen(SKIN)
+        assert np.array_equal(find_cuffs(photo, labels, pose_of(self.joints)), labels)
+
+    def test_nothing_is_repainted_beyond_a_wrist_but_the_arm_before_it_is(self):
+        _, labels = self.seen(SKIN)
+        labels[138:] = 0  # the parser does not see the hand
+        points = np.zeros((18, 2), np.float32)
+        for row, joint in ((2, "RIGHT_SHOULDER"), (5, "LEFT_SHOULDER"), (6, "LEFT_ELBOW"), (7, "LEFT_WRIST")):
+            points[row] = self.joints[Landmark[joint]]
+        points[8], points[11] = self.joints[Landmark.RIGHT_HIP], self.joints[Landmark.LEFT_HIP]
+        hand = beyond_wrists(points, labels.shape)
+        assert hand[140:160, 95:105].all()
+        assert not hand[:134].any()
+        seen = PersonSeen(labels, np.zeros_like(labels), np.where(labels > 0, np.uint8(255), np.uint8(0)), points)
+        mask = make_mask(seen, "upper_body", PrepareOptions())
+        assert not mask[142:].any()
+        assert mask[60:130, 92:108].all()
+        assert make_mask(seen, "upper_body", PrepareOptions(keep_hands=False))[142:146, 95:105].all()

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data import layouts
 
 from golden_data import CHECKPOINT
+from idmvton.data.prepare import Made, prepare_dataset
 from idmvton.engine.pairs import names_of
 from idmvton.images import read_provenance
 from idmvton.images.writing import is_result
@@ -169,6 +171,16 @@ class TestTwoRuns:
         process.wait()
         with claimed(tmp_path / "a") as is_ours:
             assert is_ours
+
+    def test_data_sets(self, tmp_path):
+        root = layouts.viton_hd(tmp_path)
+        masks = root / "test" / "agnostic-mask"
+        names = sorted(path.name for path in masks.iterdir())
+        shutil.rmtree(masks)
+        with claimed(masks / names[0]):
+            assert prepare_dataset(root, split="test") == Made(num_masks=2, num_new=2, num_elsewhere=1)
+        assert prepare_dataset(root, split="test") == Made(num_masks=3, num_new=1)
+        assert made(masks) == names
 
 
 def test_names_that_are_too_long_are_cut_and_told_and_end_no_batch(folders, try_on):

@@ -4,7 +4,9 @@ import json
 
 import pytest
 from PIL import Image
+from tests.data import layouts
 
+from idmvton.data.check import check_dataset
 from idmvton.data.name_lists import inside, read_rows
 from idmvton.data.opening import list_files
 from idmvton.data.packed import ShardDataset
@@ -116,3 +118,35 @@ def test_a_file_under_another_suffix_is_named(tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "people" / "anna.png")
     with pytest.raises(InputError, match=r"there is anna\.png"):
         listed_pairs(write(tmp_path, "anna.jpg shirt.jpg\n"), tmp_path / "people", tmp_path / "garments")
+
+
+class TestRewrittenSuffixes:
+    """Photos converted to PNG, and the lists with them, beside tags and body maps that were not."""
+
+    def test_viton_hd(self, tmp_path):
+        root = layouts.viton_hd(tmp_path)
+        before = list_files(root, "test")
+        rename_to_png(root, root / "test" / "image", root / "test" / "cloth")
+        after = list_files(root, "test")
+        assert [each.caption for each in after] == [each.caption for each in before]
+        assert any(each.caption for each in after)
+        assert [each.category for each in after] == [each.category for each in before]
+        assert {each.person.suffix for each in after} == {".png"}
+        assert all(each.densepose.exists() for each in after)
+        assert check_dataset(root, split="test").is_good
+
+    def test_dress_code(self, tmp_path):
+        root = layouts.dress_code(tmp_path)
+        before = list_files(root, "train")
+        rename_to_png(root, *root.glob("*/images"))
+        after = list_files(root, "train")
+        assert [each.caption for each in after] == [each.caption for each in before]
+        assert all(each.densepose.exists() for each in after)
+
+
+def rename_to_png(root, *folders):
+    for path in [path for folder in folders for path in folder.glob("*.jpg")]:
+        Image.open(path).save(path.with_suffix(".png"))
+        path.unlink()
+    for path in root.rglob("*_pairs*.txt"):
+        path.write_text(path.read_text().replace(".jpg", ".png"))

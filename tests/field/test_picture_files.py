@@ -1,8 +1,10 @@
 """Every kind of picture that telephones and shops hand out, large ones, and transparency beside the colours."""
 
 import builtins
+import functools
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,16 @@ from PIL import Image
 from idmvton.errors import InputError, MissingExtraError
 from idmvton.images import load_image, load_layers
 from idmvton.images.files import PICTURE_SUFFIXES, list_pictures
+from idmvton.images.framing import Framing
+from idmvton.options import TryOnOptions
+from idmvton.prepare.backends.protocols import Pose
+from idmvton.prepare.frame import person_box
+from idmvton.prepare.maps import frame_pose
+from idmvton.tryon import large_photos
+from idmvton.tryon.compose import compose
+from idmvton.tryon.inputs import Person
+from idmvton.tryon.large_photos import compose_bounded
+from idmvton.types import Size
 from pictures import png_chunk, png_header
 
 
@@ -124,3 +136,33 @@ def test_layers_keep_colours_and_transparency_apart():
 def test_a_fully_transparent_picture_is_told_as_such():
     with pytest.raises(InputError, match="fully transparent"):
         load_image(np.zeros((30, 40, 4), np.uint8), what="garment")
+
+
+class TestVeryLargePhotos:
+    """A hundred megapixels, by the same rules in a smaller copy."""
+
+    def test_what_is_not_dressed_stays_pixel_by_pixel(self, monkeypatch):
+        noise = np.random.default_rng(0).integers(0, 256, (512, 384, 3), np.uint8)
+        mask = np.zeros((512, 384), bool)
+        mask[200:300, 100:200] = True
+        framing = Framing.fit(Size(512, 384), Size(256, 192))
+        result = Image.new("RGB", (192, 256), (200, 30, 30))
+        person = Person(Image.fromarray(noise), mask, framing, result, framing.apply_mask(mask), result)
+        paste = functools.partial(compose, options=TryOnOptions(keep="mask", feather=4))
+        whole = np.asarray(compose_bounded(paste, result, person))
+        monkeypatch.setattr(large_photos, "LARGEST", 256 * 192)
+        bounded = np.asarray(compose_bounded(paste, result, person))
+        far = cv2.dilate(mask.astype(np.uint8), np.ones((41, 41))) == 0
+        assert np.array_equal(bounded[far], noise[far])
+        assert np.abs(bounded[205:295, 105:195].astype(int) - whole[205:295, 105:195]).max() <= 2
+
+    def test_a_pose_keeps_the_outline_of_the_small_copy(self):
+        outline = np.zeros((100, 75), np.float32)
+        outline[20:80, 30:45] = 1
+        points = np.full((18, 2), 400, np.float32)
+        pose = Pose(points, np.ones(18, np.float32), "test", outline=outline)
+        photo = Size(1000, 750)
+        assert person_box(photo, pose) == (300, 200, 450, 800)
+        framed = frame_pose(pose, Framing(photo, (300, 200, 450, 400), Size(256, 192)))
+        assert framed.outline.shape == (256, 192)
+        assert framed.outline.min() > 0.9

@@ -273,6 +273,25 @@ def test_another_training_is_not_resumed(photos, tmp_path, changes, words):
         run(photos, tmp_path, resume=True, **changes)
 
 
+@pytest.mark.parametrize("decay", [0.9, 0.0])
+def test_another_network_is_not_resumed(photos, tmp_path, decay):
+    """Told as such, in words; the state stays for the recipe that it belongs to."""
+
+    class Wider(Toy):
+        def __init__(self, recipe, dataset):
+            super().__init__(recipe, dataset)
+            self.model = torch.nn.Sequential(torch.nn.Linear(8, 12), torch.nn.Linear(12, 8))
+
+    settings = {"train": {"steps": 2, "ema_decay": decay}}
+    run(photos, tmp_path, **settings)
+    before = [path.read_bytes() for path in sorted(saved_states(tmp_path)[-1].rglob("*.safetensors"))]
+    with pytest.raises(ConfigError, match="another network than the recipe's") as caught:
+        run(photos, tmp_path, resume=True, task=Wider, **settings)
+    assert str(saved_states(tmp_path)[-1]) in str(caught.value)
+    assert "resume with that recipe" in str(caught.value)
+    assert [path.read_bytes() for path in sorted(saved_states(tmp_path)[-1].rglob("*.safetensors"))] == before
+
+
 def test_folders_are_not_mixed_up(photos, tmp_path):
     with pytest.raises(ConfigError, match="nothing to resume"):
         run(photos, tmp_path, resume=True)

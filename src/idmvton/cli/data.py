@@ -200,6 +200,8 @@ def prepare(
                 work_on=None if ray is None else _on_ray(ray, progress),
             )
         out.print(f"{each}: {done.num_masks} masks, {done.num_new} new; {done.num_maps} other maps made")
+        if done.num_elsewhere:
+            err.print(f"{done.num_elsewhere} people are left to another run; when it has ended, run this again")
 
 
 def _on_ray(address: str, progress: Callable[[int, int], None]) -> WorkOn:

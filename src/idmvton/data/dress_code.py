@@ -22,6 +22,7 @@ from typing import Final
 
 from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name, read_caption_lines, read_pairs
+from idmvton.data.name_lists import by_stem, or_namesake
 from idmvton.errors import InputError
 from idmvton.types import Category, MissingCaption, Order, Size
 
@@ -77,7 +78,7 @@ def list_files(root: Path, split: str, order: Order, categories: Sequence[Catego
 def _list_category(root: Path, category: Category, split: str, order: Order) -> list[SampleFiles]:
     folder = root / category
     found = next((path for path in (folder / "dc_caption.txt", root / "dc_caption.txt") if path.exists()), None)
-    captions = read_caption_lines(found) if found else {}
+    captions = by_stem(read_caption_lines(found)) if found else {}
     has_colours = (folder / "image-densepose").is_dir()
     files = []
     for person, garment in read_pairs(folder, split, order, own_garment=lambda name: f"{_number(name)}_1.jpg"):
@@ -88,10 +89,12 @@ def _list_category(root: Path, category: Category, split: str, order: Order) -> 
                 person=folder / "images" / person,
                 garment=folder / "images" / garment,
                 mask=folder / "agnostic-mask" / f"{Path(person).stem}_mask.png",
-                densepose=folder / "image-densepose" / person if has_colours else folder / "dense" / f"{number}_5.png",
+                densepose=or_namesake(folder / "image-densepose" / person)
+                if has_colours
+                else folder / "dense" / f"{number}_5.png",
                 densepose_is_parts=not has_colours,
                 category=category,
-                caption=captions.get(garment),
+                caption=captions.get(Path(garment).stem),
                 prepared=folder / PREPARED / number,
                 labels=folder / "label_maps" / f"{number}_4.png",
                 keypoints=folder / "keypoints" / f"{number}_2.json",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from idmvton.errors import InputError
+from idmvton.images.files import PICTURE_SUFFIXES
+
+Value = TypeVar("Value")
 
 _NAME: Final = re.compile(r"\S(?:.*?\S)??\.\w{2,4}(?=\s|$)")  # up to a suffix that a space or the line's end follows
 _QUOTED: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|(\S+))""")
@@ -91,6 +95,19 @@ def near(path: Path) -> str | None:
     """The file that is there instead of a missing one: of the same name, with another suffix or case."""
     found = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
     return next((each.name for each in found if each.stem.lower() == path.stem.lower()), None)
+
+
+def or_namesake(path: Path) -> Path:
+    """The file, or the picture of the same name with another suffix that is there instead; lists get rewritten."""
+    if path.exists():
+        return path
+    others = (path.with_suffix(suffix) for suffix in PICTURE_SUFFIXES)
+    return next((other for other in others if other.exists()), path)
+
+
+def by_stem(values: Mapping[str, Value]) -> dict[str, Value]:
+    """What belongs to file names, by the names without their suffixes."""
+    return {Path(name).stem: value for name, value in values.items()}
 
 
 def inside(folder: Path, name: str, where: str) -> Path:

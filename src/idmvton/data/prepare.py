@@ -44,11 +44,13 @@ class Made:
         num_masks: how many masks the people of the split have now.
         num_new: how many of them this call made.
         num_maps: how many label maps, keypoints and body maps it made.
+        num_elsewhere: people whom another run works on at this moment.
     """
 
     num_masks: int
     num_new: int
     num_maps: int = 0
+    num_elsewhere: int = 0
 
 
 def prepare_dataset(
@@ -80,15 +82,16 @@ def prepare_dataset(
     """
     listed = list_files(root, split, order)
     people = list({each.mask: each for each in (each.as_prepared() if beside else each for each in listed)}.values())
-    had_mask = sum(each.mask.exists() for each in people)
     make = MakeMaps(beside, make_preparer)
     by_networks = [each for each in people if make.lacking(each)]
     by_rules = [each for each in people if not each.mask.exists() and not make.lacking(each)]
-    num_lacking = sum(len(make.lacking(each)) for each in people)
+    without_mask = {each.mask for each in people if not each.mask.exists()}
+    num_lacking = {each.mask: len(make.lacking(each)) for each in people}
+    lacking_people = [*by_rules, *by_networks]
     if work_on is not None:
-        outcomes = work_on([*by_rules, *by_networks], make)
+        outcomes = work_on(lacking_people, make)
     else:
-        outcomes = work_through([*by_rules, *by_networks], lambda _: False, make, progress, workers)
+        outcomes = work_through(lacking_people, make.is_done, make, progress, workers, place=lambda files: files.mask)
     if outcomes.failed:
         raise InputError(
             f"{len(outcomes.failed)} people could not be prepared",
@@ -96,8 +99,13 @@ def prepare_dataset(
             expected="one person on each photo, and files that can be read",
             fix="mend the files (`idmvton data check` names them all) and run this again",
         )
-    num_masks = sum(each.mask.exists() for each in people)
-    return Made(num_masks, num_masks - had_mask, num_lacking)
+    made = [each.mask for each in outcomes.made]
+    return Made(
+        num_masks=sum(each.mask.exists() for each in people),
+        num_new=len(without_mask.intersection(made)),
+        num_maps=sum(num_lacking[mask] for mask in made),
+        num_elsewhere=len(outcomes.elsewhere),
+    )
 
 
 class MakeMaps:
@@ -118,6 +126,10 @@ class MakeMaps:
     def lacking(self, files: SampleFiles) -> tuple[str, ...]:
         """Which maps of a person only a network can make."""
         return _lacking_beside(files) if self.beside else _lacking(files)
+
+    def is_done(self, files: SampleFiles) -> bool:
+        """Whether everything is there, perhaps from another run."""
+        return files.mask.exists() and not self.lacking(files)
 
     def __call__(self, files: SampleFiles) -> tuple[str, ...]:
         """Makes them; there are no notes."""

@@ -23,6 +23,7 @@ from typing import Final
 
 from idmvton.data.file_dataset import PREPARED, FileDataset, SampleFiles
 from idmvton.data.listing import pair_name, read_pairs, read_tags
+from idmvton.data.name_lists import by_stem, or_namesake
 from idmvton.errors import InputError
 from idmvton.prepare.reading import read_json
 from idmvton.types import Captions, Category, MissingCaption, Order
@@ -76,9 +77,10 @@ def list_files(root: Path, split: str, order: Order, captions: Captions = "tags"
     pairs = read_pairs(root, split, order, own_garment=lambda person: person)
     tags_file = folder / f"vitonhd_{split}_tagged.json"
     tags = read_tags(tags_file) if tags_file.exists() else {}
-    phrases = {name: phrase for name, (phrase, _) in tags.items()}
+    categories = by_stem({name: category for name, (_, category) in tags.items()})
+    phrases = by_stem({name: phrase for name, (phrase, _) in tags.items()})
     if captions != "tags":
-        phrases = _written_captions(folder / "captions.json", captions)
+        phrases = by_stem(_written_captions(folder / "captions.json", captions))
     is_studio = (folder / STUDIO_FILE).exists()
     files = []
     for person, garment in pairs:
@@ -89,14 +91,14 @@ def list_files(root: Path, split: str, order: Order, captions: Captions = "tags"
                 person=folder / "image" / person,
                 garment=folder / "cloth" / garment,
                 mask=folder / "agnostic-mask" / f"{name}_mask.png",
-                densepose=folder / "image-densepose" / person,
-                category=_CATEGORIES.get(tags.get(garment, ("", None))[1], "upper_body"),
-                caption=phrases.get(garment) or None,
+                densepose=or_namesake(folder / "image-densepose" / person),
+                category=_CATEGORIES.get(categories.get(worn), "upper_body"),
+                caption=phrases.get(worn) or None,
                 prepared=folder / PREPARED / name,
                 labels=folder / "image-parse-v3" / f"{name}.png",
                 keypoints=folder / "openpose_json" / f"{name}_keypoints.json",
-                garment_worn=folder / "cloth-worn" / garment,
-                unpaired_target=folder / "image-unpaired" / person if order == "unpaired" else None,
+                garment_worn=or_namesake(folder / "cloth-worn" / garment),
+                unpaired_target=or_namesake(folder / "image-unpaired" / person) if order == "unpaired" else None,
                 flow=folder / ("garment-flow" if order == "paired" else "garment-flow-unpaired") / f"{name}.png",
                 label_classes="atr" if is_studio else "cihp",
             )

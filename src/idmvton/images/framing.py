@@ -157,6 +157,17 @@ class Framing:
         """The framing from left to right."""
         return Axis(self.box[0], self.box[2] - self.box[0], self.photo.width, self.size.width)
 
+    def at(self, photo: Size) -> Framing:
+        """The same framing of the photo at another size; the box lies on whole pixels of it.
+
+        Args:
+            photo: a size of the same aspect.
+        """
+        across, down = photo.width / self.photo.width, photo.height / self.photo.height
+        left, top, right, bottom = self.box
+        box = round(left * across), round(top * down), round(right * across), round(bottom * down)
+        return Framing(photo, box, self.size)
+
     def apply(self, image: Image.Image, *, resample: Resample, fill: Fill) -> Image.Image:
         """The photo, or a map of its size, at the working size.
 
@@ -176,7 +187,7 @@ class Framing:
         if self.is_identity:
             return image.copy()
         rows, columns = _shrinking_slice(self.rows), _shrinking_slice(self.columns)
-        part = _resample(np.asarray(image), rows, columns, _FILTERS[resample], fill)
+        part = _resample(image, rows, columns, _FILTERS[resample], fill)
         around = ((rows.first, self.size.height - rows.last), (columns.first, self.size.width - columns.last))
         return Image.fromarray(_pad(part, around, fill))
 
@@ -264,7 +275,7 @@ class Framing:
         if self.is_identity:
             return image.copy()
         rows, columns = _growing_slice(self.rows), _growing_slice(self.columns)
-        part = _resample(np.asarray(image), rows, columns, _FILTERS["photo"], "edge")
+        part = _resample(image, rows, columns, _FILTERS["photo"], "edge")
         around = (
             (rows.first, self.photo.height - rows.last),
             (columns.first, self.photo.width - columns.last),
@@ -323,23 +334,24 @@ def _growing_slice(axis: Axis) -> _Slice:
 
 
 def _resample(
-    array: NDArray[Any], rows: _Slice, columns: _Slice, resampling: Image.Resampling, fill: Fill
+    image: Image.Image, rows: _Slice, columns: _Slice, resampling: Image.Resampling, fill: Fill
 ) -> NDArray[Any]:
-    """Resamples a window of an array, HW or HWC, that may reach beyond it."""
+    """Resamples a window of a picture that may reach beyond it; a window of all of it needs no copy."""
     around, inner, box = [], [], []
-    for (low, high, (begin, end), _, _), length in zip((rows, columns), array.shape, strict=False):
+    for (low, high, (begin, end), _, _), length in zip((rows, columns), (image.height, image.width), strict=True):
         before, after = max(0, -low), max(0, high - length)
         inner.append(slice(max(low, 0), min(high, length)))
         missing_before, missing_after = math.ceil(max(0.0, -begin)), math.ceil(max(0.0, end - (high - low)))
         around.append((before + missing_before, after + missing_after))
         box.append((begin + missing_before, end + missing_before))
-    source = _pad(array[tuple(inner)], (around[0], around[1]), fill)
-    height, width = source.shape[:2]
+    source = image
+    if inner != [slice(0, image.height), slice(0, image.width)] or any(map(any, around)):
+        source = Image.fromarray(_pad(np.asarray(image)[tuple(inner)], (around[0], around[1]), fill))
     (top, bottom), (left, right) = box
-    resized = Image.fromarray(source).resize(
+    resized = source.resize(
         (columns.last - columns.first, rows.last - rows.first),
         resampling,
-        box=(max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)),
+        box=(max(left, 0.0), max(top, 0.0), min(right, source.width), min(bottom, source.height)),
     )
     return np.asarray(resized)
 

@@ -11,7 +11,8 @@ Names are loaded on first use, so that importing the package costs nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # not from typing, as in the package above
 
 if TYPE_CHECKING:
     from idmvton.prepare.garment_words import garment_category
@@ -30,7 +31,7 @@ _HOME = {
 __all__ = ["Given", "Prepared", "Preparer", "garment_category", "prepare", "read_prepared"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -67,13 +67,14 @@ def person_box(
     Args:
         photo: size of the photo, pixels.
         pose: the person.
-        silhouette: float32 (H, W) from 0 to 1; by default the pose's own rough outline.
+        silhouette: float32 (H, W) from 0 to 1, of the photo or a smaller copy; by default the pose's own rough outline.
     """
     outline = pose.outline if silhouette is None else silhouette
     boxes = [pose.visible_box(photo)]
     drawn = None if outline is None else box_of(outline > 0.5)
-    if drawn is not None:
-        boxes.append(drawn)
+    if outline is not None and drawn is not None:
+        across, down = photo.width / outline.shape[1], photo.height / outline.shape[0]
+        boxes.append((drawn[0] * across, drawn[1] * down, drawn[2] * across, drawn[3] * down))
     boxes = [box for box in boxes if box[2] > box[0] and box[3] > box[1]]
     if not boxes:
         return 0.0, 0.0, float(photo.width), float(photo.height)

@@ -39,11 +39,12 @@ def frame_keypoints(points: NDArray[np.floating], framing: Framing) -> NDArray[n
 
 
 def frame_pose(pose: Pose, framing: Framing) -> Pose:
-    """A pose found in the photo, in working pixels."""
+    """A pose found in the photo, in working pixels; its outline may be that of a smaller copy of the photo."""
     outline = pose.outline
     if outline is not None:
         grey = Image.fromarray((outline * np.float32(255) + np.float32(0.5)).astype(np.uint8))
-        outline = np.asarray(framing.apply(grey, resample="photo", fill=BLACK)).astype(np.float32) / np.float32(255)
+        seen = framing.at(Size(grey.height, grey.width)).apply(grey, resample="photo", fill=BLACK)
+        outline = np.asarray(seen).astype(np.float32) / np.float32(255)
     return pose.mapped(framing.to_working, outline)
 
 

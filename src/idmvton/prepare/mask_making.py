@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from idmvton.images.densepose import HANDS
 from idmvton.options import PrepareOptions
+from idmvton.prepare.backends.protocols import HIPS, SHOULDERS, Joint
 from idmvton.prepare.mask import ALWAYS_KEPT, NECK, REFERENCE_HEIGHT, RULES, agnostic_mask, box_of, where
 from idmvton.types import Category, MaskShape
 
@@ -20,6 +21,11 @@ _REACH: Final = 24  # pixels of a picture 512 high: unlabelled pixels of the per
 _RIM: Final = 2.5  # pixels of a picture 512 high
 _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
+_HAND: Final = 0.45  # of the torso: so far from the wrist fingers reach
+_BEFORE_WRIST: Final = 0.04  # of the torso
+_FORESHORTENED: Final = 0.3  # of the torso: shorter forearms
+_BESIDE_CLOTHES: Final = 6  # pixels of a picture 512 high
+_FOREARMS: Final = ((Joint.RIGHT_ELBOW, Joint.RIGHT_WRIST), (Joint.LEFT_ELBOW, Joint.LEFT_WRIST))
 _CLOTHES: Final = ("upper_clothes", "dress", "skirt", "pants", "belt", "scarf")
 _ARMS: Final = ("left_arm", "right_arm")
 
@@ -62,9 +68,10 @@ def make_mask(person: PersonSeen, category: Category, options: PrepareOptions, r
     mask = without_crumbs(agnostic_mask(labels, keypoints, category, width) > 0)
     if room is not None and mask.any():
         mask |= room & ~where(labels, (*ALWAYS_KEPT, *RULES[category].keep))
-    hands = find_hands(labels, parts, mask)
+    beyond = beyond_wrists(keypoints, labels.shape)
+    hands = find_hands(labels, parts, mask & ~beyond)
     if RULES[category].arms:
-        mask = mask & ~hands if options.keep_hands else mask | hands
+        mask = mask & ~hands & ~_beside_hands(labels, beyond, category) if options.keep_hands else mask | hands
     if options.mask_shape == "box":
         mask = in_shape(mask, "box")
     mask = grow(mask, options.mask_grow)
@@ -158,6 +165,40 @@ def find_hands(labels: NDArray[np.uint8], parts: NDArray[np.uint8], mask: Mask) 
     """
     skin = where(labels, _ARMS)
     return skin & (np.isin(parts, HANDS) | ~mask)
+
+
+def beyond_wrists(keypoints: NDArray[np.floating], shape: tuple[int, ...]) -> Mask:
+    """Where hands are: half discs beyond the wrists, as the forearms point. Sleeves end there.
+
+    Args:
+        keypoints: float (18, 2), pixels, (0, 0) missing.
+        shape: height and width of the picture.
+    """
+    result = np.zeros(shape, bool)
+    shoulders, hips = (keypoints[list(joints)] for joints in (SHOULDERS, HIPS))
+    if not (shoulders > 0).all() or not (hips > 0).all():
+        return result
+    torso = float(np.hypot(*(shoulders.mean(0) - hips.mean(0))))
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    for elbow, wrist in _FOREARMS:
+        if not (keypoints[[elbow, wrist]] > 0).all():
+            continue
+        forearm = keypoints[wrist] - keypoints[elbow]
+        length = float(np.hypot(*forearm))
+        across, down = x + 0.5 - keypoints[wrist][0], y + 0.5 - keypoints[wrist][1]
+        far = np.hypot(across, down)
+        if length < _FORESHORTENED * torso:  # it points at the camera, and the hand is before it
+            result |= far < _FORESHORTENED * torso
+        else:
+            ahead = (across * forearm[0] + down * forearm[1]) / length
+            result |= (far < _HAND * torso) & (ahead > -_BEFORE_WRIST * torso)
+    return result
+
+
+def _beside_hands(labels: NDArray[np.uint8], beyond: Mask, category: Category) -> Mask:
+    """Background beyond the wrists, where unlabelled fingers may be; not that next to clothes, which may be theirs."""
+    near = round(_BESIDE_CLOTHES * labels.shape[0] / REFERENCE_HEIGHT)
+    return beyond & (labels == 0) & ~grow(where(labels, RULES[category].repaint), near)
 
 
 def grow(mask: Mask, pixels: int) -> Mask:

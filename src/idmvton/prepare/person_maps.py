@@ -101,7 +101,7 @@ def read_person(
     with timed(timings, "pose"):
         found, notes = _find(backends, photo, there, number, category)
     with timed(timings, "framing"):
-        everywhere = np.ones(size, np.float32) if found.outline is None else None
+        everywhere = np.ones((1, 1), np.float32) if found.outline is None else None
         framing = frame_person(size, found, everywhere)  # joints alone do not tell where the person ends
         picture = framing.apply(photo, resample="photo", fill="edge")
         pose, there = frame_pose(found, framing), there.framed(framing)
@@ -147,7 +147,9 @@ def _find(
     small = shrunk(photo, DETECTION_SIDE)
     pixels = np.asarray(small)
     pose, notes = check_person(pixels, backends.pose(pixels), number, category)
-    pose = _enlarged(pose, max(photo.size) / max(small.size), photo.size)
+    scale = np.float32(max(photo.size) / max(small.size))
+    if scale > 1:  # the outline stays as it was found
+        pose = pose.mapped(lambda points: points * scale, pose.outline)
     return pose if known is None else corrected_pose(pose, known), notes
 
 
@@ -156,17 +158,6 @@ def _outline(backends: Backends, pixels: Photo, pose: Pose, given: GivenMaps) ->
     if given.labels is not None and given.parts is not None:
         return (given.labels > 0).astype(np.float32), given.sources["labels"]
     return backends.outline(pixels, pose), backends.outline.name
-
-
-def _enlarged(pose: Pose, scale: float, size: tuple[int, int]) -> Pose:
-    """A pose found in the reduced photo, in pixels of the photo of this width and height."""
-    if scale == 1.0:
-        return pose
-    outline = pose.outline
-    if outline is not None:
-        grey = Image.fromarray((outline * 255 + 0.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-        outline = np.asarray(grey).astype(np.float32) / np.float32(255)
-    return pose.mapped(lambda points: points * np.float32(scale), outline)
 
 
 def shrunk(photo: Image.Image, side: int) -> Image.Image:

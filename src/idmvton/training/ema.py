@@ -50,10 +50,20 @@ class MovingAverage:
         return parts | {"num_updates": torch.tensor(self.num_updates)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`state_dict`."""
+        """The inverse of :meth:`state_dict`.
+
+        Raises:
+            ValueError: a size mismatch: the averages are of another network.
+        """
+        parts = {f"{number:05d}": _local(each) for number, each in enumerate(self.averages)}
+        saved = {name: tuple(each.shape) for name, each in state.items() if name != "num_updates"}
+        own = {name: tuple(each.shape) for name, each in parts.items()}
+        if saved != own:
+            name = min(name for name in saved.keys() | own.keys() if saved.get(name) != own.get(name))
+            raise ValueError(f"size mismatch of average {name}: {saved.get(name)} saved, {own.get(name)} here")
         self.num_updates = int(state["num_updates"])
-        for number, average in enumerate(self.averages):
-            _local(average).copy_(state[f"{number:05d}"])
+        for name, average in parts.items():
+            average.copy_(state[name])
 
 
 def _local(tensor: Tensor) -> Tensor:

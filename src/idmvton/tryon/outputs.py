@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from idmvton.images import to_numpy, to_pil
 from idmvton.options import TryOnOptions
 from idmvton.tryon.compose import ParseResult, compose
 from idmvton.tryon.inputs import Pairs
+from idmvton.tryon.large_photos import compose_bounded
 from idmvton.types import OutputType
 
 
@@ -101,7 +103,11 @@ def finish(
     """
     if options.paste_back:
         pasted = [
-            compose(picture, each, options, laid[row] if laid else None, parse)
+            compose_bounded(
+                functools.partial(compose, options=options, laid=laid[row] if laid else None, parse=parse),
+                picture,
+                each,
+            )
             for row, (picture, each) in enumerate(zip(to_pil(pictures), pairs.persons, strict=True))
         ]
         if output_type == "pil":

@@ -19,6 +19,7 @@ from idmvton.images.densepose import OTHER_SIDE
 from idmvton.prepare.backends.blazepose.landmarks import landmarks_of
 from idmvton.prepare.backends.protocols import Labels, Parts, Photo, Pose
 from idmvton.prepare.backends.studio_net import encoding, outfit, refine
+from idmvton.prepare.backends.studio_net.cuffs import find_cuffs
 from idmvton.prepare.backends.studio_net.network import WEIGHTS, load_network
 from idmvton.prepare.backends.studio_net.repair import repair
 from idmvton.prepare.backends.studio_net.sets import complete_top, divide_set
@@ -86,7 +87,8 @@ class StudioNet:
         found = _in_photo((sharp, classes), crop, inside), _in_photo(_present(parts), crop, inside)
         repaired = Maps(*repair(photo, *found, landmarks_of(pose)))
         divided = divide_set(photo, repaired.labels, landmarks_of(pose))
-        return repaired._replace(labels=complete_top(photo, divided, landmarks_of(pose)))
+        whole = complete_top(photo, divided, landmarks_of(pose))
+        return repaired._replace(labels=find_cuffs(photo, whole, landmarks_of(pose)))
 
     def shares(self, crop: encoding.Crop, picture: Photo, pose: Pose, silhouette: Floats) -> tuple[Floats, Floats]:
         """The network's own opinion, the mean over the picture and its mirror: left and right are treated alike.
