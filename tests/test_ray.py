@@ -34,9 +34,18 @@ def cluster():
     ray = load_ray()
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=node)
-    made.add_node(num_cpus=1, object_store_memory=MEMORY)
+    made = None
+    for attempt in range(4):  # Ray waits 30 s for a node, which a busy machine may need for its imports
+        try:
+            made = made or Cluster(
+                initialize_head=True,
+                head_node_args={"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False},
+            )
+            made.add_node(num_cpus=1, object_store_memory=MEMORY)
+            break
+        except Exception as error:
+            if attempt == 3 or "timed out during startup" not in str(error):
+                raise
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield made

@@ -25,7 +25,6 @@ def test_two_photos_become_a_picture(visitors, width, tmp_path, monkeypatch):
     visitor.see("text=mask changed by you")
     assert visitor.mask_share() < before - 0.005
     visitor.window.get_by_label("Top", exact=True).click()  # painted parts stay when the category changes
-    visitor.window.wait_for_timeout(300)
     visitor.see("text=mask changed by you")
     visitor.run()
     slider = visitor.see("#slider img").bounding_box()

@@ -35,7 +35,7 @@ _NAMELESS = """() => [...document.querySelector('.gradio-container').querySelect
   .filter((each) => each.tagName === 'IMG' ? !each.hasAttribute('alt') :
     !(each.textContent.trim() || each.ariaLabel || each.title || each.labels?.length || each.placeholder))
   .map((each) => each.outerHTML.slice(0, 160))"""
-_SMALL = """() => [...document.querySelectorAll('#run, .painter-tools button, #category label, [role=tab], .strip-item')]
+_SMALL = """() => [...document.querySelectorAll('#run, .painter-tools button, #category label, [role=tab]')]
   .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height)
   .filter((each) => each.getBoundingClientRect().height < 40).map((each) => each.outerHTML.slice(0, 120))"""
 

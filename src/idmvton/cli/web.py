@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,8 +24,11 @@ def web(
     **values: Any,
 ) -> None:
     """Open the fitting room: a page on this machine to try garments on, correct masks and compare."""
-    if importlib.util.find_spec("gradio") is None:
-        raise MissingExtraError("the page needs another package", got="no gradio", fix="pip install 'idmvton[web]'")
+    try:
+        importlib.import_module("gradio")
+    except ImportError as error:
+        fix = "pip install 'idmvton[web]'"
+        raise MissingExtraError("the page needs another package", got=error.name, fix=fix) from error
     options = WebOptions.from_mapping(pick(WebOptions, values))
     people = read_people(Path(options.auth)) if options.auth is not None else None
     if people is None and (options.host not in _HERE or options.share == "on"):
