@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from idmvton.errors import PreparationError
+from idmvton.prepare import orientation
 from idmvton.prepare.garment import prepare_garment
 from idmvton.prepare.maps import pose_of_keypoints
 from idmvton.prepare.mask import ATR_LABELS
@@ -167,7 +168,8 @@ class TestTurned:
         for outline in (SHIRT, TROUSERS, [(110, 40), (190, 40), (250, 360), (50, 360)]):
             assert made(drawn(outline)).warnings == ()
 
-    def test_on_its_side_with_two_equal_ends_is_refused(self):
+    def test_on_its_side_with_ends_that_do_not_tell_is_refused(self, monkeypatch):
+        monkeypatch.setattr(orientation, "is_upside_down", lambda _outline: False)
         tube = [(20, 150), (60, 120), (340, 105), (380, 100), (380, 250), (340, 245), (60, 230), (20, 200)]
         with pytest.raises(PreparationError, match="lies on its side"):
             made(drawn([*tube], size=(400, 350)))

@@ -1,4 +1,4 @@
-"""People who lie on their side in a photo: refused, with how to turn it; leaning ones are not."""
+"""Photos that are turned: people on their side are refused, with the way back; garments on their head set upright."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from idmvton.errors import UnusablePersonError
 from idmvton.prepare.backends.protocols import Joint, Pose
 from idmvton.prepare.orientation import check_upright, trunk_angle
 from idmvton.prepare.preparer import Preparer
+from idmvton.studio import sample
 
 
 def standing(degrees):
@@ -52,3 +53,14 @@ def test_a_rendered_photo_on_its_side_names_the_way_back(rendered, quarters, way
     turned = Image.fromarray(np.ascontiguousarray(np.rot90(rendered.person, quarters)))  # counter-clockwise
     with pytest.raises(UnusablePersonError, match=way_back):
         Preparer()(turned)
+
+
+@pytest.mark.parametrize("index", [0, 2, 3])
+def test_product_pictures_that_stand_on_their_head_are_set_upright(index):
+    """Rendered garments of a seed that the outlines were not learned from; upright ones stay."""
+    picture = sample(71, index, "test", "mixed", (256, 192)).garment
+    upright = Preparer().read_garment(picture)
+    turned = Preparer().read_garment(np.ascontiguousarray(picture[::-1, ::-1]))
+    assert not any("turned" in note or "upright" in note for note in upright.warnings)
+    assert any("turned" in note or "upright" in note for note in turned.warnings), turned.warnings
+    assert (upright.mask == turned.mask).mean() > 0.97

@@ -9,8 +9,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from idmvton.engine.service import Service
-from idmvton.options import ModelOptions, ServiceOptions
-from idmvton.web.app import Entrance, Running
+from idmvton.options import ModelOptions, ServiceOptions, WebOptions
+from idmvton.web.app import Running
 
 
 @pytest.fixture(scope="package")
@@ -23,15 +23,19 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def site(service, unused_port):
+def site(service):
     """The page, open on this machine."""
-    with Running(service, Entrance(port=unused_port)) as running:
+    with Running(service, WebOptions(port=_free_port())) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
-def unused_port():
+@pytest.fixture
+def free_port():
     """A port that nothing listens on."""
+    return _free_port()
+
+
+def _free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

@@ -20,7 +20,7 @@ def photo(tmp_path):
 
 
 def test_a_photo_stays_as_it_was_handed_in(tmp_path, photo):
-    shelf = Shelf(tmp_path / "shelf", hours=1)
+    shelf = Shelf(tmp_path / "shelf", hours=1, max_pixels=1.0)
     kept = shelf.add(photo, "person")
     assert shelf.get(kept.id).path.read_bytes() == photo.read_bytes()
     assert kept.name == "a_b_c.jpg"
@@ -28,14 +28,22 @@ def test_a_photo_stays_as_it_was_handed_in(tmp_path, photo):
 
 def test_what_is_no_picture_is_not_kept(tmp_path):
     (tmp_path / "x.jpg").write_text("hello")
-    shelf = Shelf(tmp_path / "shelf", hours=1)
+    shelf = Shelf(tmp_path / "shelf", hours=1, max_pixels=1.0)
     with pytest.raises(InputError):
         shelf.add(tmp_path / "x.jpg", "person")
     assert not list(shelf.folder.iterdir())
 
 
+def test_a_photo_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    Image.new("L", (1100, 1000)).save(tmp_path / "large.png")
+    with (tmp_path / "large.png").open("r+b") as file:
+        file.truncate(200)  # decoding would fail
+    with pytest.raises(InputError, match="too many pixels"):
+        Shelf(tmp_path / "shelf", hours=1, max_pixels=1.0).add(tmp_path / "large.png", "person")
+
+
 def test_old_photos_are_erased_and_new_ones_stay(tmp_path, photo):
-    shelf = Shelf(tmp_path / "shelf", hours=1)
+    shelf = Shelf(tmp_path / "shelf", hours=1, max_pixels=1.0)
     old, new = shelf.add(photo, "person"), shelf.add(photo, "person")
     os.utime(old.path.parent, (time.time() - 4000,) * 2)
     assert shelf.erase_old() == 1
@@ -46,7 +54,7 @@ def test_old_photos_are_erased_and_new_ones_stay(tmp_path, photo):
 
 @pytest.mark.parametrize("id", ["../../etc/passwd", "", "a" * 22, "/tmp"])
 def test_an_id_leads_nowhere_else(tmp_path, id):
-    shelf = Shelf(tmp_path / "shelf", hours=1)
+    shelf = Shelf(tmp_path / "shelf", hours=1, max_pixels=1.0)
     with pytest.raises(InputError, match="erased"):
         shelf.get(id)
     shelf.erase(id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +16,14 @@ from idmvton.prepare.category import has_legs
 
 Mask = NDArray[np.bool_]
 
+_WEIGHTS: Final = Path(__file__).parent / "assets" / "upright.npy"  # made by tools/train_upright.py
 LEANING: Final = 50.0
 """Degrees by which a trunk may lean before the photo counts as turned."""
 _HEAD: Final = (Joint.NOSE, Joint.LEFT_EYE, Joint.RIGHT_EYE, Joint.LEFT_EAR, Joint.RIGHT_EAR)
+END_SHAPE: Final = (10, 10)
+"""Rows of each half, and columns of each side, in which the ends of an outline are compared."""
+MARGIN: Final = 1.25
+"""Logarithm of the odds from which the ends' shapes are believed: to turn an upright garment is the worse error."""
 _SYMMETRIC: Final = 0.86  # overlap of an outline with its mirror image
 _CLEARLY: Final = 0.12  # by which one mirror axis must beat the other
 _NOTCH: Final = 0.035  # depth of a neckline, share of the garment's height
@@ -63,8 +71,8 @@ def turns_of_garment(mask: Mask) -> int:
     """By how many quarters, counter-clockwise, a garment's photo must be turned to stand upright; mostly 0.
 
     Trousers are told by their legs. Other garments are symmetric from left to right; where they are symmetric from
-    top to bottom instead, they lie on their side. A neckline at the lower end, without one at the upper end, is upside
-    down.
+    top to bottom instead, they lie on their side. The shapes of both ends tell which is the upper one, or a neckline
+    at the lower one.
 
     Args:
         mask: bool (H, W), one garment.
@@ -100,12 +108,31 @@ def is_upside_down(outline: Mask) -> bool:
     Args:
         outline: bool (H, W), one garment that fills its box.
     """
+    if float(end_features(outline) @ _end_weights()) < -MARGIN:
+        return True
     third = max(len(outline) // 3, 1)
     upper, lower = int(outline[:third].any(0).sum()), int(outline[-third:].any(0).sum())
     if lower < _BROAD_END * max(upper, 1):
         return False
     shoulders_slope = outline[-max(len(outline) // 50, 1) :].any(0).sum() < _SLOPING * lower
     return bool((shoulders_slope and _is_hem(outline)) or (_notch(outline[::-1]) and not _notch(outline)))
+
+
+def end_features(outline: Mask) -> NDArray[np.float32]:
+    """How the two ends of an outline differ: float32 (F,), negative of itself for the outline upside down.
+
+    Args:
+        outline: bool (H, W), one garment that fills its box.
+    """
+    rows, columns = END_SHAPE
+    small = cv2.resize(outline.astype(np.float32), (2 * columns, 2 * rows), interpolation=cv2.INTER_AREA)
+    half = ((small + small[:, ::-1]) / 2)[:, :columns]
+    return np.asarray((half - half[::-1])[:rows].ravel(), np.float32)
+
+
+@functools.cache
+def _end_weights() -> NDArray[np.float32]:
+    return np.asarray(np.load(_WEIGHTS, allow_pickle=False), np.float32).ravel()
 
 
 def _is_hem(outline: Mask) -> bool:

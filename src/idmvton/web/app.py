@@ -7,13 +7,13 @@ import re
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from idmvton.engine.service import Service
+from idmvton.options import WebOptions
 from idmvton.web import look
 from idmvton.web.examples import GARMENTS, PEOPLE, example_value
 from idmvton.web.fitting import Fitting
@@ -25,32 +25,17 @@ from idmvton.web.room import Room
 from idmvton.web.tabs.many import ManyTab
 from idmvton.web.tabs.outfit import OutfitTab
 from idmvton.web.tabs.try_on import QUIET, TryOnTab
+from idmvton.web.views import forget_thumbnails
 from idmvton.web.words import LANGUAGES, language_of, say
 
 _WITH_LANGUAGE: Final = "(room, kept, tag) => [room, kept, navigator.language]"
 _VISITOR: Final = re.compile(r"[0-9a-f]{32}")
-_MAX_UPLOAD: Final = 64 * 2**20  # bytes of one file
-
-
-@dataclass(frozen=True, slots=True)
-class Entrance:
-    """Where and for whom the page is open.
-
-    Attributes:
-        host, port: the address.
-        auth: names and passwords; None: everybody who reaches the address.
-        share: whether gradio's servers make it reachable from everywhere.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 7860
-    auth: Sequence[tuple[str, str]] | None = None
-    share: bool = False
 
 
 def build(page: Page) -> gr.Blocks:
     """The page of a service."""
     labels, fitting = Labels(), Fitting(page)
+    gr.set_static_paths([page.results.folder])  # shown from there: no copies that outlive an erase
     seconds = max(60, round(3600 * page.hours))
     with gr.Blocks(
         title="idmvton", analytics_enabled=False, fill_width=True, delete_cache=(min(seconds, 3600), seconds)
@@ -89,6 +74,7 @@ def build(page: Page) -> gr.Blocks:
 
         def forget(room: Room, kept: Any) -> list[Any]:
             fitting.forget(room)
+            forget_thumbnails()
             kept = {name: value for name, value in (kept or {}).items() if name != "results"}
             return [*show_all(room), kept, look.notes([say(room.language, "page.erased")], "warning")]
 
@@ -149,11 +135,12 @@ class Running:
 
     Args:
         service: makes the pictures; it is started by whoever made it.
-        entrance: where and for whom.
+        options: where, and its limits.
+        people: names and passwords; None: everybody who reaches the address.
     """
 
-    def __init__(self, service: Service, entrance: Entrance) -> None:
-        self.page, self.entrance = Page.of(service), entrance
+    def __init__(self, service: Service, options: WebOptions, people: Sequence[tuple[str, str]] | None = None) -> None:
+        self.page, self.people = Page.of(service, options), people
         self._over = threading.Event()
         # gradio copies what it shows; these copies lie with everything else of the page
         os.environ["GRADIO_TEMP_DIR"] = str(self.page.folder / "shown")
@@ -163,13 +150,13 @@ class Running:
     def __enter__(self) -> Self:
         keeper = threading.Thread(target=self.page.erase_until, args=(self._over,), name="page-keeper", daemon=True)
         keeper.start()
-        entrance = self.entrance
+        options = self.page.options
         self.blocks.queue(default_concurrency_limit=None, api_open=False)
         _, self.url, _ = self.blocks.launch(
-            server_name=entrance.host,
-            server_port=entrance.port,
-            auth=list(entrance.auth) if entrance.auth else None,
-            share=entrance.share,
+            server_name=options.host,
+            server_port=options.port,
+            auth=list(self.people) if self.people else None,
+            share=options.share == "on",
             prevent_thread_lock=True,
             quiet=True,
             show_error=False,
@@ -177,7 +164,7 @@ class Running:
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,
-            max_file_size=_MAX_UPLOAD,
+            max_file_size=int(options.max_body * 2**20),
             theme=look.theme(),
             css=look.asset("page.css"),
             head=f"<script>{look.asset('page.js')}</script>",

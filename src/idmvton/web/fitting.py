@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
-from idmvton.engine.service import Terms, View
+from idmvton.engine.service import Order, Terms, View
 from idmvton.errors import IdmVtonError, InputError
 from idmvton.web.copy_as import Recipe
 from idmvton.web.masks import edits_of, mask_of_layer
@@ -19,7 +20,10 @@ from idmvton.web.room import Room
 from idmvton.web.words import failure, said, said_all, say
 
 Role = Literal["person", "garment"]
-_LOOK: float = 3600.0  # seconds that a run is followed
+P = ParamSpec("P")
+R = TypeVar("R")
+Action: TypeAlias = Callable[Concatenate["Fitting", Room, P], R]
+_LOOK: Final = 3600.0  # seconds that a run is followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,17 @@ class Step:
     view: View | None = None
 
 
+def alone(action: Action[P, R]) -> Action[P, R]:
+    """Has the actions in one room wait for each other: a run begins when the photo before it was understood."""
+
+    @functools.wraps(action)
+    def act(fitting: Fitting, room: Room, *args: P.args, **kwargs: P.kwargs) -> R:
+        with room.lock:
+            return action(fitting, room, *args, **kwargs)
+
+    return act
+
+
 class Fitting:
     """The actions of a visitor.
 
@@ -50,6 +65,7 @@ class Fitting:
 
     # ------------------------------------------------------------------------------------------------ photos
 
+    @alone
     def take(self, room: Room, role: Role, path: str | Path, name: str | None = None) -> None:
         """Puts a new photo on."""
         room.trouble = {**room.trouble, role: ()}
@@ -60,12 +76,14 @@ class Fitting:
             return
         self._put(room, role, photo.id)
 
+    @alone
     def pick(self, room: Room, role: Role, id: str) -> None:
         """Puts a photo of the rack on again."""
         rack = room.people if role == "person" else room.garments
         if id in rack:
             self._put(room, role, id)
 
+    @alone
     def remove(self, room: Room, role: Role, id: str) -> None:
         """Takes a photo off the rack and erases it."""
         rack = room.people if role == "person" else room.garments
@@ -77,6 +95,7 @@ class Fitting:
         if on is not None and on.id == id:
             self.leave(room, role)
 
+    @alone
     def leave(self, room: Room, role: Role) -> None:
         """Takes a photo off."""
         room.trouble = {**room.trouble, role: ()}
@@ -106,6 +125,7 @@ class Fitting:
 
     # --------------------------------------------------------------------------------------------- settings
 
+    @alone
     def choose(self, room: Room, **options: Any) -> None:
         """Sets options of the preparation: which person, what changes, the mask."""
         if room.prepare.to_dict() | options == room.prepare.to_dict():
@@ -115,6 +135,7 @@ class Fitting:
         room.prepare = dataclasses.replace(room.prepare, **options)
         self.understand(room)
 
+    @alone
     def paint(self, room: Room, layer: str) -> None:
         """Takes the mask as the visitor painted it."""
         if room.understood is None:
@@ -123,6 +144,7 @@ class Fitting:
         painted = mask_of_layer(layer, (shown.shape[1], shown.shape[0]))
         room.edits = edits_of(painted, shown, room.edits)
 
+    @alone
     def clear(self, room: Room) -> None:
         """Back to the mask that was found."""
         room.edits = None
@@ -130,6 +152,7 @@ class Fitting:
 
     # ------------------------------------------------------------------------------------------ understanding
 
+    @alone
     def understand(self, room: Room) -> None:
         """Reads what is on; what speaks against it lands in ``room.trouble``."""
         trouble: dict[str, tuple[str, ...]] = {"person": (), "garment": ()}
@@ -161,6 +184,7 @@ class Fitting:
 
     # -------------------------------------------------------------------------------------------------- runs
 
+    @alone
     def missing(self, room: Room) -> str | None:
         """What must be chosen before a run, in words."""
         for role, photo in (("person", room.person), ("garment", room.garment)):
@@ -180,12 +204,7 @@ class Fitting:
         Raises:
             IdmVtonError: the order was not taken.
         """
-        mask = None
-        if room.understood is not None and room.edits is not None:
-            file = io.BytesIO()
-            room.understood.photo_mask(room.edits).save(file, "PNG")
-            mask = file.getvalue()
-        order, recipe = room.order(self.page.model.model, choices, mask)
+        order, recipe = self._order(room, choices)
         room.job = self.page.service.submit(order, Terms(caller=room.visitor))
         try:
             for view in self.page.service.events(room.job, room.visitor, _LOOK):
@@ -195,6 +214,15 @@ class Fitting:
                 yield self._step(room, view)
         finally:
             room.job = None
+
+    @alone
+    def _order(self, room: Room, choices: dict[str, Any]) -> tuple[Order, Recipe]:
+        mask = None
+        if room.understood is not None and room.edits is not None:
+            file = io.BytesIO()
+            room.understood.photo_mask(room.edits).save(file, "PNG")
+            mask = file.getvalue()
+        return room.order(self.page.model.model, choices, mask)
 
     def follow(self, room: Room, job: str) -> Iterator[Step]:
         """A job that was ordered, to its end."""
@@ -223,6 +251,7 @@ class Fitting:
         if room.job is not None:
             self.page.service.cancel(room.job, room.visitor)
 
+    @alone
     def forget(self, room: Room) -> None:
         """Erases everything of this visitor."""
         self.stop(room)
@@ -231,6 +260,10 @@ class Fitting:
         for view in self.page.service.newest("try_on", room.visitor, 1000):
             self.page.service.erase(view.id, room.visitor)
             self.page.results.erase(view.id)
+        self.page.results.erase(room.visitor)
+        for path in room.uploads:
+            Path(path).unlink(missing_ok=True)
+        self.page.reader.forget()
         fresh = Room(visitor=room.visitor, language=room.language, version=room.version + 1)
         for each in dataclasses.fields(Room):
             setattr(room, each.name, getattr(fresh, each.name))

@@ -15,7 +15,6 @@ from idmvton.errors import InputError
 from idmvton.images.files import PICTURE_SUFFIXES
 from idmvton.web.shelf import safe_name
 
-MAX_PAIRS: Final = 200
 MAX_UNPACKED: Final = 512 * 2**20  # bytes of all pictures of a zip
 
 

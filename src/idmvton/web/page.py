@@ -11,7 +11,7 @@ from typing import Final
 
 from idmvton.atomic import make_folder, whole_file
 from idmvton.engine.service import Service
-from idmvton.options import ModelOptions
+from idmvton.options import ModelOptions, WebOptions
 from idmvton.web.results import Results
 from idmvton.web.shelf import Shelf
 from idmvton.web.understand import Reader
@@ -31,6 +31,7 @@ class Page:
         shelf: the visitors' photos.
         results: files of finished jobs.
         folder: for everything of the page.
+        options: where the page is open, and its limits.
     """
 
     service: Service
@@ -38,14 +39,15 @@ class Page:
     shelf: Shelf
     results: Results
     folder: Path
+    options: WebOptions
 
     @classmethod
-    def of(cls, service: Service) -> Page:
+    def of(cls, service: Service, options: WebOptions) -> Page:
         """The page of a service; its files lie in the service's state folder."""
         folder = Path(service.options.state).absolute() / "page"
         make_folder(folder)
-        shelf = Shelf(folder / "photos", service.options.retention)
-        return cls(service, Reader(service.model.model), shelf, Results(service, folder / "results"), folder)
+        shelf = Shelf(folder / "photos", service.options.retention, options.max_pixels)
+        return cls(service, Reader(service.model.model), shelf, Results(service, folder / "results"), folder, options)
 
     @property
     def model(self) -> ModelOptions:

@@ -92,14 +92,27 @@ class Results:
         file.write_bytes(self.service.store.read(f"jobs/{job}/person"))
         return load_image(file, what="person")
 
+    def put(self, visitor: str, name: str, picture: Image.Image) -> Path:
+        """Writes a picture that the page shows to a visitor; it is erased with the others.
+
+        Args:
+            visitor: whose it is.
+            name: of the file, without its end; another picture has another name.
+            picture: of any mode that PNG knows.
+        """
+        place = self.folder / visitor
+        make_folder(place)
+        picture.save(place / f"{name}.png", "PNG", compress_level=3)
+        return place / f"{name}.png"
+
     def thumbnail(self, view: View, number: int = 0) -> Image.Image:
         """A picture of a finished job, to be made small."""
         return Image.open(io.BytesIO(self.service.read(view.id, f"{number}.png")))
 
-    def erase(self, job: str) -> None:
-        """Erases the files of a job; what is not there is erased already."""
-        if _ID.fullmatch(job):
-            shutil.rmtree(self.folder / job, ignore_errors=True)
+    def erase(self, owner: str) -> None:
+        """Erases the files of a job or a visitor; what is not there is erased already."""
+        if _ID.fullmatch(owner):
+            shutil.rmtree(self.folder / owner, ignore_errors=True)
 
     def erase_old(self, hours: float) -> None:
         """Erases files of results that are older than that."""

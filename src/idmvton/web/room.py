@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ class Room:
         job: what is being made.
         shown: id and number of the picture that is shown.
         version: grows whenever the person's picture must be drawn anew.
+        uploads: files as they came from the browser.
         many: pairs of the third tab that are being made.
     """
 
@@ -55,7 +57,16 @@ class Room:
     job: str | None = None
     shown: tuple[str, int] | None = None
     version: int = 0
+    uploads: list[str] = field(default_factory=list)
     many: list[Pair] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.lock = threading.RLock()
+        """Held by the action that works on the room; no field, because gradio reads those as plain values."""
+
+    def __deepcopy__(self, _memo: Any) -> Room:
+        """A room for another visitor: gradio copies the first one for each."""
+        return Room()
 
     def order(self, model: str, choices: dict[str, Any], mask: Content | None) -> tuple[Order, Recipe]:
         """What is ordered for this person and garment.

@@ -14,6 +14,7 @@ from typing import Final
 from idmvton.atomic import make_folder
 from idmvton.errors import InputError
 from idmvton.images import load_image
+from idmvton.images.files import open_picture
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _ABOUT: Final = "about.json"
@@ -41,10 +42,11 @@ class Shelf:
     Args:
         folder: where; made if it is missing.
         hours: after which a photo is erased.
+        max_pixels: of a photo, in megapixels.
     """
 
-    def __init__(self, folder: Path, hours: float) -> None:
-        self.folder, self.hours = folder, hours
+    def __init__(self, folder: Path, hours: float, max_pixels: float) -> None:
+        self.folder, self.hours, self.max_pixels = folder, hours, max_pixels
         make_folder(folder)
 
     def add(self, path: str | Path, what: str, name: str | None = None) -> Photo:
@@ -59,7 +61,7 @@ class Shelf:
             InputError: no picture, or one that cannot be used.
         """
         path = Path(path)
-        load_image(path, what=what)
+        check_photo(path, what, self.max_pixels)
         photo = Photo(secrets.token_urlsafe(16), path, safe_name(name or path.name, what))
         place = self.folder / photo.id
         place.mkdir()
@@ -91,6 +93,20 @@ class Shelf:
         for each in old:
             shutil.rmtree(each, ignore_errors=True)
         return len(old)
+
+
+def check_photo(path: Path, what: str, max_pixels: float) -> None:
+    """Makes sure that a file is a whole picture of an allowed size; the size is read before anything is decoded.
+
+    Raises:
+        InputError: it is not.
+    """
+    with open_picture(path, what) as opened:
+        size = opened.width * opened.height / 1e6
+    if size > max_pixels:
+        got, expected = f"{size:.0f} megapixels", f"at most {max_pixels:g}"
+        raise InputError(f"the {what} picture has too many pixels", got=got, expected=expected, fix="make it smaller")
+    load_image(path, what=what)
 
 
 def safe_name(name: str, otherwise: str) -> str:

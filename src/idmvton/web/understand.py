@@ -126,6 +126,12 @@ class Reader:
         with self._lock:
             return self._captions(path, options.category, options.garment_number, category)
 
+    def forget(self) -> None:
+        """Drops everything that was read."""
+        with self._lock:
+            for cache in (self._maps, self._poses, self._pictures, self._captions):
+                cache.cache_clear()
+
     def _preparer(self, options: PrepareOptions) -> Preparer:
         return preparer_for(options, self.model)
 

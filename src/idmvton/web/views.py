@@ -97,6 +97,7 @@ def history_value(page: Page, room: Room) -> dict[str, Any]:
     items = []
     for number, (job, recipe) in enumerate(room.results):
         try:
+            page.service.view(job, room.visitor)
             source = result_thumbnail(page, job, room.visitor, 0)
         except IdmVtonError:
             continue
@@ -126,3 +127,9 @@ def result_thumbnail(page: Page, job: str, visitor: str, number: int) -> str:
         UnknownJobError: it was erased, or is another visitor's.
     """
     return thumbnail(page.results.thumbnail(page.service.view(job, visitor), number))
+
+
+def forget_thumbnails() -> None:
+    """Drops the small pictures that are kept in memory."""
+    thumbnail_of.cache_clear()
+    result_thumbnail.cache_clear()

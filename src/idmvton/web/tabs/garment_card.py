@@ -78,10 +78,17 @@ class GarmentCard:
             gr.update(visible=not is_there, value=None),
             gr.update(visible=is_there),
             gr.update(visible=not is_there),
-            gr.update(visible=is_there, value=picture.image if picture else None),
+            gr.update(visible=is_there, value=_file_of(fitting, room)),
             views.garment_facts(room),
             trouble,
             gr.update(visible=is_there, value=room.caption or ""),
             gr.update(visible=several, value=look.small_heading(say(room.language, "garment.rack"))),
             gr.update(visible=several, value=rack),
         ]
+
+
+def _file_of(fitting: Fitting, room: Room) -> str | None:
+    """The garment that was cut out, as a file."""
+    if room.picture is None or room.garment is None:
+        return None
+    return str(fitting.page.results.put(room.visitor, f"garment-{room.version}", room.picture.image))

@@ -12,8 +12,9 @@ from idmvton.errors import IdmVtonError
 from idmvton.web import look
 from idmvton.web.fitting import Fitting, problem_of
 from idmvton.web.labels import Labels
-from idmvton.web.many import MAX_PAIRS, Pair, order_all, pack, pictures_of, views_of
+from idmvton.web.many import Pair, order_all, pack, pictures_of, views_of
 from idmvton.web.room import Room
+from idmvton.web.shelf import check_photo
 from idmvton.web.tabs.try_on import QUIET
 from idmvton.web.words import Language, failure, said_all, say
 
@@ -47,7 +48,10 @@ class ManyTab:
         """Puts the components where they stand, and connects them."""
         with gr.Column(elem_classes="card"):
             labels.put(gr.HTML(), value=lambda language: look.heading(say(language, "many.title")))
-            labels.put(gr.HTML(), value=lambda language: look.hint(say(language, "many.info", pairs=MAX_PAIRS)))
+            labels.put(
+                gr.HTML(),
+                value=lambda language: look.hint(say(language, "many.info", pairs=fitting.page.options.max_batch)),
+            )
             with gr.Row(elem_classes="cards"):
                 people = labels.put(_files("many-people"), label="many.people")
                 garments = labels.put(_files("many-garments"), label="many.garments")
@@ -63,6 +67,8 @@ class ManyTab:
                 headers=_headers, label="many.title",
             )  # fmt: skip
         tab = cls(fitting, room, people, garments, button, cancel, status, table, archive)
+        for each in (people, garments):
+            each.upload(tab._note, [room, each], None, **QUIET)
         button.click(tab._run, [room, people, garments], [button, cancel, archive, status, table], **QUIET)
         cancel.click(tab._stop, [room], None, **QUIET)
         return tab
@@ -74,13 +80,15 @@ class ManyTab:
             yield self._says(look.notes([say(language, "many.none")]))
             return
         page = self.fitting.page
-        scratch = page.folder / "many" / room.visitor
+        scratch = page.results.folder / room.visitor / "many"
         try:
             found = [pictures_of(files, scratch / name) for name, files in (("people", people), ("garments", garments))]
             count = len(found[0]) * len(found[1])
-            if count > MAX_PAIRS:
-                yield self._says(look.notes([say(language, "many.too_many", count=count, most=MAX_PAIRS)], "error"))
+            if count > (most := page.options.max_batch):
+                yield self._says(look.notes([say(language, "many.too_many", count=count, most=most)], "error"))
                 return
+            for path in (*found[0], *found[1]):
+                check_photo(path, "photo", page.options.max_pixels)
             room.many = order_all(page.service, found[0], found[1], room.visitor)
             yield from self._follow(room, room.many)
             target = pack(page.service, room.many, page.results.folder / room.many[0].job, room.visitor)
@@ -109,6 +117,11 @@ class ManyTab:
     @staticmethod
     def _says(html: str) -> list[Any]:
         return [gr.update(visible=True), gr.update(visible=False), gr.update(visible=False), html, gr.skip()]
+
+    @staticmethod
+    def _note(room: Room, paths: list[str] | None) -> None:
+        """Remembers what came, so that it can be erased."""
+        room.uploads += paths or []
 
     def _stop(self, room: Room) -> None:
         for pair in room.many:

@@ -18,7 +18,7 @@ from idmvton.web.labels import Labels
 from idmvton.web.outfits import Outfit, put_on
 from idmvton.web.photo_input import photo_input
 from idmvton.web.room import Room
-from idmvton.web.shelf import safe_name
+from idmvton.web.shelf import check_photo, safe_name
 from idmvton.web.tabs.try_on import QUIET
 from idmvton.web.words import failure, say
 
@@ -77,6 +77,8 @@ class OutfitTab:
                 png = labels.put(gr.DownloadButton(visible=False, variant="primary", elem_id="outfit-png"),
                                  label="result.png")  # fmt: skip
         tab = cls(fitting, room, inputs, button, cancel, status, slider, png)
+        for each in inputs:
+            each.input(tab._note, [room, each], None, **QUIET)
         button.click(tab._run, [room, *inputs], [button, cancel, status, slider, png], **QUIET)
         cancel.click(tab._stop, [room], None, **QUIET)
         return tab
@@ -104,15 +106,14 @@ class OutfitTab:
         except IdmVtonError as error:
             yield self._says(look.notes([failure(room.language, error)], "error"))
 
-    @staticmethod
-    def _check(*paths: str) -> None:
+    def _check(self, *paths: str) -> None:
         """Makes sure that all are pictures, before the first run.
 
         Raises:
             InputError: one is none.
         """
         for path in paths:
-            load_image(path, what="photo")
+            check_photo(Path(path), "photo", self.fitting.page.options.max_pixels)
 
     def _shows(self, room: Room, view: Any, person: Path, garment: Path) -> list[Any]:
         recipe = Recipe(safe_name(person.name, "person"), safe_name(f"outfit-{garment.name}", "outfit"),
@@ -128,6 +129,11 @@ class OutfitTab:
     def _says(html: str) -> list[Any]:
         return [gr.update(visible=True), gr.update(visible=False), gr.update(visible=True, value=html),
                 gr.update(visible=False), gr.update(visible=False)]  # fmt: skip
+
+    @staticmethod
+    def _note(room: Room, path: str | None) -> None:
+        """Remembers what came, so that it can be erased."""
+        room.uploads += [path] if path else []
 
     def _stop(self, room: Room) -> None:
         self.fitting.stop(room)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -121,6 +122,7 @@ class TryOnTab:
     def _took(self, role: Role, room: Room, path: str | None) -> list[Any]:
         if path is not None:
             self.fitting.take(room, role, path)
+            Path(path).unlink(missing_ok=True)  # the shelf has its own copy
         return self.shows(room)
 
     def _started(self, role: Role, room: Room, event: gr.EventData) -> list[Any]:
@@ -169,7 +171,10 @@ class TryOnTab:
         return self.shows(room)
 
     def _closer(self, room: Room) -> Any:
-        return None if room.understood is None else room.understood.prepared.overlay()
+        if room.understood is None:
+            return None
+        overlay = room.understood.prepared.overlay()
+        return str(self.fitting.page.results.put(room.visitor, f"overlay-{room.version}", overlay))
 
     def _run(
         self, room: Room, kept: Any, caption: str, images: int, quality: str, seed: float | None
