@@ -7,7 +7,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 # threads that spin while they wait slow every other process; libgomp reads it when torch is loaded
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-kernels lint types spelling links format clean opengl pose metrics
+.PHONY: demo test test-kernels lint types spelling links format clean opengl postgresql browser pose metrics
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,16 @@ opengl:
 	@ldconfig -p | grep -q libEGL_mesa || \
 	  { command -v apt-get && apt-get update -q && apt-get install -q -y libegl1 libgl1-mesa-dri; } || true
 
+# the tests of the page drive a real browser; on Debian as root this installs it, elsewhere the tests say what is missing
+browser:
+	@command -v chromium chromium-browser google-chrome || \
+	  { command -v apt-get && apt-get update -q && apt-get install -q -y chromium; } || true
+
+# the tests of the service start a database of their own; on Debian as root this installs its programs
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb || \
+	  { command -v apt-get && apt-get update -q && apt-get install -q -y postgresql; } || true
+
 # the networks that find people in photos, taken once out of a package into the weights cache; nothing is installed
 pose: .venv/installed
 	.venv/bin/idmvton weights get pose --yes
@@ -36,7 +46,7 @@ demo: .venv/installed pose
 	.venv/bin/idmvton try-on examples/person.jpg examples/checked_shirt.jpg --output demo.png --seed 0
 	@echo "The person: examples/person.jpg. The garment: examples/checked_shirt.jpg. The person wearing it: demo.png"
 
-test: lint types spelling opengl pose metrics
+test: lint types spelling opengl postgresql browser pose metrics
 	.venv/bin/python -m pytest
 
 # the kernels for GPUs, interpreted on the CPU; apart from the other tests because Triton is a download of 286 MB

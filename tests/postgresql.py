@@ -35,7 +35,7 @@ class PostgreSQL:
 
     def start(self):
         command = [programs() / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder]
-        command += ["-c", "listen_addresses=127.0.0.1"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         self.process = subprocess.Popen(
             [*self._as, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder
         )

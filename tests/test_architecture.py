@@ -30,8 +30,8 @@ LAYERS = [
     {"customize"},
     {"evaluate"},
     {"engine"},
-    {"mcp", "server"},
-    {"cli", "client", "web"},
+    {"mcp", "server", "web"},
+    {"cli", "client"},
 ]
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 ENTRY_POINTS = {"__init__", "__main__"}

@@ -84,6 +84,35 @@ def test_arms_in_front_stay_in_front():
     assert (opacity(logits, carried, parts)[50:70, 46:50] < 0.1).all()
 
 
+def above_trousers(gap):
+    """A shirt that ends so many pixels above trousers that stay on."""
+    logits, carried, parts = torn()
+    logits[:], mask = 5, np.zeros((128, 96), bool)
+    carried[100 - gap :], mask[:100] = 0, True
+    return opacity(logits, carried, parts, mask)[:100, 30:66]
+
+
+def test_a_hem_is_drawn_down_to_the_waistband_nearby():
+    assert above_trousers(4)[30:98].min() > 0.9
+
+
+def test_a_short_top_stays_short():
+    assert above_trousers(20)[84:].max() < 0.1
+
+
+def test_detail_goes_on_up_to_the_edge_of_the_garment():
+    """The right half is covered by an arm; the product picture goes on there."""
+    picture, framing = stripes(8), Framing.fit(PHOTO, WORKING)
+    result = np.array(framing.apply(picture, resample="photo", fill="edge"))
+    opacity_of_left = np.ones(WORKING, np.float32)
+    result[:, 24:], opacity_of_left[:, 24:] = (200, 150, 120), 0
+    result = Image.fromarray(result)
+    laid = Laid(picture, framing, HERE, opacity_of_left)
+    beside = np.asarray(add_detail(framing.invert(result), result, laid, framing), int)[64:-64, :, 0]
+    assert np.abs(np.diff(beside[:, 84:94], axis=1)).mean() > 0.7 * np.abs(np.diff(beside[:, 40:80], axis=1)).mean()
+    assert np.ptp(beside[:, 110:]) < 3
+
+
 def test_specks_go_and_nothing_leaves_the_mask():
     logits, carried, parts = torn()
     mask = np.zeros((128, 96), bool)

@@ -63,6 +63,18 @@ def test_the_garment_lies_on_top_without_its_background():
     assert torch.equal(draft[..., :20, :], person()[0][..., :20, :])
 
 
+def test_beyond_the_cut_out_the_garments_colours_go_on():
+    """A wide shirt whose hem ends a little above the trousers that stay on."""
+    picture, mask, _ = person()
+    parts = np.zeros((64, 64), np.uint8)
+    parts[8:20, 24:40], parts[20:, 24:40] = 23, 2
+    mask[..., 49:, :] = 0
+    plain = filled((1.0, 1.0, 1.0))
+    plain[..., 16:48, 16:48] = torch.tensor(BLUE)[:, None, None]
+    draft = draft_results(picture, mask, to_vae_tensor([colour_parts(parts)]), plain, warp(50.0)).whole
+    assert is_colour(draft[..., 44:49, 26:38], BLUE)
+
+
 def test_the_garment_lies_in_one_part_of_the_draft_and_the_person_in_the_other():
     shown, laid = draft_results(*person(), garment(), warp(50.0))[:2]
     assert is_colour(shown[..., 20:25, 17:47], (0.0, 0.0, 0.0))

@@ -68,7 +68,7 @@ def test_a_try_on_writes_the_picture_of_the_python_job_and_shows_it(server, phot
         stages.append(stage)
 
     arguments = {"person": str(photos / "anna.png"), "garment": str(photos / "shirt.png"),
-                 "output": str(photos / "out.png"), "caption": "vest", "seed": 3}  # fmt: skip
+                 "output": str(photos / "out.png"), "caption": "vest", "seed": 3, "quality": "fast"}  # fmt: skip
     result = call(server, "try_on", arguments, progress)
     assert not result.is_error, result.content
     told, shown = json.loads(result.content[0].text), result.content[1]
@@ -79,7 +79,7 @@ def test_a_try_on_writes_the_picture_of_the_python_job_and_shows_it(server, phot
     made = read_provenance(photos / "out.png")
     assert made["seed"] == 3
     job = TryOn(pipe, preparer_for(PrepareOptions()))
-    settings = Settings(JobOptions(caption="vest"), TryOnOptions(seed=3))
+    settings = Settings(JobOptions(caption="vest"), TryOnOptions(seed=3, quality="fast"))
     alone = job(photos / "anna.png", photos / "shirt.png", settings)
     assert np.array_equal(np.asarray(Image.open(photos / "out.png")), np.asarray(alone.images[0]))
 

@@ -1,22 +1,28 @@
 """Work on many machines: a real Ray cluster of two nodes on this machine, with lanes that die on the way."""
 
+import io
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
+from tests.fake_lane import FAKE
 
 from idmvton.engine.folders_on_ray import GROUP, dress_on_ray, groups_of
 from idmvton.engine.job import Settings
 from idmvton.engine.on_ray import Lanes, items_on_ray, load_ray, work_on_ray
 from idmvton.engine.pairs import names_of
 from idmvton.errors import ConfigError, InputError, MissingExtraError, NumericsError
+from idmvton.options import ModelOptions, ServerOptions, ServiceOptions
 from idmvton.resume import Outcomes
+from idmvton.server.on_ray import NAME, check_replicas, deployment
 
 MEMORY = 100 * 2**20
 
@@ -28,9 +34,18 @@ def cluster():
     ray = load_ray()
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=node)
-    made.add_node(num_cpus=1, object_store_memory=MEMORY)
+    made = None
+    for attempt in range(4):  # Ray waits 30 s for a node, which a busy machine may need for its imports
+        try:
+            made = made or Cluster(
+                initialize_head=True,
+                head_node_args={"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False},
+            )
+            made.add_node(num_cpus=1, object_store_memory=MEMORY)
+            break
+        except Exception as error:
+            if attempt == 3 or "timed out during startup" not in str(error):
+                raise
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield made
@@ -164,3 +179,39 @@ def test_without_ray_the_install_line_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'idmvton\[ray\]'"):
         list(work_on_ray([[1]], lambda: len, Lanes()))
+
+
+class TestServe:
+    """The REST server as a deployment of Ray Serve."""
+
+    def test_a_replica_answers_with_a_picture(self, cluster, tmp_path):
+        from ray import serve
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        options = ServiceOptions(state=str(tmp_path / "state"), warm_up=False)
+        serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
+        try:
+            serve.run(deployment(options, ModelOptions(device="cpu"), ServerOptions(), 1, worker=FAKE), name=NAME)
+            photo = io.BytesIO()
+            Image.new("RGB", (8, 8), (200, 100, 50)).save(photo, "PNG")
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                assert client.get("/healthz/live").status_code == 200
+                end = time.monotonic() + 60  # until its lane has loaded, orders are answered with 503
+                while client.get("/healthz/ready").status_code == 503 and time.monotonic() < end:
+                    time.sleep(0.2)
+                files = {name: (f"{name}.png", photo.getvalue()) for name in ("person", "garment")}
+                made = client.post("/v1/try-ons", files=files, headers={"Prefer": "wait=50"}).json()
+                assert made.get("state") == "succeeded", made
+                picture = client.get(made["outputs"][0]["url"])
+            assert Image.open(io.BytesIO(picture.content)).format == "PNG"
+        finally:
+            serve.shutdown()
+
+    def test_replicas_need_a_common_queue(self):
+        shared = {"database": "postgresql://somewhere", "store": "/pictures"}
+        check_replicas(ServiceOptions(), 1)
+        check_replicas(ServiceOptions(**shared), 3)
+        with pytest.raises(ConfigError, match="no --database, no --store"):
+            check_replicas(ServiceOptions(), 2)

@@ -53,7 +53,7 @@ class ServerError(IdmVtonError):
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         parts = {name: document.get(name) for name in ("got", "expected", "fix")}
-        super().__init__(str(document.get("what") or document.get("title")), **parts)  # type: ignore[arg-type]
+        super().__init__(str(document.get("what") or document.get("title")), **parts)
         self.code, self.status = str(document.get("code")), int(document.get("status") or 0)
         self.field = document.get("field")
 

@@ -26,6 +26,7 @@ from idmvton.types import (
     MemoryMode,
     Quality,
     SchedulerName,
+    ShareChoice,
     WebhookChoice,
 )
 
@@ -286,7 +287,26 @@ class ServiceOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class ServerOptions(Options):
+class LimitOptions(Options):
+    """What is taken from people who are not this machine's owner."""
+
+    max_body: float = option(32.0, "A request's body.", minimum=0.001, maximum=4096.0, unit="MiB")
+    max_pixels: float = option(40.0, "A photo.", minimum=0.001, maximum=120.0, unit="megapixels")
+    max_batch: int = option(500, "Pairs of one batch.", minimum=1, maximum=100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions(LimitOptions):
+    """Where the page is open, and for whom."""
+
+    host: str = option("127.0.0.1", "Address to listen on; 0.0.0.0 opens the page to other machines.")
+    port: int = option(7860, "Port to listen on.", minimum=1, maximum=65535)
+    auth: str | None = option(None, "File with name:password in each line; only these people may enter.")
+    share: ShareChoice = option("off", "on: also reachable from everywhere, through gradio's servers.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(LimitOptions):
     """How the REST server listens, whom it serves, and what it takes."""
 
     host: str = option("127.0.0.1", "Address to listen on; others than this machine's own need --keys.")
@@ -295,9 +315,6 @@ class ServerOptions(Options):
         None,
         "TOML file of API keys, hashed; --make-key NAME makes one. Without it only this machine is served.",
     )
-    max_body: float = option(32.0, "A request's body.", minimum=0.001, maximum=4096.0, unit="MiB")
-    max_pixels: float = option(40.0, "A photo.", minimum=0.001, maximum=120.0, unit="megapixels")
-    max_batch: int = option(500, "Pairs of one batch.", minimum=1, maximum=100_000)
     upload_seconds: float = option(60.0, "A request's body must have come by then.", minimum=0.1, maximum=3600.0)
     max_wait: float = option(120.0, "`Prefer: wait` waits at most this.", minimum=0.0, maximum=3600.0, unit="seconds")
     rate: int = option(600, "Requests of a caller in a minute; a key may have its own.", minimum=1, maximum=1_000_000)

@@ -14,6 +14,7 @@ from idmvton.engine.service.failures import ConflictError, QueueFullError, Unava
 from idmvton.errors import ConfigError, InputError
 from idmvton.options import ServiceOptions
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIR = {"person": picture("red"), "garment": picture("blue")}
 
 
@@ -134,7 +135,7 @@ def test_a_running_job_that_is_erased_leaves_nothing(service):
 
 
 def test_prepared_photos_serve_many_orders_and_take_a_corrected_mask(service):
-    prepared = service.submit(Order("prepare", {"person": picture()}))
+    prepared = service.submit(Order("prepare", {"person": picture()}, options={"caption": "sleep 20"}))
     with pytest.raises(ConflictError, match="not there yet"):
         service.submit(Order(prepared=prepared, files={"garment": picture("blue")}))
     before = service.wait(prepared, 20)

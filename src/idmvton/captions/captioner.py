@@ -148,7 +148,7 @@ class Captioner:
         item = words["item"][0]
         has_sleeves = ITEMS[item] != "lower_body"
         choices: dict[str, Sequence[str]] = {"sleeve": SLEEVES, "neckline": NECKLINES} if has_sleeves else {}
-        for attribute, vocabulary in {**choices, "colour": COLOURS, "pattern": PATTERNS}.items():
+        for attribute, vocabulary in {**choices, "colour": tuple(COLOURS), "pattern": PATTERNS}.items():
             phrases = [f"{word} {item}" for word in vocabulary]
             words[attribute] = self._best(picture, vocabulary, phrases)
         sure = {name: word for name, (word, confidence) in words.items() if confidence >= MIN_CONFIDENCE}

@@ -129,10 +129,10 @@ def list_faults(faults: Mapping[str, Sequence[str]], limit: int = 10) -> list[st
 
 def refuse_misfits(what: str, faults: Mapping[str, Iterable[str]], limit: int = 10) -> None:
     """Raises a WeightsError that lists at most ``limit`` tensors of each kind of fault."""
-    faults = {kind: list(names) for kind, names in faults.items()}
-    wrapped = {each.split(".")[0] for each in faults.get("not known", [])} if faults.get("missing") else set()
+    listed = {kind: list(names) for kind, names in faults.items()}
+    wrapped = {each.split(".")[0] for each in listed.get("not known", [])} if listed.get("missing") else set()
     wrapper = wrapped.pop() if len(wrapped) == 1 else None
-    if lines := list_faults(faults, limit):
+    if lines := list_faults(listed, limit):
         raise WeightsError(
             f"the weights do not fit {what}",
             got="\n    ".join(lines),

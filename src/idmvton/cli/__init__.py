@@ -24,6 +24,7 @@ from idmvton.cli import (
     studio,
     train,
     try_on,
+    web,
     weights,
 )
 from idmvton.quiet import calm_threads
@@ -45,6 +46,7 @@ app.command("train")(train.train)
 app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
 app.command("mcp")(mcp.mcp)
+app.command("web")(web.web)
 app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")

@@ -35,6 +35,7 @@ _PANELS: Final = {
     "ModelOptions": "Model",
     "ServiceOptions": "Service",
     "ServerOptions": "Server",
+    "WebOptions": "Page",
     "FolderOptions": "Folders",
     "CustomizeOptions": "Training",
 }

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from idmvton.draft.warp_net import Warp, sample_at
 
-_SCALES: Final = (1, 2, 4, 8)  # pixels that are averaged: coarse ones say where to move
+_SCALES: Final = (2, 4, 8)  # pixels that are averaged: coarse ones say where to move
+_LIGHT: Final = 16  # of these: differences of the colour that are wider are light and shade, which the flow cannot mend
 _NEAR: Final = 4  # pixels between which slopes are compared
 _LEAST: Final = 1e-3
 
@@ -47,10 +48,13 @@ def warp_losses(
 
 
 def _difference(fetched: Tensor, person: Tensor, worn: Tensor, size: int) -> Tensor:
-    """The mean difference on the garment, of pictures averaged over squares."""
+    """The mean difference on the garment, of pictures averaged over squares, apart from light and shade."""
     weight = F.avg_pool2d(worn, size)
-    first, second = (F.avg_pool2d(each * worn, size) / weight.clamp(min=_LEAST) for each in (fetched, person))
-    return _mean((first - second).abs().mean(1, keepdim=True), weight)
+    difference = F.avg_pool2d((fetched - person) * worn, size) / weight.clamp(min=_LEAST)
+    reach = 2 * (_LIGHT // 2) + 1
+    share = F.avg_pool2d(weight, reach, 1, reach // 2)
+    light = F.avg_pool2d(difference * weight, reach, 1, reach // 2) / share.clamp(min=_LEAST)
+    return _mean((difference - light).abs().mean(1, keepdim=True), weight)
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

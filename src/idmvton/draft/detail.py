@@ -13,9 +13,12 @@ from typing import Final
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from idmvton.draft.colours import spread
+from idmvton.draft.warp import garment_outlines
 from idmvton.images.framing import Axis, Framing
 from idmvton.types import Size
 
@@ -25,9 +28,10 @@ Floats = NDArray[np.float32]
 _STRIP: Final = 2**20  # pixels that are worked on at once
 _SOFTNESS: Final = (0.0, 0.5, 0.75, 1.0, 1.4)  # working pixels: blurs that a result may have beside its product picture
 _AROUND: Final = 4.0  # working pixels: over these agreement is measured
-_INSIDE: Final = 2.5  # working pixels: so far inside the outline the detail counts fully
+_MIXED: Final = 2.0  # working pixels: so near the outline a result mixes garment and surroundings
 _COLOUR: Final = 28.0  # grey levels: colours that differ by more do not show the same spot
 _GAIN: Final = (0.35, 1.5)  # of the detail: in the shade it is weaker
+_FEW: Final = 0.01  # share of pixels to compare that is next to none
 _LEAST: Final = 12.0  # grey levels: so dark a garment tells little of the light
 
 
@@ -57,7 +61,7 @@ def add_detail(restored: Image.Image, result: Image.Image, laid: Laid, framing: 
         laid: the garment.
         framing: photo -> working size.
     """
-    fine, small = _framed(laid, max(framing.scale, 1.0)), _framed(laid, 1.0)
+    fine, small = _without_background(_framed(laid, max(framing.scale, 1.0)), _framed(laid, 1.0))
     height, width = fine.shape[:2]
     x, y = (_places(along, Axis(-1, 2, 2, side)) for along, side in zip(laid.flow, (width, height), strict=True))
     copies = [cv2.GaussianBlur(small, (0, 0), sigma) if sigma else small for sigma in _SOFTNESS]
@@ -84,6 +88,18 @@ def _framed(laid: Laid, scale: float) -> Bytes:
     return np.asarray(whole.apply(laid.picture, resample="photo", fill=(255, 255, 255)))
 
 
+def _without_background(fine: Bytes, small: Bytes) -> tuple[Bytes, Bytes]:
+    """Both framed product pictures, with the garment's colours spread over the background: no edge of it is detail."""
+    picture = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None] / 127.5 - 1
+    inside = garment_outlines(picture)
+    spread_out = spread(picture, inside.float())[0].permute(1, 2, 0).numpy() * 127.5 + 127.5
+    filled = np.rint(spread_out).clip(0, 255).astype(np.uint8)
+    size = fine.shape[1], fine.shape[0]
+    share = cv2.resize(inside[0, 0].numpy().astype(np.float32), size, interpolation=cv2.INTER_LINEAR)[..., None]
+    around = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)
+    return np.rint(around + share * (fine.astype(np.float32) - around)).astype(np.uint8), filled
+
+
 def _as_soft_as(result: Bytes, copies: list[Bytes], x: Floats, y: Floats, opacity: Floats) -> Bytes:
     """Of copies from sharp to soft, the one that has as much detail, where it lies, as the result."""
     inside = opacity > 0.9
@@ -104,12 +120,18 @@ def _places(along: Floats, axis: Axis) -> Floats:
 def _agreement(result: Bytes, laid: Bytes, opacity: Floats) -> tuple[Floats, Floats]:
     """How far result and laid garment show the same, from 0 to 1, and how light falls there.
 
-    Both (h, w): colours may differ by light, but not otherwise; structure must not contradict. At the outline the
-    weight falls to 0: beyond it the product picture shows its background.
+    Both (h, w): colours may differ by light, but not otherwise; structure must not contradict. They are compared where
+    the result shows the garment alone, and what holds there holds up to the outline.
     """
+    distance = cv2.distanceTransform(np.pad((opacity > 0.5).astype(np.uint8), 1, mode="edge"), cv2.DIST_L2, 5)
+    counts = (distance[1:-1, 1:-1] > _MIXED).astype(np.float32)
+    total = np.maximum(cv2.GaussianBlur(counts, (0, 0), _AROUND), _FEW)
 
     def around(values: Floats) -> Floats:
-        return np.asarray(cv2.GaussianBlur(values, (0, 0), _AROUND), np.float32)
+        counted = values * (counts if values.ndim == 2 else counts[..., None])
+        return np.asarray(cv2.GaussianBlur(counted, (0, 0), _AROUND), np.float32) / (
+            total if values.ndim == 2 else total[..., None]
+        )
 
     shown, meant = result.astype(np.float32), laid.astype(np.float32)
     means = [around(each) for each in (shown, meant)]
@@ -118,10 +140,10 @@ def _agreement(result: Bytes, laid: Bytes, opacity: Floats) -> tuple[Floats, Flo
     colour = np.linalg.norm(means[0] - means[1] * gain[..., None], axis=-1)
     parts = [each.mean(-1) - mean for each, mean in zip((shown, meant), light, strict=True)]
     together = around(parts[0] * parts[1])
-    spread = np.sqrt(np.maximum(around(parts[0] ** 2) * around(parts[1] ** 2), 0)) + 16
-    structure = np.clip(1 + 2 * together / spread, 0, 1)
-    edge = cv2.distanceTransform(np.pad((opacity > 0.5).astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    weight = np.clip(edge / _INSIDE - 0.3, 0, 1) * np.clip(2 - 2 * colour / _COLOUR, 0, 1) * structure
+    spread_of_both = np.sqrt(np.maximum(around(parts[0] ** 2) * around(parts[1] ** 2), 0)) + 16
+    structure = np.clip(1 + 2 * together / spread_of_both, 0, 1)
+    known = np.clip(total / (20 * _FEW), 0, 1) * (total > _FEW)
+    weight = (opacity > 0.02) * known * np.clip(2 - 2 * colour / _COLOUR, 0, 1) * structure
     return weight.astype(np.float32), gain
 
 

@@ -27,6 +27,7 @@ _HANDS_TELL: Final = 1e-4  # body maps of hands show sleeves and trousers too
 _OTHERS_TELL: Final = 1e-7  # clothes tell next to nothing; for where neither face nor hands are seen
 _MARGIN: Final = 0.025  # of the height: so near to the body, clothes are seen and not the surroundings
 _LEAST_SHARE: Final = 1e-3
+_SHOWN: Final = 0.5  # share of the cut-out from which on the product picture tells a colour
 
 
 class Draft(NamedTuple):
@@ -93,6 +94,7 @@ def draft_results(
     is_garment = garment_outlines(garments_BCHW).float()
     share = sample_at(is_garment, warp.flow)
     garment = sample_at(garments_BCHW.float() * is_garment, warp.flow) / share.clamp(min=_LEAST_SHARE)
+    garment = torch.where(share > _SHOWN, garment, spread(garment, (share > _SHOWN).float()))
     outline = settle_outlines(warp.outline.float(), share, parts, ~is_kept)
     person = torch.where(is_kept, pictures, below * (1 - outline.drawn))
     return Draft(person, garment * outline.drawn, outline.settled, warp.flow)

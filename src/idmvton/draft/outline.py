@@ -2,7 +2,8 @@
 
 WarpNet's own outline is right on the whole, but it tears: a neckline runs down the chest, a white shirt on white has
 holes. The flow knows better which spot of the product picture lies where. So on the trunk the garment is solid unless
-the product picture shows an opening there; only what lies in front (arms, hair) is left to the outline alone.
+the product picture shows an opening there; only what lies in front (arms, hair) is left to the outline alone. A hem
+that ends a little above what stays on below is drawn down to it.
 
 Shape legend: B pairs, H and W pixels.
 """
@@ -17,6 +18,7 @@ from torch import Tensor
 
 _TRUNK: Final = (1, 2)
 _TEAR: Final = 0.02  # of the height: half of the widest tear that is mended
+_HEM: Final = 0.035  # of the height: so far above what stays on a hem is drawn down to it
 _NICK: Final = 0.004  # of the height: half of the widest nick of an edge that is mended anywhere
 _EDGE: Final = 0.003  # of the height: deviation of the blur that makes edges smooth curves
 _HAZE: Final = 3.0  # what is undecided is better drawn with an edge than as a wide haze
@@ -46,15 +48,18 @@ def settle_outlines(logits_B1HW: Tensor, carried_B1HW: Tensor, parts_B1HW: Tenso
 
     """
     height = logits_B1HW.shape[-2]
-    tear, nick = (max(1, round(share * height)) for share in (_TEAR, _NICK))
+    tear, hem, nick = (max(1, round(share * height)) for share in (_TEAR, _HEM, _NICK))
     can_be = (carried_B1HW > 0.5) & mask_B1HW
     sure = (logits_B1HW > 0) & can_be
     sure = _grown(_shrunk(sure, 1), 3) & sure
     is_trunk = torch.isin(parts_B1HW, parts_B1HW.new_tensor(_TRUNK))
     mended = _shrunk(_grown(sure, tear), tear) & can_be & is_trunk
     whole = sure | mended
+    stays_on = is_trunk & ~mask_B1HW
+    between = _grown_down(whole, hem) & _grown_down(stays_on.flip(-2), hem).flip(-2)
+    whole = whole | (between & is_trunk & mask_B1HW)
     whole = whole | (_shrunk(_grown(whole, nick), nick) & mask_B1HW)
-    drawn = torch.where(_shrunk(whole, nick), 1.0, (_HAZE * logits_B1HW).sigmoid() * carried_B1HW)
+    drawn = torch.where(_shrunk(whole | ~mask_B1HW, nick), 1.0, (_HAZE * logits_B1HW).sigmoid() * carried_B1HW)
     settled = (0.5 + _STEEPNESS * (_blurred(whole.float(), _EDGE * height) - 0.5)).clamp(0, 1)
     return Outline(drawn * mask_B1HW, settled * mask_B1HW)
 
@@ -68,6 +73,11 @@ def _grown(mask_B1HW: Tensor, pixels: int) -> Tensor:
 def _shrunk(mask_B1HW: Tensor, pixels: int) -> Tensor:
     """The opposite; nothing shrinks from the border inward."""
     return ~_grown(~mask_B1HW, pixels)
+
+
+def _grown_down(mask_B1HW: Tensor, pixels: int) -> Tensor:
+    """A mask (bool) grown downward only."""
+    return F.max_pool2d(F.pad(mask_B1HW.float(), (0, 0, pixels, 0)), (pixels + 1, 1), 1) > 0
 
 
 def _blurred(values_B1HW: Tensor, deviation: float) -> Tensor:

@@ -31,6 +31,8 @@ from idmvton.prepare.record_files import OVERLAY, is_prepared
 from idmvton.resume import ONE_ITEM, Failure, Outcomes, claimed, digest, write_report
 from idmvton.types import Category, CategoryChoice
 
+_IN_PARTS: Final[tuple[type[Exception], ...]] = (torch.cuda.OutOfMemoryError, *ONE_ITEM)
+"""After these errors a batch is dressed in parts."""
 _KEPT_PEOPLE: Final = 32
 """People whose maps stay in memory from one garment to the next."""
 
@@ -198,7 +200,7 @@ class FolderTryOn:
         try:
             with self.batch.watching(len(pairs)):
                 made = self.job.dress_together([ready[pair] for pair in pairs], self.settings)
-        except (torch.cuda.OutOfMemoryError, *ONE_ITEM) as error:
+        except _IN_PARTS as error:
             if len(pairs) == 1 and isinstance(error, IdmVtonError):
                 outcomes.add(pairs[0], Failure.of(pairs[0], error))
                 return

@@ -100,7 +100,7 @@ def _work(
         outcomes.elsewhere += found.elsewhere
         told = {pair: tuple(noted(load.output / names[pair]).get("warnings", ())) for pair in new}
         outcomes.warnings |= found.warnings | {pair: notes for pair, notes in told.items() if notes}
-        done += sum(map(len, (found.made, found.skipped, found.failed, found.elsewhere)))
+        done += len(found.made) + len(found.skipped) + len(found.failed) + len(found.elsewhere)
         on_progress("dressing", done, len(names))
 
 

@@ -182,8 +182,8 @@ class TryOn:
             return self.pipe(
                 [each.person for each in readies],
                 [each.garment for each in readies],
-                [each.mask for each in readies],
-                [each.densepose for each in readies],
+                _given([each.mask for each in readies]),
+                _given([each.densepose for each in readies]),
                 **options.to_dict() | {"caption": captions, "seed": seeds},
                 callback_on_step_end=advance,
                 parse_result=self._parser_of(readies),
@@ -209,6 +209,11 @@ def _outcome(result: TryOnResult, ready: Ready, described: Described) -> Outcome
         result=result,
         timings=result.timings,
     )
+
+
+def _given(maps: Sequence[ImageInput | None]) -> list[ImageInput] | None:
+    """Maps of people who are not prepared; prepared ones bring theirs."""
+    return [each for each in maps if each is not None] or None
 
 
 def _drawn() -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
-from idmvton.errors import MissingExtraError
+from idmvton.errors import IdmVtonError, MissingExtraError
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 from idmvton.types import VERSION, Category, CategoryChoice, Quality
 
@@ -21,6 +21,7 @@ try:
     import anyio
     from mcp.server.mcpserver import Context, MCPServer
     from mcp.server.mcpserver import Image as Shown
+    from mcp.server.mcpserver.exceptions import ToolError
 except ImportError as error:
     raise MissingExtraError(
         "tools for assistants need the package mcp, which is not installed",
@@ -63,8 +64,15 @@ class Tools:
         return TryOn(load_pipeline(self.model), preparer_for(PrepareOptions(), self.model.model))
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Runs what takes long beside the conversation, after what was asked for before."""
-        return await anyio.to_thread.run_sync(work, limiter=self._one)
+        """Runs what takes long beside the conversation, after what was asked for before.
+
+        Raises:
+            ToolError: what the library says of an error; the protocol hides other words from the assistant.
+        """
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._one)
+        except IdmVtonError as error:
+            raise ToolError(str(error)) from error
 
     async def try_on(
         self,
@@ -94,17 +102,17 @@ class Tools:
             anyio.from_thread.run(functools.partial(context.report_progress, done, total, stage))
 
         def work() -> list[Any]:
-            from idmvton.engine.job import Settings
             from idmvton.images import check_output_path, save_png
 
-            places = [Path(person), Path(garment)]
-            check_output_path(Path(output), places)
+            check_output_path(Path(output), [person, garment])
+            from idmvton.engine.job import Settings
+
             settings = Settings(
                 JobOptions(caption=caption),
                 TryOnOptions(quality=quality, seed=seed),
                 PrepareOptions(category=category),
             )
-            outcome = self.job(*places, settings, tell)
+            outcome = self.job(Path(person), Path(garment), settings, tell)
             save_png(outcome.images[0], Path(output), outcome.provenance[0])
             told = {
                 "output": str(Path(output).absolute()),

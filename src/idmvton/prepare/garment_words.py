@@ -13,6 +13,7 @@ from idmvton.errors import PreparationError
 from idmvton.images import load_image
 from idmvton.prepare.category import category_of_outline
 from idmvton.prepare.cutout import cut_out
+from idmvton.prepare.garment_colour import colour_of
 from idmvton.types import Category
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 SURE: Final = 0.5
 """From this confidence on a category is accepted."""
 _AGAINST: Final = 0.9  # from here on the network counts more than the outline: it knows rendered garments alone
-LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.5, "pattern": 0.6}
-"""Attribute -> the least probability of a word in the caption."""
+LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.6, "pattern": 0.6}
+"""Attribute -> the least probability of a word in the caption; of a colour, the share of the garment that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ def garment_words(
     share_of = dict(zip(WORDS["item"], (float(each) for each in shares["item"]), strict=True))
     item = max((each for each, part in ITEMS.items() if part == best), key=lambda each: share_of[each])
     words = {"item": (item, share_of[item])}
-    for name in ("colour", "pattern") if best == "lower_body" else tuple(LEAST):
+    for name in ("pattern",) if best == "lower_body" else ("sleeve", "neckline", "pattern"):
         number = int(shares[name].argmax())
         words[name] = (WORDS[name][number], float(shares[name][number]))
+    words["colour"] = colour_of(pixels, inside)
     said = {name: word for name, (word, sure) in words.items() if name != "item" and sure >= LEAST[name]}
     return GarmentWords(compose_caption(item, **said), best, of_category[best], words)
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from starlette.requests import Request
 from idmvton.engine.service import Order, Terms
 from idmvton.engine.service.orders import ROLES
 from idmvton.engine.service.views import Kind
-from idmvton.errors import InputError
+from idmvton.errors import IdmVtonError, InputError, OutputError
 from idmvton.images.files import open_picture
 from idmvton.options import ServerOptions
 from idmvton.server.addresses import check_public, checked_url, fetch
@@ -75,7 +75,7 @@ async def body_of(request: Request, options: ServerOptions, several: Sequence[st
         InputError: a file that is no picture.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    with tempfile.TemporaryDirectory(prefix="idmvton-upload-") as folder:
+    with _saving(), tempfile.TemporaryDirectory(prefix="idmvton-upload-") as folder:
         if kind == "multipart/form-data":
             body = await _multipart(request, Path(folder))
         elif kind == "application/json":
@@ -88,6 +88,16 @@ async def body_of(request: Request, options: ServerOptions, several: Sequence[st
             )
         await run_in_threadpool(_check_files, body, options)
         yield body
+
+
+@contextlib.contextmanager
+def _saving() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, IdmVtonError):
+            raise
+        raise OutputError("the upload cannot be saved", got=error.strerror, fix="free space on the server") from error
 
 
 async def _multipart(request: Request, folder: Path) -> Body:

@@ -7,7 +7,6 @@ pictures through the store, so that any of them answers for every job.
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +68,11 @@ def deployment(
     from ray import serve
 
     with_gpus = model.device != "cpu" and _has_gpus()
-    app = serve.ingress(partial(build_app, service, model, server, worker))()
-    made = serve.deployment(
-        app,
+
+    def build() -> FastAPI:  # Serve takes only a function for what builds an app
+        return build_app(service, model, server, worker)
+
+    made: Any = serve.deployment(
         name=NAME,
         ray_actor_options={
             "num_cpus": service.lanes * (model.threads or 1),
@@ -81,7 +82,7 @@ def deployment(
         max_ongoing_requests=1000,
         graceful_shutdown_timeout_s=30,
     )
-    return made.bind()
+    return made(serve.ingress(build)()).bind()
 
 
 def run_on_ray(

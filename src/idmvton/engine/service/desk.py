@@ -52,6 +52,9 @@ class Desk:
     def next_for(self, lane: str, person: str | None, garment: str | None) -> Row | None:
         """The next job for a lane, with the version of the prepared photo that it uses."""
         row = self.journal.claim(lane, person, garment)
+        while row is not None and row["deadline"] is not None and row["deadline"] < time.time():
+            self.ended(row, "stopped", "deadline")
+            row = self.journal.claim(lane, person, garment)
         if row is None:
             return None
         asked = json.loads(row["asked"])

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idmvton.checkpoint.adapter_record import adapter_files
 from idmvton.engine.service.database import Row
 from idmvton.engine.service.failures import ConflictError, UnknownJobError
 from idmvton.engine.service.hub import Hub
@@ -120,7 +121,7 @@ class Intake:
     def adapters(self) -> list[str]:
         """Names of the adapters that orders may use."""
         folder = self.options.adapters
-        return [] if folder is None else sorted(path.name for path in Path(folder).iterdir() if path.is_dir())
+        return [] if folder is None else [*adapter_files(Path(folder))]
 
     def _checked_adapter(self, name: str | None) -> str | None:
         if name is not None and name not in (known := self.adapters()):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from idmvton.engine.adapters import choose_adapter
 from idmvton.engine.describer import Described
 from idmvton.engine.job import Settings, TryOn
 from idmvton.engine.loading import load_pipeline
@@ -64,7 +65,7 @@ class TryOnWorker:
         model = setup.model
         if model.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
             model = dataclasses.replace(model, device=f"cuda:{setup.number % torch.cuda.device_count()}")
-        self.model, self.store = model, Store(setup.store)
+        self.model, self.store, self.adapters = model, Store(setup.store), setup.adapters
         self.pipe = load_pipeline(dataclasses.replace(model, threads=setup.threads))
         self.describe = TryOn(self.pipe, self._preparer(PrepareOptions())).describe
         self._people = functools.lru_cache(_KEPT)(self._read_person)
@@ -114,7 +115,7 @@ class TryOnWorker:
         ready, garment = self._ready(preparer, asked, prepare)
         tell("describing the garment", 0, None)
         described = self._described(garment, ready.category, job_options.caption, ready)
-        with _about(None):
+        with _about(None), self._adapted(asked.get("adapter")):
             outcome = TryOn(self.pipe, preparer).dress(ready, described, Settings(job_options, options), tell)
         tell("writing", 0, None)
         outputs = []
@@ -178,6 +179,21 @@ class TryOnWorker:
             after.overlay().save(overlay)
             outputs = [changed, self._write(target, "overlay.png", overlay, after.person.size)]
         return {"changed": outputs, "outputs": [], "about": {"prepared": target}}
+
+    @contextlib.contextmanager
+    def _adapted(self, name: str | None) -> Iterator[None]:
+        """With an adapter on, for the time of the block; after it the weights are what they were, bit by bit."""
+        if name is None:
+            yield
+            return
+        with _about("adapter"):
+            self.pipe.load_adapter(choose_adapter(name, Path(self.adapters or ".")))
+        try:
+            yield
+        finally:
+            self.pipe.unload_adapter()
+            if self.model.adapter is not None:
+                self.pipe.load_adapter(self.model.adapter, self.model.adapter_scale)
 
     # ------------------------------------------------------------------------------------------------- reading
 

@@ -70,9 +70,8 @@ class Problem:
             return text
 
         what = clean(error.what) or ""
-        return cls(
-            code_of(error), what, clean(error.got), clean(error.expected), clean(error.fix), field or named(what)
-        )
+        about = field or getattr(error, "field", None) or named(what)
+        return cls(code_of(error), what, clean(error.got), clean(error.expected), clean(error.fix), about)
 
 
 @dataclass(frozen=True, slots=True)

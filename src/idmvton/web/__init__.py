@@ -1,0 +1,1 @@
+"""The page: a fitting room in the browser (``idmvton web``)."""

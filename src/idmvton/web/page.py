@@ -1,0 +1,82 @@
+"""What every visitor of the page shares: the service, the reader of photos, what lies on the disk, and its end."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from idmvton.atomic import make_folder, whole_file
+from idmvton.engine.service import Service
+from idmvton.options import ModelOptions, WebOptions
+from idmvton.web.results import Results
+from idmvton.web.shelf import Shelf
+from idmvton.web.understand import Reader
+from idmvton.weights.catalogue import CATALOGUE
+
+log: Final = logging.getLogger("idmvton.web")
+_HOUSEKEEPING: Final = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the tabs work with.
+
+    Attributes:
+        service: makes the pictures.
+        reader: reads photos for what is shown before a run.
+        shelf: the visitors' photos.
+        results: files of finished jobs.
+        folder: for everything of the page.
+        options: where the page is open, and its limits.
+    """
+
+    service: Service
+    reader: Reader
+    shelf: Shelf
+    results: Results
+    folder: Path
+    options: WebOptions
+
+    @classmethod
+    def of(cls, service: Service, options: WebOptions) -> Page:
+        """The page of a service; its files lie in the service's state folder."""
+        folder = Path(service.options.state).absolute() / "page"
+        make_folder(folder)
+        shelf = Shelf(folder / "photos", service.options.retention, options.max_pixels)
+        return cls(service, Reader(service.model.model), shelf, Results(service, folder / "results"), folder, options)
+
+    @property
+    def model(self) -> ModelOptions:
+        """Which weights make the pictures."""
+        return self.service.model
+
+    @property
+    def hours(self) -> float:
+        """After which photos and results are erased."""
+        return self.service.options.retention
+
+    def licence(self) -> str:
+        """Of the model, as the catalogue has it; a folder's is not known."""
+        entry = CATALOGUE.get(self.model.model)
+        return entry.licence if entry else "?"
+
+    def secret(self) -> str:
+        """What the browser's notes are locked with: the same after a restart."""
+        file = self.folder / "secret"
+        if not file.is_file():
+            with whole_file(file, "the page's secret") as opened:
+                opened.write(secrets.token_hex(16).encode())
+        return file.read_text(encoding="ascii").strip()
+
+    def erase_until(self, over: threading.Event) -> None:
+        """Erases photos and results whose hours are over, until the page closes."""
+        while not over.wait(_HOUSEKEEPING):
+            try:
+                self.shelf.erase_old()
+                self.results.erase_old(self.hours)
+            except OSError:
+                log.exception("old photos could not be erased; tried again in a minute")

@@ -1,0 +1,65 @@
+"""A lane with mini: what it makes is what the Python API makes, and what it cannot read it says."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.engine.test_service import EXAMPLES
+
+from golden_data import CHECKPOINT
+from idmvton import TryOnPipeline
+from idmvton.engine.job import Settings, TryOn
+from idmvton.engine.service import Order, Service
+from idmvton.options import JobOptions, ModelOptions, PrepareOptions, ServiceOptions, TryOnOptions
+from idmvton.prepare.preparer import preparer_for
+
+PHOTOS = {"person": EXAMPLES / "person.jpg", "garment": EXAMPLES / "checked_shirt.jpg"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    options = ServiceOptions(state=str(tmp_path_factory.mktemp("lane") / "state"), warm_up=False)
+    with Service(options, ModelOptions(model=str(CHECKPOINT), threads=1)) as running:
+        running.wait_ready(180)
+        yield running
+
+
+def pixels(service, view, name="0.png"):
+    return np.asarray(Image.open(io.BytesIO(service.read(view.id, name))).convert("RGB"))
+
+
+def test_the_picture_is_that_of_the_python_api_with_photos_and_with_what_was_prepared_of_them(service):
+    options = {"seed": 3, "caption": "vest", "num_inference_steps": 1}
+    done = service.wait(service.submit(Order(files=PHOTOS, options=options)), 180)
+    assert (done.state, done.error) == ("succeeded", None)
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
+    pipe.set_progress_bar_config(disable=True)
+    settings = Settings(JobOptions(caption="vest"), TryOnOptions(num_inference_steps=1, seed=3))
+    alone = TryOn(pipe, preparer_for(PrepareOptions()))(PHOTOS["person"], PHOTOS["garment"], settings)
+    assert np.array_equal(pixels(service, done), np.asarray(alone.images[0]))
+    assert done.about["category"] == alone.prepared.category
+    assert done.provenance[0]["seed"] == 3
+    prepared = service.wait(service.submit(Order("prepare", PHOTOS)), 180)
+    again = service.wait(service.submit(Order(prepared=prepared.id, options=options)), 180)
+    assert np.array_equal(pixels(service, again), pixels(service, done))
+    mask = pixels(service, prepared, "mask.png")
+    box = np.zeros_like(mask)
+    box[mask.shape[0] // 2 :] = 255
+    stored = io.BytesIO()
+    Image.fromarray(box).save(stored, "PNG")
+    assert service.put_mask(prepared.id, stored.getvalue(), seconds=120).state == "succeeded"
+    changed = service.wait(service.submit(Order(prepared=prepared.id, options=options)), 180)
+    photo = np.asarray(Image.open(PHOTOS["person"]).convert("RGB"))
+    top = slice(0, mask.shape[0] // 2 - 40)
+    assert np.array_equal(pixels(service, changed)[top], photo[top])
+    small = service.put_mask(prepared.id, b"\x89PNG not a picture", seconds=120)
+    assert (small.state, small.error.code, small.error.field) == ("failed", "bad_input", "mask")
+
+
+def test_half_a_file_and_a_photo_of_nobody_are_told_without_paths(service):
+    half = PHOTOS["person"].read_bytes()
+    for person, code in ((half[: len(half) // 2], "bad_input"), (PHOTOS["garment"], "no_person")):
+        done = service.wait(service.submit(Order(files=PHOTOS | {"person": person})), 180)
+        assert (done.state, done.error.code, done.error.field) == ("failed", code, "person")
+        assert "/" not in f"{done.error.what} {done.error.got}"
