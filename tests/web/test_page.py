@@ -202,6 +202,7 @@ def test_many_become_a_table_and_a_zip(visitors, tmp_path):
     visitor.see("#many-garments >> text=garments.zip")
     visitor.window.click("#many-run")
     visitor.see("#many-zip")
+    assert [each.split("\t")[2] for each in visitor.see("#many-table tbody").inner_text().splitlines()] == ["done"] * 2
     with zipfile.ZipFile(visitor.download("#many-zip")) as made:
         assert len(made.namelist()) == 2
         for name in made.namelist():

@@ -46,7 +46,7 @@ def alone(action: Action[P, R]) -> Action[P, R]:
     """Has the actions in one room wait for each other: a run begins when the photo before it was understood."""
 
     @functools.wraps(action)
-    def act(fitting: Fitting, room: Room, *args: P.args, **kwargs: P.kwargs) -> R:
+    def act(fitting: Fitting, room: Room, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with room.lock:
             return action(fitting, room, *args, **kwargs)
 
@@ -126,7 +126,7 @@ class Fitting:
     # --------------------------------------------------------------------------------------------- settings
 
     @alone
-    def choose(self, room: Room, **options: Any) -> None:
+    def choose(self, room: Room, /, **options: Any) -> None:
         """Sets options of the preparation: which person, what changes, the mask."""
         if room.prepare.to_dict() | options == room.prepare.to_dict():
             return

@@ -123,3 +123,10 @@ def small_progress(words: str, share: float) -> str:
         f'aria-label="{escape(words)}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{value}">'
         f'<i style="width:{value}%"></i></div></div>'
     )
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of texts under headers."""
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in headers)
+    body = "".join("<tr>" + "".join(f"<td>{escape(each)}</td>" for each in row) + "</tr>" for row in rows)
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -40,7 +40,7 @@ class ManyTab:
     button: gr.Button
     cancel: gr.Button
     status: gr.HTML
-    table: gr.Dataframe
+    table: gr.HTML
     archive: gr.DownloadButton
 
     @classmethod
@@ -61,11 +61,7 @@ class ManyTab:
                                               elem_classes="stop"), value="run.cancel")  # fmt: skip
                 archive = labels.put(gr.DownloadButton(visible=False, elem_id="many-zip"), label="many.zip")
             status = gr.HTML(elem_id="many-status")
-            table = labels.put(
-                gr.Dataframe(interactive=False, visible=False, show_label=False, max_height=480, wrap=True,
-                             elem_id="many-table", buttons=[]),
-                headers=_headers, label="many.title",
-            )  # fmt: skip
+            table = gr.HTML(elem_id="many-table")
         tab = cls(fitting, room, people, garments, button, cancel, status, table, archive)
         for each in (people, garments):
             each.upload(tab._note, [room, each], None, **QUIET)
@@ -109,7 +105,7 @@ class ManyTab:
             bar = look.small_progress(words, done / len(views))
             is_over = done == len(views)
             yield [gr.update(visible=is_over), gr.update(visible=not is_over), gr.update(visible=False), bar,
-                   gr.update(visible=True, value=rows)]  # fmt: skip
+                   look.table(_headers(room.language), rows)]  # fmt: skip
             if is_over:
                 return
             service.wait(next(view.id for view in views if not view.is_finished), _PAUSE, room.visitor)

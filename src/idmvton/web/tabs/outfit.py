@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from idmvton.web.photo_input import photo_input
 from idmvton.web.room import Room
 from idmvton.web.shelf import check_photo, safe_name
 from idmvton.web.tabs.try_on import QUIET
-from idmvton.web.words import failure, say
+from idmvton.web.words import Language, failure, say
 
 _HEIGHT = 560
 
@@ -56,7 +56,7 @@ class OutfitTab:
                          ("bottom", "outfit.bottom", "garment.drop"))  # fmt: skip
                 inputs = []
                 for name, title, drop in names:
-                    labels.put(gr.HTML(), value=lambda language, title=title: look.small_heading(say(language, title)))
+                    labels.put(gr.HTML(), value=_heading(title))
                     inputs.append(labels.put(photo_input(f"outfit-{name}", height=190), label=title, placeholder=drop))
             with gr.Column(elem_classes="card result", min_width=320):
                 labels.put(gr.HTML(), value=lambda language: look.heading(say(language, "result.title")))
@@ -137,3 +137,8 @@ class OutfitTab:
 
     def _stop(self, room: Room) -> None:
         self.fitting.stop(room)
+
+
+def _heading(key: str) -> Callable[[Language], str]:
+    """A small heading in each language."""
+    return lambda language: look.small_heading(say(language, key))
