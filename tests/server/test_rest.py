@@ -56,6 +56,13 @@ def test_one_request_that_waits_brings_the_picture(client, pair):
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_who_accepts_a_picture_gets_it_in_one_request(client, pair):
+    answer = order(client, pair, {"Accept": "image/png"})
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content == client.get(order(client, pair).json()["outputs"][0]["url"]).content
+    problem(order(client, pair, {"Accept": "image/png"}, caption="fail"), 422, "no_person")
+
+
 def test_an_order_that_does_not_wait_has_a_place_and_then_events(client, pair):
     answer = order(client, pair, headers={}, caption="sleep 4")
     assert answer.status_code == 202

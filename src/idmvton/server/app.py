@@ -88,10 +88,12 @@ def _accepted(limits: Any, *roles: str, **more: Any) -> dict[str, Any]:
         "response_model": None,
         "openapi_extra": schema,
         "responses": problems(404, 408, 409, 415, 507)
-        | {200: {"model": Job, "description": "finished: with `Prefer: wait=SECONDS`"}, 202: {"model": Job}},
+        | {200: {"model": Job, "description": _DONE, "content": {"image/png": _BYTES}}, 202: {"model": Job}},
     }
 
 
+_DONE: Final = "finished, with `Prefer: wait=SECONDS`; the picture itself, with `Accept: image/png`"
+_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
 _PNG: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "as it was"},

@@ -64,13 +64,19 @@ class Jobs:
             raise refuse("loading", "the model is being loaded", got=got, fix="ask again in some seconds")
 
     async def waited(self, request: Request, job: str, caller: Caller) -> Response:
-        """The answer to an order: its result where the request waits and it comes in time, else where it will be."""
-        seconds = bodies.wait_of(request, self.options)
+        """The answer to an order: its result where the request waits and it comes in time, else where it will be.
+
+        Who accepts ``image/png`` gets the first picture itself.
+        """
+        wants_picture = "image/png" in request.headers.get("accept", "")
+        seconds = bodies.wait_of(request, self.options) or (self.options.max_wait if wants_picture else 0.0)
         view = await finished(self.service, job, seconds, caller.name)
         applied = {"Preference-Applied": f"wait={seconds:.0f}"} if seconds else {}
         document = Job.of(view)
         if view.error is not None and seconds:
             return answer(view.error, applied | {"Location": document.url}, job=view.id)
+        if wants_picture and view.outputs:
+            return await self.file(request, job, view.outputs[0].name)
         status = 200 if view.is_finished else 202
         return JSONResponse(document.model_dump(mode="json"), status, {"Location": document.url} | applied)
 
