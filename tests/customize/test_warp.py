@@ -40,8 +40,8 @@ def test_light_and_shade_cost_little_and_a_pattern_in_the_wrong_place_much(scene
     lit = warp_losses(warp, warp, garment, person + shade, worn, mask)["colours"]
     moved = Warp(warp.flow + 0.03, warp.outline)
     wrong = warp_losses(moved, warp, garment, person, worn, mask)
-    assert float(lit) < 0.2 * float(wrong["colours"])
-    assert float(wrong["slopes"]) == 0, "a flow that is moved as a whole is as straight as before"
+    assert float(lit) < 0.3 * float(wrong["colours"])
+    assert float(wrong["slopes"]) < 1e-6, "a flow that is moved as a whole is as straight as before"
 
 
 def test_bends_and_outlines_cost(scene):
