@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from idmvton.captions.templates import COLOURS
 from idmvton.studio.bodies import Body
 from idmvton.studio.chance import choose
-from idmvton.studio.colours import COLOURS, Colour, pick_colour
+from idmvton.studio.colours import Colour, pick_colour
 
 Floats = NDArray[np.floating[Any]]
 
