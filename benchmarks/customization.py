@@ -133,8 +133,10 @@ def learn(
     learned = None
     try:
         learned = customization.run()
-    except ConfigError as error:
+    except ConfigError as error:  # the held-out view never got better: that is a result, too
         print(error)
+    if learned is not None and learned.record is None:
+        raise SystemExit("stopped: run it again to go on")
     seconds[0] += time.process_time() - begin
     rows = [pictures[0], pictures[-1], [Image.fromarray(each.new) for each in others]]
     sheet = np.concatenate([np.concatenate([np.asarray(each) for each in row], 1) for row in rows])
@@ -207,7 +209,7 @@ def main() -> None:
     parser.add_argument("--only-summary", action="store_true")
     arguments = parser.parse_args()
     values = {name: json.loads(value) for name, value in (each.split("=") for each in arguments.set)}
-    choices = CustomizeOptions.from_mapping({"steps": 60, "check_every": 15, "patience": 1000} | values)
+    choices = CustomizeOptions.from_mapping({"steps": 40, "check_every": 20, "patience": 1000} | values)
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / "results.jsonl"
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

@@ -78,22 +78,31 @@ def adamw(parameters: list[nn.Parameter], device: torch.device) -> torch.optim.A
     return torch.optim.AdamW(parameters, 1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=device.type == "cuda")
 
 
-def new_warp_task(fine_channels: int) -> WarpTask:
-    """WarpNet's task, with the weights of the library, and with a fine stage if they have none."""
-    task = WarpTask(load_recipe("mini_warp", ["warp.outline_weight=0.4", f"warp.init={MINI / WARP_NET}"]), None)  # type: ignore[arg-type]
+def new_warp_task(fine_channels: int, num_layers: int) -> WarpTask:
+    """WarpNet's task, with the weights of the library, and a fine stage and more layers if they have none.
+
+    Both start without any effect.
+    """
+    task = WarpTask(load_recipe("mini_warp", ["warp.outline_weight=0.3", f"warp.init={MINI / WARP_NET}"]), None)  # type: ignore[arg-type]
     old: Any = task.net
-    if old.fine is None and fine_channels:
-        config = dict(old.config)
+    config = old.config
+    adds_stage, known = old.fine is None and fine_channels > 0, config["num_layers"]
+    if adds_stage or num_layers > known:
+        factor = 2 if adds_stage else 1
         new = WarpNet(
-            2 * config["height"],
-            2 * config["width"],
+            factor * config["height"],
+            factor * config["width"],
             tuple(config["channels"]),
-            config["num_layers"],
-            fine_channels,
+            max(num_layers, known),
+            fine_channels if adds_stage else config["fine_channels"],
         )
         missing = new.load_state_dict(old.state_dict(), strict=False)
         assert not missing.unexpected_keys
-        assert all(name.startswith("fine.") for name in missing.missing_keys)
+        assert all(name.startswith(("fine.", "fusion.")) for name in missing.missing_keys)
+        for layer in list(new.fusion)[known:]:
+            for last in (layer.self_attn.out_proj, layer.multihead_attn.out_proj, layer.linear2):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
         task.net = task.model = new.requires_grad_(True).train()
     task.size = Size(task.net.config.height, task.net.config.width)
     return task
@@ -102,7 +111,7 @@ def new_warp_task(fine_channels: int) -> WarpTask:
 def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
     """Section 1: WarpNet."""
     device = pool.device
-    task = new_warp_task(arguments.fine_channels)
+    task = new_warp_task(arguments.fine_channels, arguments.warp_layers)
     net = task.net.to(device)
     generator = torch.Generator(device).manual_seed(1)
     parameters = list(net.parameters())
@@ -255,6 +264,7 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, default=4000)
     parser.add_argument("--num-products", type=int, default=24000)
     parser.add_argument("--fine-channels", type=int, default=32)
+    parser.add_argument("--warp-layers", type=int, default=6)
     parser.add_argument("--warp-batch", type=int, default=64)
     parser.add_argument("--warp-rate", type=float, default=1.2e-3)
     parser.add_argument("--tryon-batch", type=int, default=24)

@@ -1,6 +1,7 @@
 """From photos to an adapter by name: what is made, listed, chosen and deleted, and which photos are refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from idmvton.prepare.preparer import preparer_for
 from idmvton.types import Size
 
 SIZE = Size(128, 96)
-FEW = ["--model", str(CHECKPOINT), "--steps", "2", "--check-every", "1", "--batch-size", "1", "--learning-rate", "1e-3"]
+FEW = ["--steps", "2", "--check-every", "1", "--batch-size", "1", "--learning-rate", "1e-3"]
 
 
 def run(*arguments):
@@ -32,13 +33,23 @@ def run(*arguments):
 
 
 @pytest.fixture
+def checkpoint(tmp_path):
+    """The golden checkpoint, whose pictures take two steps where nobody says."""
+    folder = tmp_path / "golden"
+    shutil.copytree(CHECKPOINT, folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"num_inference_steps": 2}))
+    return folder
+
+
+@pytest.fixture
 def preparer(photos):
     return preparer_for(PrepareOptions())
 
 
-def test_photos_become_an_adapter_that_is_listed_used_and_deleted(photos):
+def test_photos_become_an_adapter_that_is_listed_used_and_deleted(photos, checkpoint):
     person, garment, adapter = photos / "anna.png", photos / "shirt.png", photos / "adapters" / "shirt"
-    made = run("customize", person, garment, "-o", adapter, *FEW, "--caption", "vest", "--json")
+    made = run("customize", person, garment, "-o", adapter, "--model", checkpoint, *FEW, "--caption", "vest", "--json")
     assert made.exit_code == 0, made.output
     told = json.loads(made.stdout)
     assert told["adapter"]["caption"] == "vest"
@@ -51,7 +62,7 @@ def test_photos_become_an_adapter_that_is_listed_used_and_deleted(photos):
     assert "there already" in again.output
 
     dressed = run(
-        "try-on", person, garment, "-o", photos / "out.png", "--model", CHECKPOINT, "--steps", "1", "--caption", "vest",
+        "try-on", person, garment, "-o", photos / "out.png", "--model", checkpoint, "--steps", "1", "--caption", "vest",
         "--adapter", adapter, "--adapter-scale", "0.5", "--json",
     )  # fmt: skip
     assert dressed.exit_code == 0, dressed.output
@@ -61,9 +72,6 @@ def test_photos_become_an_adapter_that_is_listed_used_and_deleted(photos):
     listed = run("adapters", adapter.parent, "--json")
     assert json.loads(listed.stdout)["shirt"] == told["adapter"]
     assert "vest" in run("adapters", adapter.parent).output
-    foreign = run("try-on", person, garment, "-o", photos / "other.png", "--adapter", adapter)
-    assert foreign.exit_code == 1
-    assert "made for other weights" in foreign.output
     assert run("adapters", adapter.parent, "--delete", "shirt").exit_code == 0
     assert not adapter.exists()
 

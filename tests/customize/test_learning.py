@@ -2,6 +2,9 @@
 
 import copy
 import json
+import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from idmvton.customize.recipe import recipe_of
 from idmvton.errors import ConfigError, OutputError, WeightsError
 from idmvton.models.changed_weights import LowRank
 from idmvton.types import Size
+
+DOCS = Path(__file__).parents[2] / "docs" / "customization.md"
 
 
 def full_size_names():
@@ -63,6 +68,22 @@ def test_the_other_choices_in_the_published_layout():
         chosen_weights(Named(["conv_in.weight"]), "up_attention")
 
 
+@pytest.mark.parametrize(
+    ("layers", "millions"), [("up_attention", 655.8), ("up_blocks", 1497.1), ("all_attention", 1296.1)]
+)
+def test_the_counts_that_the_docs_compute_memory_from(layers, millions):
+    manifest = json.loads((GOLDEN / "full_size_manifest.json").read_text())
+    shapes, garment_net = manifest["unet"], sum(map(math.prod, manifest["unet_encoder"].values()))
+    trained = sum(math.prod(shapes[name]) for name in chosen_weights(Named(list(shapes)), layers))
+    frozen = sum(map(math.prod, shapes.values())) - trained
+    encoders, vae = 123.1e6 + 694.7e6 + 632.1e6, 83.7e6
+    fixed = 2 * garment_net + 2 * encoders + 4 * vae + 2 * frozen
+    told = re.search(rf"\| `{layers}` \| {millions:,} \| ([\d.]+) GB \| ([\d.]+) GB \| ([\d.]+) GB", DOCS.read_text())
+    assert round(trained / 1e6, 1) == millions
+    computed = [fixed + 16 * trained, fixed + 10 * trained, 2 * trained]
+    assert [float(each) for each in told.groups()] == pytest.approx([each / 1e9 for each in computed], abs=0.06)
+
+
 @pytest.mark.parametrize("rank", [0, 2])
 def test_exactly_the_chosen_weights_change(own_pipe, untouched, learn, tmp_path, rank):
     names = chosen_weights(own_pipe.unet, "up_attention")
@@ -89,12 +110,14 @@ def test_exactly_the_chosen_weights_change(own_pipe, untouched, learn, tmp_path,
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_the_adapter_is_what_was_trained(own_pipe, untouched, learn, tmp_path, rank, one_call):
-    learn(own_pipe, tmp_path / "mine", lora=rank)
-    trained = np.asarray(own_pipe(**one_call).images[0]).astype(int)
+    learned = learn(own_pipe, tmp_path / "mine", lora=rank, steps=2)
+    assert learned.record.steps == learned.step, "the last weights are the best"
+    call = one_call | {"height": 64, "width": 64}
+    trained = np.asarray(own_pipe(**call).images[0]).astype(int)
     pipe = copy.deepcopy(untouched)
-    before = np.asarray(pipe(**one_call).images[0]).astype(int)
+    before = np.asarray(pipe(**call).images[0]).astype(int)
     pipe.load_adapter(tmp_path / "mine")
-    put_on = np.asarray(pipe(**one_call).images[0]).astype(int)
+    put_on = np.asarray(pipe(**call).images[0]).astype(int)
     assert np.abs(put_on - trained).max() <= 1
     assert (put_on != before).any()
 

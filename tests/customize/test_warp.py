@@ -95,3 +95,20 @@ def test_of_mini_only_what_is_chosen_changes(mini, golden_sample, tmp_path, chan
 def test_choices_that_do_nothing_for_mini_are_refused(mini, changes, words):
     with pytest.raises(ConfigError, match=words):
         recipe_of(mini, CustomizeOptions(**changes), "cpu", Size(128, 96))
+
+
+def test_the_held_out_view_is_not_charged_for_a_flow_that_changed(mini, golden_sample, tmp_path):
+    pipe, sample = copy.deepcopy(mini), golden_sample.resized(Size(128, 96))
+    choices = CustomizeOptions(batch_size=1)
+    trainer = Customization(pipe, [sample], tmp_path / "mine", choices, photos={}, device="cpu").trainer
+    with torch.no_grad():
+        for each in pipe.warp_net.parameters():
+            each.add_(0.01 * torch.randn(each.shape, generator=torch.Generator().manual_seed(0)))
+    batch = trainer.validation._batches[0]
+    with torch.no_grad():
+        told = trainer.task.loss(trainer.task.model.eval(), batch)
+        charged = trainer.task.loss(trainer.task.model.train(), batch)
+    parts = {name: float(part) for name, part in told.parts.items()}
+    assert parts["slopes"] > 0
+    assert float(told.per_sample.mean()) == pytest.approx(parts["colours"] + 0.5 * parts["outline"], rel=1e-5)
+    assert float(charged.per_sample.mean()) > float(told.per_sample.mean())

@@ -10,6 +10,8 @@ from idmvton.prepare.backends.studio_net.sets import complete_top, divide_set
 from idmvton.prepare.dress import divide_dress
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.mask import ATR_LABELS
+from idmvton.prepare.mask_making import PersonSeen
+from idmvton.prepare.new_garment import mask_for
 from idmvton.prepare.room import room_for
 from truth_backends import of_sample
 
@@ -151,3 +153,14 @@ class TestRoom:
         assert lowest[1] > lowest[0] + 20
         assert masks[1].sum() > masks[0].sum()
         assert not masks[1][np.isin(rendered.labels, [LABEL["left_shoe"], LABEL["right_shoe"], LABEL["head"]])].any()
+
+
+@pytest.mark.parametrize(("left", "told"), [(30, True), (88, False)])
+def test_a_bag_at_the_edge_of_the_mask_is_told(left, told):
+    labels = np.zeros((128, 96), np.uint8)
+    labels[30:80, 30:60] = ATR_LABELS.index("upper_clothes")
+    labels[75:90, left : left + 6] = ATR_LABELS.index("bag")
+    silhouette = np.where(labels > 0, np.uint8(255), np.uint8(0))
+    person = PersonSeen(labels, np.zeros_like(labels), silhouette, np.zeros((18, 2), np.float32))
+    _, notes = mask_for(person, None, "upper_body", PrepareOptions())
+    assert any("bag" in note for note in notes) == told

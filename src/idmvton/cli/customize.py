@@ -89,7 +89,7 @@ def customize(
 
         def cost(customization: Any, probe: Any) -> None:
             if not as_json:
-                _tell_cost(customization, probe, choices.steps)
+                _tell_cost(customization, probe)
 
         made = make_adapter(request, output, resume=resume, on_stage=told, on_cost=cost)
     _tell(made, output, time.perf_counter() - start, as_json)
@@ -114,9 +114,9 @@ def _figures(metrics: dict[str, float]) -> str:
     return f"  loss {metrics['loss']:.3f}  {metrics['memory_mebibytes']:.0f} MiB"
 
 
-def _tell_cost(customization: Any, probe: Any, steps: int) -> None:
+def _tell_cost(customization: Any, probe: Any) -> None:
     trained = customization.num_trained / 1e6
-    left = steps - customization.trainer.progress.step
+    left = customization.trainer.options.steps - customization.trainer.progress.step
     seconds = left * probe.seconds
     time_told = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     line = f"{trained:.2f} million weights are trained; a step takes {probe.seconds:.1f} s"

@@ -25,9 +25,11 @@ class CustomizeOptions(Options):
         None, "Also train WarpNet, which lays the garment; where the checkpoint has one, when not given."
     )
     lora: int = option(0, "Rank of low-rank matrices (peft) instead of the layers themselves; 0: none.", minimum=0)
-    steps: int = option(100, "Optimizer steps, at most.", minimum=1, maximum=100_000)
+    steps: int | None = option(
+        None, "Optimizer steps, at most; 100, for WarpNet alone 20, when not given.", minimum=1, maximum=100_000
+    )
     learning_rate: float | None = option(
-        None, "The highest rate; 1e-5, with LoRA 1e-4, for WarpNet 1e-4, when not given.", minimum=0.0, maximum=1.0
+        None, "The highest rate; 1e-5, with LoRA and for WarpNet alone 1e-4, when not given.", minimum=0.0, maximum=1.0
     )
     batch_size: int = option(2, "Varied views of the photos in a step.", minimum=1, maximum=256)
     accumulation: int = option(1, "Parts that a step's views are computed in: less memory.", minimum=1, maximum=256)

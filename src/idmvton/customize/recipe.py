@@ -14,6 +14,8 @@ from idmvton.types import Size
 PAPER_RATE: Final = 1e-5
 LORA_RATE: Final = 1e-4
 WARP_RATE: Final = 1e-4
+PAPER_STEPS: Final = 100
+WARP_STEPS: Final = 20
 _DRAWS: Final = 8  # of noise and timestep for each held-out view, where a picture takes many steps
 _NEVER: Final = 10**9
 
@@ -35,13 +37,13 @@ def recipe_of(pipe: TryOnPipeline, choices: CustomizeOptions, device: str, size:
     on_gpu = resolve_device(device).type != "cpu"
     policy, last = pipe.config.garment_timestep, int(pipe.scheduler.config.num_train_timesteps) - 1
     one_step = takes_one_step(pipe)
-    vary = choices.vary
+    vary, steps = choices.vary, steps_of(choices, drafts=drafts)
     precision = ("bfloat16" if on_gpu else "float32") if choices.precision == "auto" else choices.precision
     checkpointing = on_gpu if choices.gradient_checkpointing is None else choices.gradient_checkpointing
     values = {
         "task": "mini_tryon" if drafts else "tryon",
         "train": {
-            "steps": choices.steps,
+            "steps": steps,
             "batch_size": choices.batch_size,
             "accumulation": choices.accumulation,
             "seed": choices.seed,
@@ -59,7 +61,7 @@ def recipe_of(pipe: TryOnPipeline, choices: CustomizeOptions, device: str, size:
             "name": "adamw_8bit" if choices.adam_8bit else "adamw",
             "learning_rate": rate_of(choices, drafts=drafts),
             "weight_decay": 0.0,
-            "warmup_steps": min(10, choices.steps // 5),
+            "warmup_steps": min(10, steps // 5),
         },
         "data": {"height": size.height, "width": size.width},
         "augment": {
@@ -110,9 +112,20 @@ def rate_of(choices: CustomizeOptions, *, drafts: bool) -> float:
     """The highest learning rate."""
     if choices.learning_rate is not None:
         return choices.learning_rate
-    if drafts and choices.layers in (None, "none"):
+    if _is_warp_alone(choices, drafts=drafts):
         return WARP_RATE
     return LORA_RATE if choices.lora else PAPER_RATE
+
+
+def steps_of(choices: CustomizeOptions, *, drafts: bool) -> int:
+    """Optimizer steps, at most."""
+    if choices.steps is not None:
+        return choices.steps
+    return WARP_STEPS if _is_warp_alone(choices, drafts=drafts) else PAPER_STEPS
+
+
+def _is_warp_alone(choices: CustomizeOptions, *, drafts: bool) -> bool:
+    return drafts and choices.layers in (None, "none")
 
 
 def _check(choices: CustomizeOptions, *, drafts: bool) -> None:

@@ -2,8 +2,8 @@
 
 WarpNet's own outline is right on the whole, but it tears: a neckline runs down the chest, a white shirt on white has
 holes. The flow knows better which spot of the product picture lies where. So on the trunk the garment is solid unless
-the product picture shows an opening there; only what lies in front (arms, hair) is left to the outline alone. A hem that
-ends a little above what stays on below is drawn down to it.
+the product picture shows an opening there; only what lies in front (arms, hair) is left to the outline alone. A hem
+that ends a little above what stays on below is drawn down to it.
 
 Shape legend: B pairs, H and W pixels.
 """

@@ -53,7 +53,7 @@ class BatchSize:
 
     Args:
         wanted: what the user asks for; None: 1 at first, then what fits by the bytes that a pair needed.
-        gauge: of the device; None: there is nothing to measure, so that None stays 1. On a CPU a batch saves nothing.
+        gauge: of the device; None: there is nothing to measure, so that None stays 1, as on a CPU.
 
     Attributes:
         number: how many are to be dressed next.

@@ -61,7 +61,7 @@ def _changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Image.Image
 
 def _put(composed: Image.Image, where: Image.Image, photo: Image.Image) -> Image.Image:
     """The enlarged copy over the photo where it changed."""
-    pixels = np.array(photo)
+    result = photo.copy()
     scale = composed.height / photo.height
     for first in range(0, photo.height, _STRIP):
         last = min(first + _STRIP, photo.height)
@@ -70,7 +70,8 @@ def _put(composed: Image.Image, where: Image.Image, photo: Image.Image) -> Image
         if not share.any():
             continue
         above = np.asarray(composed.resize(size, Image.Resampling.BICUBIC, box=box))
-        under = pixels[first:last].astype(np.float32)
+        under = np.asarray(photo.crop((0, first, photo.width, last)), np.float32)
         part = share[..., None] * np.float32(1 / 255)
-        pixels[first:last] = np.rint(under + part * (above - under)).astype(np.uint8)
-    return Image.fromarray(pixels)
+        mixed = np.rint(under + part * (above - under)).astype(np.uint8)
+        result.paste(Image.fromarray(mixed), (0, first))
+    return result

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABCMeta
+from typing import Any, Final
 
 import gradio as gr
 
 
+def _path_of(image: gr.Image, payload: Any) -> Any:
+    """The path of the file, whatever it holds: the page reads it itself, and says what is wrong."""
+    if payload is not None and payload.path is not None:
+        return str(payload.path)
+    return gr.Image.preprocess(image, payload)
+
+
+_METHODS: Final = {
+    "__doc__": "gradio's picture input without its conversion.",
+    "__module__": __name__,
+    "preprocess": _path_of,
+    "is_template": True,  # the browser draws gradio's own component
+}
+# a class statement would have gradio write a stub beside this file
+_PhotoInput: Final[Any] = ABCMeta.__new__(type(gr.Image), "PhotoInput", (gr.Image,), _METHODS)
+
+
 def photo_input(name: str, height: int = 300) -> gr.Image:
-    """The picture input of gradio without its conversion: the page reads the file, and says what is wrong.
+    """A place to put a photo.
 
     Args:
         name: id of its element.
         height: pixels.
     """
-    image = gr.Image(
+    image: gr.Image = _PhotoInput(
         type="filepath",
         image_mode=None,
         sources=["upload", "webcam", "clipboard"],
@@ -23,11 +41,4 @@ def photo_input(name: str, height: int = 300) -> gr.Image:
         elem_classes="drop",
         webcam_options=gr.WebcamOptions(mirror=False),
     )
-    convert = image.preprocess
-
-    def path_of(payload: Any) -> Any:
-        return str(payload.path) if payload is not None and payload.path is not None else convert(payload)
-
-    # no subclass: gradio would write a stub beside its file
-    setattr(image, "preprocess", path_of)  # noqa: B010 - mypy refuses an assignment to a method
     return image
