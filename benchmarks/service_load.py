@@ -79,7 +79,7 @@ def garments(folder: Path, height: int) -> list[Path]:
 class Api:
     """The Python API: person and garments read once, then picture after picture."""
 
-    def __init__(self, threads: int, someone: Path, photos: list[Path], size: int | None) -> None:
+    def __init__(self, arguments: argparse.Namespace, someone: Path, photos: list[Path]) -> None:
         import torch
 
         from idmvton.engine.job import TryOn
@@ -87,12 +87,12 @@ class Api:
         from idmvton.options import ModelOptions, PrepareOptions
         from idmvton.prepare.preparer import preparer_for
 
-        torch.set_num_threads(threads)
-        preparer = preparer_for(PrepareOptions(), "mini")
-        self.job = TryOn(load_pipeline(ModelOptions(threads=threads)), preparer)
+        torch.set_num_threads(arguments.threads)
+        preparer = preparer_for(PrepareOptions(), arguments.model)
+        self.job = TryOn(load_pipeline(ModelOptions(model=arguments.model, threads=arguments.threads)), preparer)
         self.prepared = preparer(someone, photos[0])
         self.pictures = [preparer.read_garment(each, category=self.prepared.category) for each in photos]
-        self.size = size
+        self.options = {"height": arguments.height, "num_inference_steps": arguments.steps}
         self(Work(0, 0, 0))
 
     def __call__(self, work: Work) -> np.ndarray:
@@ -103,7 +103,7 @@ class Api:
         from idmvton.options import JobOptions, TryOnOptions
 
         ready = with_prepared(self.prepared, self.pictures[work.garment])
-        settings = Settings(JobOptions(CAPTION), TryOnOptions(seed=work.seed, height=self.size))
+        settings = Settings(JobOptions(CAPTION), TryOnOptions(seed=work.seed, **self.options))
         outcome = self.job(ready, settings=settings)
         with tempfile.TemporaryDirectory() as folder:
             save_png(outcome.images[0], Path(folder) / "0.png", outcome.provenance[0])
@@ -120,12 +120,21 @@ def serve(folder: Path, arguments: argparse.Namespace) -> Iterator[tuple[str, ps
     """``idmvton serve``, ready; its URL and process."""
     port = 8100 + os.getpid() % 800
     command = [sys.executable, "-m", "idmvton", "serve", "--port", str(port), "--state", str(folder / "state")]
-    command += ["--threads", str(arguments.threads), "--queue", str(arguments.queue), "--rate", "1000000"]
+    command += [
+        "--threads",
+        str(arguments.threads),
+        "--model",
+        arguments.model,
+        "--queue",
+        str(arguments.queue),
+        "--rate",
+        "1000000",
+    ]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log, stdout=log)
     try:
         url = f"http://127.0.0.1:{port}"
-        with Client(url, retries=30) as client:
+        with Client(url, retries=300) as client:
             client._send("GET", "/healthz/ready")
         yield url, psutil.Process(process.pid)
     finally:
@@ -147,9 +156,8 @@ def load(
         if not hasattr(own, "client"):
             own.client = Client(url, retries=1000)
         start = time.perf_counter()
-        options: dict[str, Any] = {"seed": work.seed, "caption": CAPTION} | (
-            {"height": arguments.height} if arguments.height else {}
-        )
+        options: dict[str, Any] = {"seed": work.seed, "caption": CAPTION}
+        options |= {"height": arguments.height, "num_inference_steps": arguments.steps}
         job = own.client.try_on(prepared=prepared["id"], garment_id=ids[work.garment], **options)
         own.client.wait(job, 3600)
         content = own.client.read(job)
@@ -167,6 +175,8 @@ def main() -> None:
     parser.add_argument("--queue", type=int, default=40, help="jobs that may wait; fewer than clients: 429s come")
     parser.add_argument("--photo", type=int, default=1024, help="height of the photos")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--steps", type=int, help="denoising steps; the checkpoint's own when not given")
     parser.add_argument("--height", type=int, help="working height; the checkpoint's own when not given")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
@@ -174,7 +184,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         someone, photos = person(folder, arguments.photo), garments(folder, arguments.photo)
-        api = Api(arguments.threads, someone, photos, arguments.height)
+        api = Api(arguments, someone, photos)
         alone: dict[tuple[int, ...], np.ndarray] = {}
         api_seconds = api_cpu = 0.0
 
