@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("COLUMNS", "200")  # before rich makes a console: tables are not folded
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin slow whatever runs beside
 os.environ["OMP_NUM_THREADS"] = "1"  # the networks are tiny: threads would only wait for each other
 

@@ -102,7 +102,7 @@ def test_every_declared_option_is_a_flag():
     for declaration in (JobOptions, TryOnOptions, ModelOptions):
         for option in describe(declaration):
             declared = parameters[option.name].default
-            assert declared.default == option.default
+            assert declared.default == (list(option.default) if isinstance(option.default, tuple) else option.default)
             assert declared.param_decls[0].split("/")[0] == f"--{option.flag}"
             assert option.help in declared.help
 

@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-import anyio
 import numpy as np
 import pytest
 from mcp import Client, StdioServerParameters
@@ -20,6 +20,14 @@ from idmvton.prepare.preparer import preparer_for
 from photo_fixtures import photos, rendered, truth
 
 __all__ = ["photos", "rendered", "truth"]  # fixtures
+
+
+def in_thread(talk):
+    """Runs a coroutine in a thread of its own: a browser of other tests may have an event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(talk())).result()
+
+
 NAMES = {"try_on", "prepare", "caption"}
 
 
@@ -36,7 +44,7 @@ def test_the_command_speaks_over_standard_input_and_output(tmp_path):
             wrong = await client.call_tool("try_on", {"person": "a.png", "garment": "b.png", "output": "out.jpg"})
         return tools, wrong
 
-    tools, wrong = asyncio.run(asyncio.wait_for(talk(), 120))
+    tools, wrong = in_thread(lambda: asyncio.wait_for(talk(), 120))
     assert {tool.name for tool in tools} == NAMES
     schema = next(tool.input_schema for tool in tools if tool.name == "try_on")
     assert {"person", "garment", "output"} == set(schema["required"])
@@ -58,7 +66,7 @@ def call(server, tool, arguments, progress=None):
         async with Client(server) as client:
             return await client.call_tool(tool, arguments, progress_callback=progress)
 
-    return anyio.run(talk)
+    return in_thread(talk)
 
 
 def test_a_try_on_writes_the_picture_of_the_python_job_and_shows_it(server, photos, pipe):

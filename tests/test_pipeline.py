@@ -187,6 +187,8 @@ SCHEDULERS = {
     "dpm++2m": (diffusers.DPMSolverMultistepScheduler, {}),
     "unipc": (diffusers.UniPCMultistepScheduler, {}),
     "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler-trailing": (diffusers.EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
+    "tcd": (diffusers.TCDScheduler, {}),
     "lcm": (diffusers.LCMScheduler, {}),
 }
 
@@ -201,7 +203,7 @@ def test_every_named_scheduler_equals_a_loop_on_the_stock_one(pipe, one_call, na
     denoiser, _, steps = denoiser_of(pipe, {kind: one_call[kind] for kind in INPUTS})
     generator = torch.Generator().manual_seed(one_call["seed"])
     latents = torch.randn(1, 4, 16, 12, generator=generator) * scheduler.init_noise_sigma
-    draws = {"generator": generator} if name in ("ddpm", "lcm") else {}
+    draws = {"generator": generator} if name in ("ddpm", "lcm") else {"eta": 0.0} if name == "tcd" else {}
     for timestep in scheduler.timesteps:
         scaled = scheduler.scale_model_input(latents, timestep)
         prediction = denoiser.predict(scaled, timestep, steps.at(timestep.item()))

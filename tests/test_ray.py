@@ -195,7 +195,7 @@ class TestServe:
         try:
             serve.run(deployment(options, ModelOptions(device="cpu"), ServerOptions(), 1, worker=FAKE), name=NAME)
             photo = io.BytesIO()
-            Image.new("RGB", (8, 8), (200, 100, 50)).save(photo, "PNG")
+            Image.new("RGB", (96, 128), (200, 100, 50)).save(photo, "PNG")
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
                 assert client.get("/healthz/live").status_code == 200
                 end = time.monotonic() + 60  # until its lane has loaded, orders are answered with 503

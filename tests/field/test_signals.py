@@ -44,10 +44,15 @@ main()
 """
 
 
+def heed_ctrl_c():
+    """Of a process whose parent ignores it, as shells have their background jobs do."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("module", ["logging", "idmvton.cli", "typer", "idmvton.cli.try_on"])
 def test_ctrl_c_while_modules_are_imported(module):
     code = [sys.executable, "-c", AT_AN_IMPORT, module]
-    told = subprocess.run(code, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(code, capture_output=True, text=True, timeout=60, preexec_fn=heed_ctrl_c)
     assert (told.returncode, told.stderr) == (-signal.SIGINT, "")
 
 
@@ -66,7 +71,14 @@ def test_a_single_try_on(tmp_path, moment, number, status, word):
         sys.executable, "-c", AT_A_CALL, moment, str(int(number)), "try-on",
         EXAMPLES / "person.jpg", EXAMPLES / "checked_shirt.jpg", "-o", output, "--model", CHECKPOINT, "--steps", "1",
     ]  # fmt: skip
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"COLUMNS": "200"})
+    told = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"COLUMNS": "200"},
+        preexec_fn=heed_ctrl_c,
+    )
     assert told.returncode == status, told.stderr
     assert f"{word}: no file was written" in told.stderr
     assert "Traceback" not in told.stderr

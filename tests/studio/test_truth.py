@@ -168,7 +168,7 @@ def test_test_garments_never_occur_in_train():
     def garments(split: str) -> set[bytes]:
         found = set()
         for index in range(60):
-            rng = sampling._stream(0, split, index, "garment")
+            rng = sampling.stream(0, split, index, "garment")
             garment = wardrobe.sample_garment(rng, sampling.CATEGORIES[index % 3], female=True)
             found.add(garment.cut.tobytes() + garment.fabric.tile.tobytes() + repr(garment.folds).encode())
         return found

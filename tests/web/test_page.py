@@ -103,20 +103,6 @@ def test_a_file_that_is_no_picture_is_told_beside_it(visitors, tmp_path):
     assert "not a picture" in visitor.see("#garment-notes .note").inner_text()
 
 
-def test_a_run_is_stopped(visitors, service):
-    visitor = visitors()
-    visitor.put("person", PERSON)
-    visitor.put("garment", SHIRT)
-    visitor.window.click("#options > button")
-    visitor.window.locator("#images input[type=number]").fill("4")
-    visitor.window.locator("#images input[type=number]").press("Tab")
-    visitor.window.click("#run")
-    visitor.see(".progress")
-    visitor.window.click("#cancel")
-    visitor.see("text=Stopped.")
-    visitor.see("#run")
-
-
 def test_the_mask_outlives_another_tab_and_a_reload_keeps_the_history(visitors):
     visitor = visitors()
     visitor.put("person", PERSON)

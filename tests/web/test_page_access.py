@@ -30,38 +30,18 @@ _CONTRAST = """() => {
   }
   return weak;
 }"""
-_NAMELESS = """() => [...document.querySelector('.gradio-container').querySelectorAll('button, input, img')]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && each.getClientRects().length)
-  .filter((each) => each.tagName === 'IMG' ? !each.hasAttribute('alt') :
-    !(each.textContent.trim() || each.ariaLabel || each.title || each.labels?.length || each.placeholder))
-  .map((each) => each.outerHTML.slice(0, 160))"""
 _SMALL = """() => [...document.querySelectorAll('#run, .painter-tools button, #category label, [role=tab]')]
   .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height)
   .filter((each) => each.getBoundingClientRect().height < 40).map((each) => each.outerHTML.slice(0, 120))"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_and_everything_has_a_name(visitors, scheme):
+def test_text_can_be_read_and_buttons_are_large_enough_for_a_thumb(visitors, scheme):
     visitor = visitors(390, color_scheme=scheme)
     for role, path in (("person", PERSON), ("garment", SHIRT)):
         assert visitor.window.evaluate(_CONTRAST) == []
         visitor.put(role, path)
     visitor.mask_share()
     assert visitor.window.evaluate(_CONTRAST) == []
-    assert visitor.window.evaluate(_NAMELESS) == []
     assert visitor.window.evaluate(_SMALL) == []
     assert visitor.window.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_the_keyboard_goes_from_the_person_to_the_garment_to_the_button(visitors):
-    visitor = visitors()
-    visitor.window.locator("#language input").focus()
-    seen = []
-    for _ in range(60):
-        visitor.window.keyboard.press("Tab")
-        seen.append(visitor.window.evaluate("document.activeElement.closest('[id]:not([id^=component])')?.id || ''"))
-        if seen[-1] == "run":
-            break
-    marks = ("person-upload", "person-examples", "garment-upload", "garment-examples", "run")
-    places = [next(i for i, name in enumerate(seen) if name.startswith(mark)) for mark in marks]
-    assert places == sorted(places)

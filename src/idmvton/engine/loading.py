@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from idmvton.errors import ConfigError
 from idmvton.options import ModelOptions, TryOnOptions
-from idmvton.weights.sniff import ACCEPTED_SUFFIXES, check_file
 
 if TYPE_CHECKING:
     from idmvton.tryon.pipeline import TryOnPipeline
@@ -43,6 +42,7 @@ def check_model(model: ModelOptions, options: TryOnOptions | None = None) -> Loa
     from idmvton.checkpoint.folder import NETWORKS, find_parts, sizes_of, stem_of
     from idmvton.images.framing import check_size
     from idmvton.weights import find_weights, locate, locate_base
+    from idmvton.weights.sniff import check_file
 
     set_threads(model.threads)
     for file, _ in lora_files(model.lora):
@@ -95,6 +95,8 @@ def lora_files(given: Sequence[str]) -> list[tuple[str, float]]:
     Raises:
         ConfigError: the scale is no number.
     """
+    from idmvton.weights.sniff import ACCEPTED_SUFFIXES
+
     found = []
     for each in given:
         file, sign, scale = each.rpartition("=")

@@ -10,7 +10,6 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ Attended = tuple[Tensor, Tensor]
 HALF = (torch.float16, torch.bfloat16)
 SAGE = "SageAttention, an approximation: queries and keys in 8 bits"
 SAGE_LARGEST_HEAD = 128
-_CHOSEN: ContextVar[AttentionChoice] = ContextVar("attention", default="auto")
+_chosen: list[AttentionChoice] = ["auto"]  # the innermost block's last; a list, because compiled code can read it
 
 
 @contextlib.contextmanager
@@ -38,11 +37,11 @@ def attending(choice: AttentionChoice) -> Iterator[None]:
         choice: ``auto``: the fastest that is exact; ``sage``: SageAttention, which has queries and keys in 8 bits, for
             self-attention on CUDA in half precision.
     """
-    token = _CHOSEN.set(choice)
+    _chosen.append(choice)
     try:
         yield
     finally:
-        _CHOSEN.reset(token)
+        _chosen.pop()
 
 
 def check_attention(choice: AttentionChoice, device: torch.device) -> None:
@@ -83,7 +82,7 @@ def _sage() -> Callable[..., Any]:
 
 def attend(query_BHND: Tensor, keys_BHMD: Tensor, values_BHMD: Tensor) -> Tensor:
     """Attention, BHND."""
-    if _CHOSEN.get() == "sage" and attends_with_logsumexp(query_BHND, keys_BHMD, values_BHMD):
+    if _chosen[-1] == "sage" and attends_with_logsumexp(query_BHND, keys_BHMD, values_BHMD):
         return attend_with_logsumexp(query_BHND, keys_BHMD, values_BHMD)[0]
     return F.scaled_dot_product_attention(query_BHND, keys_BHMD, values_BHMD)
 
@@ -121,7 +120,7 @@ def _logsumexp_kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[.
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     if query.device.type != "cuda":
         return None
-    return _cuda_kernel(_CHOSEN.get(), query.dtype, query.shape[-1], query.device)
+    return _cuda_kernel(_chosen[-1], query.dtype, query.shape[-1], query.device)
 
 
 @functools.lru_cache(maxsize=64)

@@ -170,7 +170,7 @@ class TryOnPipeline(TryOnSystem):
             garment_timestep=garment_timestep,
         )
         request = Request(person, garment, mask, densepose, caption, seed, generator, latents, labels)
-        with attending(self.attention):
+        with attending(self.attention), self.on_one_device():
             return self._dress(request, options, output_type, callback_on_step_end, parse_result)
 
     def _dress(

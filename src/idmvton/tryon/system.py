@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -124,6 +125,7 @@ class TryOnSystem(DiffusionPipeline):
         self.feature_cache = GarmentCache()
         self.graphs = Graphs()
         self.placement: Placement | None = None
+        self._device_of_call: torch.device | None = None
         self.weights_name = "in memory"
         self.attention: AttentionChoice = "auto"
         self.changed_weights = ChangedWeights(self._changeable)
@@ -195,10 +197,21 @@ class TryOnSystem(DiffusionPipeline):
     @property
     def _execution_device(self) -> torch.device:
         """Where the networks compute, wherever they wait."""
+        if self._device_of_call is not None:
+            return self._device_of_call
         if self.placement is None or self.placement.mode == "fast":
             inherited: torch.device = super()._execution_device
             return inherited
         return self.placement.device
+
+    @contextlib.contextmanager
+    def on_one_device(self) -> Iterator[None]:
+        """Looks once for a whole call where the networks compute: diffusers walks all of their modules each time."""
+        self._device_of_call = self._execution_device
+        try:
+            yield
+        finally:
+            self._device_of_call = None
 
     def load_adapter(self, adapter: str | os.PathLike[str], scale: float = 1.0) -> None:
         """Puts an adapter on, in place of the one that is on; see :mod:`idmvton.checkpoint.adapter`.
