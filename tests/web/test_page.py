@@ -188,6 +188,7 @@ def test_many_become_a_table_and_a_zip(visitors, tmp_path):
     visitor.see("#many-garments >> text=garments.zip")
     visitor.window.click("#many-run")
     visitor.see("#many-zip")
+    visitor.see("#many-table tbody tr:nth-child(2) >> text=done")
     assert [each.split("\t")[2] for each in visitor.see("#many-table tbody").inner_text().splitlines()] == ["done"] * 2
     with zipfile.ZipFile(visitor.download("#many-zip")) as made:
         assert len(made.namelist()) == 2
