@@ -11,7 +11,12 @@ class IdmVtonError(Exception):
         got: what was found.
         expected: what would have been right.
         fix: what the reader can do about it.
+
+    Attributes:
+        field: the file or option of a request that it is about, where the one who took the request knows it.
     """
+
+    field: str | None = None
 
     def __init__(self, what: str, *, got: object = None, expected: object = None, fix: str | None = None) -> None:
         self.what, self.got, self.expected, self.fix = what, got, expected, fix

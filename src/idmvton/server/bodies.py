@@ -221,7 +221,7 @@ def _named(error: InputError, path: Path, role: str) -> InputError:
     words = [None if each is None else str(each).replace(str(path), f"the file {role!r}") for each in
              (error.what, error.got, error.expected, error.fix)]  # fmt: skip
     told = InputError(words[0] or "", got=words[1], expected=words[2], fix=words[3])
-    told.field = role  # type: ignore[attr-defined]
+    told.field = role
     return told
 
 

@@ -143,7 +143,7 @@ def check_order(order: Order) -> None:
 
 
 def _about(field: str, error: InputError) -> InputError:
-    error.field = field  # type: ignore[attr-defined]
+    error.field = field
     return error
 
 

@@ -70,7 +70,7 @@ class Problem:
             return text
 
         what = clean(error.what) or ""
-        about = field or getattr(error, "field", None) or named(what)
+        about = field or error.field or named(what)
         return cls(code_of(error), what, clean(error.got), clean(error.expected), clean(error.fix), about)
 
 
