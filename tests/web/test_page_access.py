@@ -1,4 +1,4 @@
-"""Contrast, names and the order of focus, read in the browser."""
+"""Contrast, and the size of buttons on a telephone, read in the browser."""
 
 import pytest
 from page_visitor import PERSON, SHIRT
