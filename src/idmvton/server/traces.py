@@ -18,7 +18,7 @@ def add_traces(app: FastAPI, exporter: Any = None) -> Any:
     """Has every request of an app traced, but those of probes.
 
     Spans go to where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says, or to standard output with
-    ``OTEL_TRACES_EXPORTER=console``. A provider that is there already, of ``opentelemetry-instrument``, is used as it is.
+    ``OTEL_TRACES_EXPORTER=console``. A provider that is there already (``opentelemetry-instrument``) is used as it is.
 
     Args:
         app: the server.
