@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from tests.fake_lane import picture
@@ -39,8 +41,15 @@ def test_a_try_on_with_progress(server, tmp_path):
 
 def test_a_busy_server_is_asked_again(server):
     with Client(server.url) as client:
-        jobs = [client.try_on(picture("red"), picture("blue"), seed=number, caption="sleep 1") for number in range(25)]
-        assert {client.wait(job)["state"] for job in jobs} == {"succeeded"}
+        running = client.try_on(picture("red"), picture("blue"), caption="sleep 4000")
+        while client.job(running)["state"] != "running":
+            time.sleep(0.05)
+        waiting = [client.try_on(picture("red"), picture("blue")) for _ in range(20)]
+        end = threading.Timer(0.5, client.cancel, [running])
+        end.start()
+        last = client.try_on(picture("red"), picture("blue"))
+        end.join()
+        assert {client.wait(job)["state"] for job in (*waiting, last)} == {"succeeded"}
     assert '"status": 429' in server.log.read_text()
 
 

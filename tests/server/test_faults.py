@@ -174,7 +174,7 @@ def test_two_servers_share_a_queue_and_pictures_and_outlive_their_database_and_e
         one, two = (ServerProcess(tmp_path / name, **shared).start() for name in ("one", "two"))
         try:
             with Client(one.url, retries=12) as first, Client(two.url, retries=12) as second:
-                jobs = {seed: order(first, seed, "sleep 10" if seed < 2 else None) for seed in range(8)}
+                jobs = {seed: order(first, seed, "sleep 60" if seed < 2 else None) for seed in range(8)}
                 in_state(second, jobs[0], "running")
                 postgresql.kill()
                 unavailable = httpx.get(f"{one.url}{jobs[2]['url']}", timeout=30)
