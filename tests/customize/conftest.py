@@ -34,11 +34,11 @@ def golden_sample():
 def learn(golden_sample):
     """Customizes a pipeline: ``learn(pipe, folder, steps=2)``."""
 
-    def run(pipe, folder, *, resume=False, **changes):
+    def run(pipe, folder, *, resume=False, at_checks=None, **changes):
         choices = dataclasses.replace(SMALL, **changes)
         customization = Customization(
             pipe, [golden_sample], folder, choices, photos={"a.jpg": "12"}, device="cpu", resume=resume
         )
-        return customization.run()
+        return customization.run(at_checks)
 
     return run

@@ -136,6 +136,21 @@ def test_stopped_and_resumed_it_learns_the_same_to_the_last_bit(untouched, learn
     assert sorted(each.name for each in (tmp_path / "parts").iterdir()) == ["adapter.safetensors"]
 
 
+def test_a_caller_measures_the_weights_of_each_check(own_pipe, learn, tmp_path):
+    name = chosen_weights(own_pipe.unet, "up_attention")[0]
+    seen = []
+
+    def measure(pipe):
+        seen.append(pipe.unet.get_parameter(name).detach().clone())
+        return {"calls": len(seen)}
+
+    learn(own_pipe, tmp_path / "mine", at_checks=measure, check_every=1, max_minutes=0.0)
+    lines = (tmp_path / "mine" / "run" / "metrics.jsonl").read_text().splitlines()
+    noted = {line["step"]: line["calls"] for line in map(json.loads, lines) if "validation_loss" in line}
+    assert noted == {0: 1, 1: 2}, "before the first step, and after it"
+    assert not torch.equal(*seen)
+
+
 def test_a_state_holds_the_trained_weights_alone(own_pipe, learn, tmp_path):
     learn(own_pipe, tmp_path / "mine", max_minutes=0.0)
     (file,) = (tmp_path / "mine" / "run" / "states").glob("*/model.safetensors")

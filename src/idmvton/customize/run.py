@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 from idmvton.atomic import whole_file
 from idmvton.checkpoint.adapter import read_adapter, write_adapter
@@ -16,7 +16,7 @@ from idmvton.checkpoint.adapter_record import FILE, AdapterRecord
 from idmvton.customize.free import RUN, check_free
 from idmvton.customize.options import CustomizeOptions
 from idmvton.customize.recipe import num_draws, recipe_of
-from idmvton.customize.task import CustomizeTask, MiniCustomizeTask, library_versions
+from idmvton.customize.task import AtChecks, CustomizeTask, MiniCustomizeTask, library_versions
 from idmvton.customize.views import HeldOut
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import ConfigError
@@ -96,7 +96,7 @@ class Customization:
             made_with=library_versions(),
         )
         self._note_request(about, resume=resume)
-        kind: Any = CustomizeTask if pipe.warp_net is None else MiniCustomizeTask
+        kind = CustomizeTask if pipe.warp_net is None else MiniCustomizeTask
         recipe = recipe_of(pipe, choices, device, size)
         sources = {"train": views.training(), recipe.sections["validation"].to_dict()["split"]: views.held_out()}
         self.trainer = Trainer(
@@ -107,6 +107,7 @@ class Customization:
             tasks=lambda recipe, dataset: kind(recipe, dataset, pipe, choices, about),
             sources=lambda _, split, __: sources[split],
         )
+        self.task = cast(CustomizeTask, self.trainer.task)
 
     def cost(self) -> Probe:
         """What a step takes here: measured, on one whose result is thrown away."""
@@ -117,14 +118,19 @@ class Customization:
         """Trained numbers."""
         return sum(each.numel() for each in self.trainer.trained)
 
-    def run(self) -> Learned:
+    def run(self, at_checks: AtChecks | None = None) -> Learned:
         """Learns; the adapter of the best weights is then in the folder, and the run's folder gone.
+
+        Args:
+            at_checks: measures more than the held-out view's loss.
 
         Raises:
             ConfigError: the garment was not learned: the held-out view never got better.
             WeightsError: the adapter cannot be written.
             NumericsError: the loss or the gradients are not finite.
         """
+        if at_checks is not None:
+            self.task.at_checks = at_checks
         outcome = self.trainer.run()
         if outcome.reason not in ("finished", "settled"):
             return Learned(outcome.reason, outcome.step, None)
