@@ -122,12 +122,12 @@ def photographed(worn: Worn, kind: str, folder: Path) -> Lesson:
     raise PreparationError("nobody of the five can be prepared")
 
 
-def score(result: Image.Image, truth: Wearer) -> dict[str, float]:
+def score(result: Image.Image, truth: Wearer) -> dict[str, Any]:
     picture, mask = np.asarray(result), truth.mask > 0
     shown = Shown("", picture, picture, find_protocol("idmvton-mask"), truth=truth.new, mask=mask)
     garment = mask & is_garment(truth.new_labels, "upper_body")
     of_pair = {name: measure_of(name)(shown) for name in METRICS}
-    return of_pair | {"garment_psnr": psnr(picture, truth.new, garment)}  # type: ignore[dict-item]
+    return of_pair | {"garment_psnr": psnr(picture, truth.new, garment)}
 
 
 def learn(lesson: Lesson, choices: CustomizeOptions, folder: Path) -> dict[str, Any]:

@@ -44,17 +44,14 @@ CHOICES: dict[str, tuple[Layers, int]] = {
 }
 
 
-def chosen_net(layers: Layers, rank: int, frozen: torch.dtype) -> TryonNet:
-    """TryonNet of which the chosen weights are trained, in float32; without numbers."""
+def chosen_net(layers: Layers, rank: int) -> TryonNet:
+    """TryonNet of which the chosen weights are trained, float32, without numbers."""
     net = tryon_net().train()
     names = chosen_weights(net, layers)
     if rank:
         add_low_rank(net, names, rank)
     else:
         train_only(net, names)
-    for each in net.parameters():
-        if not each.requires_grad:
-            each.data = each.data.to(frozen)
     return net
 
 
@@ -83,9 +80,8 @@ def view_operations() -> tuple[float, float]:
         return operations(lambda: vae.encode(shown)), operations(lambda: garment_features(1))  # type: ignore[operator]
 
 
-def step_operations(layers: Layers, rank: int) -> float:
+def step_operations(net: TryonNet) -> float:
     """Of one view, forward and backward, with gradient checkpointing."""
-    net = chosen_net(layers, rank, torch.float32)
     net.enable_gradient_checkpointing()
     inputs = step_inputs(1, {name: each.float() for name, each in garment_features(1).items()})
     step = TryOnStep(net)
@@ -103,12 +99,16 @@ def main() -> None:
     print("| | " + " | ".join(heads) + " |")
     print("|---" * 8 + "|")
     for name, (layers, rank) in CHOICES.items():
-        net = chosen_net(layers, rank, torch.bfloat16)
+        net = chosen_net(layers, rank)
+        work = step_operations(net)
+        net.zero_grad()
+        for each in net.parameters():
+            if not each.requires_grad:
+                each.data = each.data.to(torch.bfloat16)
         trained = sum(each.numel() for each in net.parameters() if each.requires_grad)
         held = fixed + num_bytes(net) + 12 * trained  # gradients 4, Adam's moments 8
         copies = 2 * trained  # in bfloat16, which autocast keeps for the backward pass
         moving = activations(BATCH, checkpointing=True, net=net) + copies
-        work = step_operations(layers, rank)
         half, full = PEAKS[GPU] * SHARE, PEAKS[GPU] / 2 * SHARE  # TF32 has half of bfloat16's peak
         seconds = BATCH * ((work + of_garment) / half + of_vae / full)
         cells = [f"{trained / 1e6:,.1f}", f"{held / GB:.1f}", f"{(held - 6 * trained) / GB:.1f}"]

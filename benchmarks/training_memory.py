@@ -10,6 +10,7 @@ operations over an assumed share of a GPU's peak.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -137,6 +138,7 @@ def tryon_net() -> TryonNet:
     return net
 
 
+@functools.cache
 def garment_net() -> GarmentNet:
     """The full-size GarmentNet, bfloat16, without numbers."""
     full = SIZES["full"]

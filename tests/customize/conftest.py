@@ -30,7 +30,7 @@ def golden_sample():
     return sample.resized(Size(64, 64))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def learn(golden_sample):
     """Customizes a pipeline: ``learn(pipe, folder, steps=2)``."""
 

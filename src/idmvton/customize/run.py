@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final
 
 from idmvton.atomic import whole_file
 from idmvton.checkpoint.adapter import read_adapter, write_adapter
@@ -96,7 +96,7 @@ class Customization:
             made_with=library_versions(),
         )
         self._note_request(about, resume=resume)
-        kind = CustomizeTask if pipe.warp_net is None else MiniCustomizeTask
+        kind: Any = CustomizeTask if pipe.warp_net is None else MiniCustomizeTask
         recipe = recipe_of(pipe, choices, device, size)
         sources = {"train": views.training(), recipe.sections["validation"].to_dict()["split"]: views.held_out()}
         self.trainer = Trainer(
@@ -107,7 +107,7 @@ class Customization:
             tasks=lambda recipe, dataset: kind(recipe, dataset, pipe, choices, about),
             sources=lambda _, split, __: sources[split],
         )
-        self.task = cast(CustomizeTask, self.trainer.task)
+        self.task: Any = self.trainer.task
 
     def cost(self) -> Probe:
         """What a step takes here: measured, on one whose result is thrown away."""

@@ -42,6 +42,8 @@ from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
 
 PICTURE: Final = "before-after.png"
+GARMENT: Final = "garment.png"
+"""The garment as it was learned, on white: what later try-ons are given."""
 _PRIOR_SAMPLES: Final = 64
 
 
@@ -83,13 +85,15 @@ class MadeAdapter:
         learned: of the training; its record is None where it was stopped and can go on.
         caption: of the garment.
         warnings: what the caller should know.
+        garment: the picture of it to give to later try-ons; None where it was stopped.
         picture: person, garment, try-on before and after; None where it was stopped.
     """
 
     learned: Learned
     caption: str
     warnings: tuple[str, ...]
-    picture: Path | None
+    garment: Path | None = None
+    picture: Path | None = None
 
 
 Stage = Callable[..., None]
@@ -143,11 +147,11 @@ def make_adapter(
     on_cost(customization, customization.cost())
     learned = customization.run()
     del customization, pipe  # what follows loads the checkpoint again
-    picture = None
-    if learned.record is not None:
-        on_stage("drawing before and after")
-        picture = _draw(request, preparer, lesson, folder)
-    return MadeAdapter(learned, lesson.caption, lesson.warnings, picture)
+    if learned.record is None:
+        return MadeAdapter(learned, lesson.caption, lesson.warnings)
+    on_stage("drawing before and after")
+    _write_pictures(request, preparer, lesson, folder)
+    return MadeAdapter(learned, lesson.caption, lesson.warnings, folder / GARMENT, folder / PICTURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +269,8 @@ def delete_adapter(name: str, folder: Path) -> None:
         if file is not None:
             file.unlink()
         if file is None or file.name == FILE:
-            (place / PICTURE).unlink(missing_ok=True)
+            for picture in (PICTURE, GARMENT):
+                (place / picture).unlink(missing_ok=True)
             shutil.rmtree(unfinished, ignore_errors=True)
             with contextlib.suppress(OSError):  # what else somebody put there stays
                 place.rmdir()
@@ -320,8 +325,8 @@ def _load(request: AdapterRequest, *, device: str, dtype: str | None = None) -> 
     return pipe
 
 
-def _draw(request: AdapterRequest, preparer: Preparer, lesson: _Lesson, folder: Path) -> Path:
-    """Person, garment, and the garment put on the same person before and after."""
+def _write_pictures(request: AdapterRequest, preparer: Preparer, lesson: _Lesson, folder: Path) -> None:
+    """The garment; and in one picture person, garment, and the garment put on the same person before and after."""
     person, pipe = lesson.first, _load(request, device=request.model.device)
     options = TryOnOptions(seed=request.choices.seed, height=request.height, width=request.width)
     settings = Settings(JobOptions(caption=lesson.caption), options)
@@ -330,9 +335,10 @@ def _draw(request: AdapterRequest, preparer: Preparer, lesson: _Lesson, folder: 
     pipe.load_adapter(folder)
     after = job(person, settings=settings).images[0]
     assert person.garment is not None
-    with whole_file(folder / PICTURE, "the picture") as file:
-        picture_row([person.photo, person.garment, before, after]).save(file, "PNG")
-    return folder / PICTURE
+    row = picture_row([person.photo, person.garment, before, after])
+    for name, picture in ((GARMENT, person.garment), (PICTURE, row)):
+        with whole_file(folder / name, "the picture") as file:
+            picture.save(file, "PNG")
 
 
 __all__ = [
