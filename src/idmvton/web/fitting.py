@@ -70,7 +70,7 @@ class Fitting:
         """Puts a new photo on."""
         room.trouble = {**room.trouble, role: ()}
         try:
-            photo = self.page.shelf.add(path, role, name)
+            photo = self.page.shelf.add(path, role, name, room.visitor)
         except IdmVtonError as error:
             room.trouble[role] = (failure(room.language, error),)
             return
@@ -255,13 +255,12 @@ class Fitting:
     def forget(self, room: Room) -> None:
         """Erases everything of this visitor."""
         self.stop(room)
-        for id in (*room.people, *room.garments):
-            self.page.shelf.erase(id)
+        self.page.shelf.erase_all(room.visitor)
         for view in self.page.service.newest("try_on", room.visitor, 1000):
             self.page.service.erase(view.id, room.visitor)
             self.page.results.erase(view.id)
         self.page.results.erase(room.visitor)
-        for path in room.uploads:
+        for path in self.page.uploads.pop(room.visitor, []):
             Path(path).unlink(missing_ok=True)
         self.page.reader.forget()
         fresh = Room(visitor=room.visitor, language=room.language, version=room.version + 1)

@@ -37,7 +37,6 @@ class Room:
         job: what is being made.
         shown: id and number of the picture that is shown.
         version: grows whenever the person's picture must be drawn anew.
-        uploads: files as they came from the browser.
         many: pairs of the third tab that are being made.
     """
 
@@ -57,7 +56,6 @@ class Room:
     job: str | None = None
     shown: tuple[str, int] | None = None
     version: int = 0
-    uploads: list[str] = field(default_factory=list)
     many: list[Pair] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -79,6 +77,8 @@ class Room:
         assert self.person is not None
         assert self.garment is not None
         options = changed(self.prepare.to_dict() | choices)
+        if self.understood is not None and len(self.understood.people) > 1:
+            options["person_number"] = self.prepare.person_number  # a server asks which of several is meant
         files: dict[str, Content] = {"person": self.person.path, "garment": self.garment.path}
         if mask is not None:
             files["mask"] = mask

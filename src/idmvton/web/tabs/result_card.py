@@ -156,18 +156,19 @@ class ResultCard:
 
     def _picture(self, fitting: Fitting, room: Room, view: View, recipe: Recipe, number: int) -> list[Any]:
         shown = fitting.page.results.show(view, recipe, number)
+        alone = recipe.one(shown.seed)
         seeds = [int(each["seed"]) for each in view.provenance]
         seconds = round((view.ended or 0) - (view.started or 0), 1)
         told = say(room.language, "result.facts", width=shown.width, height=shown.height, seed=shown.seed,
                    seconds=seconds)  # fmt: skip
         about = say(room.language, "page.model", model=recipe.model, licence=fitting.page.licence())
-        alone = [each for each in view.warnings if "seeds made" in each]
+        equal = tuple(each for each in view.warnings if "seeds made" in each)
         several = len(seeds) > 1
         strip = views.variations_value(fitting.page, room, view.id, seeds) if several else None
         return [
             gr.update(visible=True),
             gr.update(visible=False),
-            gr.update(visible=bool(alone), value=look.notes(said_all(room.language, tuple(alone)))),
+            gr.update(visible=bool(equal), value=look.notes(said_all(room.language, equal))),
             gr.update(visible=True, value="compare"),
             gr.update(visible=True, value=(str(shown.before), str(shown.jpeg))),
             gr.update(visible=False, value=str(shown.difference)),
@@ -177,9 +178,9 @@ class ResultCard:
             gr.update(visible=True, value=str(shown.png)),
             gr.update(visible=True, value=str(shown.jpeg)),
             gr.update(visible=True),
-            gr.update(visible=True, value=as_command(recipe)),
-            gr.update(visible=True, value=as_python(recipe)),
-            gr.update(visible=True, value=as_curl(recipe)),
+            gr.update(visible=True, value=as_command(alone)),
+            gr.update(visible=True, value=as_python(alone)),
+            gr.update(visible=True, value=as_curl(alone)),
             gr.update(visible=shown.mask is not None, value=str(shown.mask) if shown.mask else None),
             *self._history(fitting, room),
         ]
