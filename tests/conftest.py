@@ -1,6 +1,7 @@
 """Everything here runs offline, on the tiny golden checkpoint."""
 
 import copy
+import functools
 import json
 import os
 import threading
@@ -21,6 +22,10 @@ from safetensors.torch import load_file
 from fake_hub import Hub
 from golden_data import CHECKPOINT, GOLDEN, forget, golden_pictures
 from idmvton import TryOnPipeline
+from idmvton.checkpoint.published import load_checkpoint
+from idmvton.training import start
+from idmvton.tryon import system
+from idmvton.weights import locate
 
 
 @pytest.fixture
@@ -42,6 +47,26 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def loaded_once() -> Any:
+    """Loads each checkpoint once."""
+    return functools.cache(load_checkpoint)
+
+
+@pytest.fixture(autouse=True)
+def _copies_of_checkpoints(loaded_once: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who loads the golden checkpoint or mini gets copies, a quarter of the time of loading them."""
+    kept = (CHECKPOINT, locate("mini"))
+
+    def load(folder: Path, **how: Any) -> dict[str, Any]:
+        if folder in kept:
+            return copy.deepcopy(loaded_once(folder, **how))
+        return load_checkpoint(folder, **how)
+
+    for module in (system, start):
+        monkeypatch.setattr(module, "load_checkpoint", load)
 
 
 @pytest.fixture(scope="session")

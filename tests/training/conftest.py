@@ -1,25 +1,9 @@
-import copy
-import functools
 from pathlib import Path
 
 import pytest
 
-from idmvton.checkpoint.published import load_checkpoint
-from idmvton.training import start
 from training.toy import data_folder
 from training.tryon_tasks import NOTHING_DROPPED, build
-
-
-@pytest.fixture(scope="session")
-def loaded_once():
-    """Loads each checkpoint once."""
-    return functools.cache(load_checkpoint)
-
-
-@pytest.fixture(autouse=True)
-def _copies_of_checkpoints(loaded_once, monkeypatch):
-    """Trainings get copies of checkpoints, a quarter of the time of loading them; loading has tests of its own."""
-    monkeypatch.setattr(start, "load_checkpoint", lambda *path, **how: copy.deepcopy(loaded_once(*path, **how)))
 
 
 @pytest.fixture(scope="session")
