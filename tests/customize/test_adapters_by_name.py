@@ -1,5 +1,6 @@
 """From photos to an adapter by name: what is made, listed, chosen and deleted, and which photos are refused."""
 
+import copy
 import json
 import shutil
 
@@ -100,6 +101,10 @@ def test_photos_that_nothing_can_be_learned_from_are_refused(photos, preparer, t
     prepared = prepare_pair(preparer, PhotoPair(anna), options)
     with pytest.raises(InputError, match=r"(?s)too small.*anna: 512x384"):
         sample_of(prepared, "shirt", Size(1152, 864), "anna")
+    enlarged = copy.copy(prepared)
+    object.__setattr__(enlarged, "photo", prepared.photo.resize((150, 200)))
+    with pytest.raises(InputError, match=r"(?s)too small.*anna: 200x150"):
+        sample_of(enlarged, "shirt", Size(512, 384), "anna")
     bare = prepared.labels.copy()
     bare[bare == 4] = 0
     object.__setattr__(prepared, "labels", bare)
