@@ -46,7 +46,7 @@ class ServerProcess:
             self.until_ready()
         return self
 
-    def until_ready(self, seconds=90):
+    def until_ready(self, seconds=300):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(httpx.HTTPError):

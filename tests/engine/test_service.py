@@ -168,6 +168,7 @@ def test_an_adapter_is_made_listed_used_and_stays_until_it_is_erased_without_its
 
 def test_an_adapter_that_is_cancelled_leaves_its_name_free(service):
     adapter = Order("adapter", {"person": picture()}, adapter="coat", options={"caption": "sleep 400"})
+    assert service.cancel(service.submit(Order("adapter", {"person": picture()}, adapter="재" * 66))).state
     job = service.submit(adapter, Terms(key="coat"))
     assert service.submit(adapter, Terms(key="coat")) == job
     while service.view(job).stage != "denoising":
@@ -184,6 +185,7 @@ def test_an_adapter_that_is_cancelled_leaves_its_name_free(service):
     [
         ({"adapter": "../coat"}, "cannot have this name"),
         ({"adapter": "0" * 32}, "cannot have this name"),
+        ({"adapter": "재" * 67}, "cannot have this name"),
         ({"options": {"prior": "/data"}}, "prior cannot be set here"),
         ({"options": {"num_images": 2}}, "unknown option 'num_images'"),
         ({"files": {"garment": picture()}}, "no person was given"),
