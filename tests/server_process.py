@@ -43,7 +43,11 @@ class ServerProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=ROOT, env=environment)
         if wait:
-            self.until_ready()
+            try:
+                self.until_ready()
+            except BaseException:
+                self.end()
+                raise
         return self
 
     def until_ready(self, seconds=300):
