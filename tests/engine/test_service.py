@@ -27,9 +27,11 @@ def everything_in(folder):
 
 
 def test_an_order_becomes_a_picture(service):
-    views = list(service.events(service.submit(order("sleep 3"))))
+    views = list(service.events(service.submit(order("sleep 20"))))
     assert [view.state for view in views][-2:] == ["running", "succeeded"]
-    assert ("denoising", 1, 3) in [(view.stage, view.done, view.total) for view in views]
+    steps = [(view.done, view.total) for view in views if view.stage == "denoising"]
+    assert steps == sorted(steps)  # a busy machine may miss some of them
+    assert {total for _, total in steps} == {20}
     done = views[-1]
     assert (done.attempts, done.warnings, done.error) == (1, ("fake",), None)
     assert {"denoising", "total"} <= done.timings.keys()
