@@ -43,10 +43,14 @@ class ServerProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=ROOT, env=environment)
         if wait:
-            self.until_ready()
+            try:
+                self.until_ready()
+            except BaseException:
+                self.end()
+                raise
         return self
 
-    def until_ready(self, seconds=90):
+    def until_ready(self, seconds=300):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(httpx.HTTPError):

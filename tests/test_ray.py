@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,12 +16,13 @@ import pytest
 from PIL import Image
 from tests.fake_lane import FAKE
 
+from idmvton.data.prepare import MakeMaps, unshared_preparer
 from idmvton.engine.folders_on_ray import GROUP, dress_on_ray, groups_of
 from idmvton.engine.job import Settings
 from idmvton.engine.on_ray import Lanes, items_on_ray, load_ray, work_on_ray
 from idmvton.engine.pairs import names_of
 from idmvton.errors import ConfigError, InputError, MissingExtraError, NumericsError
-from idmvton.options import ModelOptions, ServerOptions, ServiceOptions
+from idmvton.options import BackendOptions, ModelOptions, ServerOptions, ServiceOptions
 from idmvton.resume import Outcomes
 from idmvton.server.on_ray import NAME, check_replicas, deployment
 
@@ -161,6 +163,12 @@ def test_items_of_other_commands(cluster, tmp_path):
     assert outcomes.warnings.keys() <= set(outcomes.made)
     assert len(list(tmp_path.iterdir())) == 19
     assert told[-1] == (20, 20)
+
+
+def test_the_work_of_data_prepare_can_be_sent_to_other_machines():
+    make = MakeMaps(True, partial(unshared_preparer, BackendOptions(segmenter="clothes")))
+    again = load_ray().cloudpickle.loads(load_ray().cloudpickle.dumps(make))
+    assert (again.beside, again.make_preparer.args) == (True, (BackendOptions(segmenter="clothes"),))
 
 
 def test_a_lane_that_no_machine_can_hold_is_refused(cluster):

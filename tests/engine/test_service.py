@@ -27,9 +27,11 @@ def everything_in(folder):
 
 
 def test_an_order_becomes_a_picture(service):
-    views = list(service.events(service.submit(order("sleep 3"))))
+    views = list(service.events(service.submit(order("sleep 20"))))
     assert [view.state for view in views][-2:] == ["running", "succeeded"]
-    assert ("denoising", 1, 3) in [(view.stage, view.done, view.total) for view in views]
+    steps = [(view.done, view.total) for view in views if view.stage == "denoising"]
+    assert steps == sorted(steps)  # a busy machine may miss some of them
+    assert {total for _, total in steps} == {20}
     done = views[-1]
     assert (done.attempts, done.warnings, done.error) == (1, ("fake",), None)
     assert {"denoising", "total"} <= done.timings.keys()
@@ -168,6 +170,7 @@ def test_an_adapter_is_made_listed_used_and_stays_until_it_is_erased_without_its
 
 def test_an_adapter_that_is_cancelled_leaves_its_name_free(service):
     adapter = Order("adapter", {"person": picture()}, adapter="coat", options={"caption": "sleep 400"})
+    assert service.cancel(service.submit(Order("adapter", {"person": picture()}, adapter="재" * 66))).state
     job = service.submit(adapter, Terms(key="coat"))
     assert service.submit(adapter, Terms(key="coat")) == job
     while service.view(job).stage != "denoising":
@@ -184,6 +187,7 @@ def test_an_adapter_that_is_cancelled_leaves_its_name_free(service):
     [
         ({"adapter": "../coat"}, "cannot have this name"),
         ({"adapter": "0" * 32}, "cannot have this name"),
+        ({"adapter": "재" * 67}, "cannot have this name"),
         ({"options": {"prior": "/data"}}, "prior cannot be set here"),
         ({"options": {"num_images": 2}}, "unknown option 'num_images'"),
         ({"files": {"garment": picture()}}, "no person was given"),

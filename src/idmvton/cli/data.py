@@ -182,11 +182,10 @@ def prepare(
 ) -> None:
     """Make the body maps, label maps, keypoints and agnostic masks that are missing; run again to resume."""
     from idmvton.data.opening import splits_of
-    from idmvton.data.prepare import prepare_dataset
-    from idmvton.prepare.preparer import Preparer
+    from idmvton.data.prepare import prepare_dataset, unshared_preparer
 
     backends = BackendOptions.from_mapping(pick(BackendOptions, values))
-    make_preparer = functools.partial(Preparer.unshared, backends)
+    make_preparer = functools.partial(unshared_preparer, backends)
     for each in [split] if split else splits_of(folder):
         with bar(f"preparing {each}") as progress, keeps_what_was_made():
             done = prepare_dataset(

@@ -21,7 +21,7 @@ from idmvton.data.opening import list_files
 from idmvton.errors import InputError, PreparationError
 from idmvton.images.densepose import colour_parts
 from idmvton.images.framing import Framing
-from idmvton.options import PrepareOptions
+from idmvton.options import BackendOptions, PrepareOptions
 from idmvton.prepare.maps import Given, frame_keypoints
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.prepare.person_maps import PersonMaps
@@ -32,6 +32,13 @@ from idmvton.resume import Failure, Outcomes, Progress, work_through
 from idmvton.types import Order, Size
 
 MakePreparer = Callable[[], Preparer]
+
+
+def unshared_preparer(options: BackendOptions | None = None) -> Preparer:
+    """A preparer of one's own; a function, which Ray can send to other machines, as it cannot a method of a class."""
+    return Preparer.unshared(options or BackendOptions())
+
+
 WorkOn = Callable[[Sequence[SampleFiles], "MakeMaps"], Outcomes[SampleFiles]]
 """Works on people, here or elsewhere, and returns what became of each."""
 
@@ -61,7 +68,7 @@ def prepare_dataset(
     workers: int = 2,
     beside: bool = False,
     progress: Progress | None = None,
-    make_preparer: MakePreparer = Preparer.unshared,
+    make_preparer: MakePreparer = unshared_preparer,
     work_on: WorkOn | None = None,
 ) -> Made:
     """Makes what is missing of each person's body map and mask, and the maps that these need; what is there is kept.

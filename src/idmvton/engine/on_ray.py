@@ -7,6 +7,7 @@ made of the group by then is found done. So every item is made once, however oft
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -111,11 +112,12 @@ def work_on_ray(
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # else it tells of every execution
         rows = [{"group": pickle.dumps(list(group))} for group in groups]
         found = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             _Lane,
             fn_constructor_args=(make_work, os.getcwd()),
-            concurrency=min(most, len(rows)),
+            compute=ray.data.ActorPoolStrategy(size=min(most, len(rows))),
             num_cpus=lanes.num_cpus,
             num_gpus=num_gpus,
         )

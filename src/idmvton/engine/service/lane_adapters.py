@@ -108,6 +108,6 @@ def learn(
         made = make_adapter(request, folder, on_stage=lambda stage, done=0, total=None, *_: tell(stage, done, total))
     finally:
         torch.set_float32_matmul_precision(precision)  # a training changes it for the whole process
-    if made.learned.record is None or made.picture is None:  # SIGTERM
+    if made.learned.record is None:  # SIGTERM
         raise SystemExit(1)
-    return made, [folder / FILE, made.picture]
+    return made, sorted(each for each in folder.iterdir() if each.is_file())

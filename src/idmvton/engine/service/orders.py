@@ -24,6 +24,7 @@ CLOSED: Final = ("segmenter", "prior", "prior_share", "max_minutes")
 PRIORITIES: Final = range(-10, 11)
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _NAME: Final = re.compile(r"\w[\w.-]{0,99}")
+_MOST_BYTES: Final = 200  # a name is a folder's and a file's, which end at 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,9 @@ def _check_adapter(order: Order) -> None:
         return
     if order.kind not in ("try_on", "adapter"):
         raise _about("adapter", InputError("an adapter would do nothing", got=name[:80], fix="leave it out"))
-    if order.kind == "adapter" and (_ID.fullmatch(name) or not _NAME.fullmatch(name)):
-        expected = "up to 100 letters, digits, dots, - and _, and not what looks like an id"
+    is_usable = _NAME.fullmatch(name) and not _ID.fullmatch(name) and len(name.encode()) <= _MOST_BYTES
+    if order.kind == "adapter" and not is_usable:
+        expected = "up to 100 letters (66 of scripts with three bytes a letter), digits, dots, - and _, and no id"
         raise _about("name", InputError("an adapter cannot have this name", got=name[:80], expected=expected))
     if not LEAST_SCALE <= order.adapter_scale <= MOST_SCALE:
         expected = f"{LEAST_SCALE:g} to {MOST_SCALE:g}"
