@@ -1,12 +1,13 @@
-"""A page with mini on this machine, and a real browser: both are started once for all tests of this folder."""
+"""A page on this machine and a real browser: both are started once for all tests of a process."""
 
 import shutil
 import socket
 
 import pytest
-from page_visitor import PERSON, Visitor
+from page_visitor import PERSON, SHIRT, Visitor
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from tests.web.page_lane import PAGE_LANE
 
 from idmvton.engine.service import Service
 from idmvton.options import ModelOptions, ServiceOptions, WebOptions
@@ -15,10 +16,10 @@ from idmvton.web.app import Running
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory):
-    """Mini in one lane."""
+    """One lane that makes its pictures without networks; photos are read by the real ones."""
     state = tmp_path_factory.mktemp("state")
     options = ServiceOptions(state=str(state), warm_up=False, max_images=4, retention=5.0)
-    with Service(options, ModelOptions(device="cpu", threads=1)) as running:
+    with Service(options, ModelOptions(device="cpu", threads=1), worker=PAGE_LANE) as running:
         yield running
 
 
@@ -43,11 +44,12 @@ def _free_port():
 
 @pytest.fixture(scope="package")
 def chromium():
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window, with a camera that shows a test picture."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert found, "the tests of the page need Chromium: `make browser` installs it on Debian"
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", *camera])
         yield browser
         browser.close()
 
@@ -63,8 +65,18 @@ def visitors(chromium, site):
 
     yield open_window
     for each in opened:
-        each.context.close()
-        assert not each.complaints
+        each.leave()
+
+
+@pytest.fixture(scope="module")
+def at_home(chromium, site):
+    """A visitor whom the tests of a file share, with a person and a garment on."""
+    visitor = Visitor(chromium, site.url).enter()
+    visitor.put("person", PERSON)
+    visitor.put("garment", SHIRT)
+    visitor.mask_share()
+    yield visitor
+    visitor.leave()
 
 
 @pytest.fixture(scope="package")

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PERSON, SHIRT, HOODIE = (EXAMPLES / f"{name}.jpg" for name in ("person", "checked_shirt", "striped_hoodie"))
 PATIENCE = 180_000  # milliseconds: machines that test are busy
@@ -32,6 +35,19 @@ class Visitor:
         self.window.goto(self.url)
         self.see("#garment-examples .strip-item")
         return self
+
+    def leave(self):
+        """Closes the window; none of its scripts may have failed."""
+        self.context.close()
+        assert not self.complaints
+
+    def tab(self, name):
+        """Goes to a tab."""
+        self.window.get_by_role("tab", name=name).click()
+
+    def describe(self, caption):
+        """Writes a description of the garment; the fake lane reads orders in it."""
+        self.window.fill("#caption textarea, #caption input", caption)
 
     def see(self, query):
         """Waits until something is seen."""
@@ -64,10 +80,15 @@ class Visitor:
         self.window.mouse.up()
         self.window.click(f"#painter [data-do={tool}]")
 
-    def run(self, button="#run", result="#slider img"):
+    def run(self, button="#run", result="#slider img", status="#status"):
         """Presses the button and waits for the picture."""
         self.window.click(button)
+        self.see(f"{status} .progress")
         self.see(result)
+
+    def pixels(self, query):
+        """The picture of a file that is taken away; RGB."""
+        return np.asarray(Image.open(self.download(query)).convert("RGB")).astype(int)
 
     def download(self, query):
         """Takes a file."""

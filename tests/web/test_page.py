@@ -1,22 +1,21 @@
-"""The page in a real browser, on desks and on telephones."""
+"""The page in a real browser; pictures are made by a lane without networks (mini: test_page_mini.py)."""
 
 import io
-import shlex
 import zipfile
 
 import numpy as np
 import pytest
 from page_visitor import HOODIE, PERSON, SHIRT
 from PIL import Image
-from typer.testing import CliRunner
-
-from idmvton.cli import app
-from idmvton.images import read_provenance
+from tests.web.page_lane import dressed
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_two_photos_become_a_picture(visitors, width, tmp_path, monkeypatch):
-    visitor = visitors(width)
+def photo(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_a_mask_is_painted_and_the_picture_follows_it_on_a_telephone(visitors):
+    visitor = visitors(390)
     visitor.put("person", PERSON)
     before = visitor.mask_share()
     assert 0.1 < before < 0.6
@@ -27,42 +26,119 @@ def test_two_photos_become_a_picture(visitors, width, tmp_path, monkeypatch):
     visitor.window.get_by_label("Top", exact=True).click()  # painted parts stay when the category changes
     visitor.see("text=mask changed by you")
     visitor.run()
-    slider = visitor.see("#slider img").bounding_box()
-    assert slider["width"] > 250
-    made = visitor.download("#png")
-    with Image.open(made) as picture, Image.open(PERSON) as photo:
-        assert picture.size == photo.size
-        after, old = np.asarray(picture.convert("RGB")), np.asarray(photo.convert("RGB"))
-    changed = np.abs(after.astype(int) - old).max(2) > 24
+    after, old = visitor.pixels("#png"), photo(PERSON)
+    changed = np.abs(after - old).max(2) > 24
+    assert after.shape == old.shape
     assert changed.mean() > 0.03
     assert not changed[:60].any()  # above the head nothing is repainted
     assert not changed[380:540, 380:390].any()  # where the mask was erased neither
-    assert read_provenance(made)["preparation"]["category"] == "upper_body"
-    with Image.open(visitor.download("#jpeg")) as jpeg:
-        assert jpeg.format == "JPEG"
-        assert jpeg.size == photo.size
-    if width == 1440:
-        _same_pixels_by_command(visitor, after, tmp_path, monkeypatch)
+    assert np.abs(visitor.pixels("#jpeg") - after).mean() < 3
 
 
-def _same_pixels_by_command(visitor, after, tmp_path, monkeypatch):
-    """The command that the page shows makes the same picture."""
-    visitor.window.click("#copy > button")
-    command = visitor.see("#as-command .cm-content").inner_text().strip()
-    (tmp_path / "mask.png").write_bytes(visitor.download("#mask-file").read_bytes())
-    for path in (PERSON, SHIRT):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, [*shlex.split(command)[1:], "--threads", "1"])
-    assert result.exit_code == 0, result.output
-    assert (np.asarray(Image.open("out.png").convert("RGB")) == after).all()
+def test_the_slider_shows_more_of_the_other_picture(at_home):
+    at_home.run()
+    box = at_home.see("#slider img").bounding_box()
+    assert box["width"] > 250
+    before = at_home.window.locator("#slider").screenshot()
+    middle = box["y"] + box["height"] / 2
+    at_home.window.mouse.move(box["x"] + box["width"] / 2, middle)
+    at_home.window.mouse.down()
+    at_home.window.mouse.move(box["x"] + box["width"] * 0.9, middle, steps=5)
+    at_home.window.mouse.up()
+    one, two = (
+        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int)
+        for each in (before, at_home.window.locator("#slider").screenshot())
+    )
+    moved = np.abs(one - two).max(2) > 24
+    width = moved.shape[1]
+    assert moved[:, width // 2 : int(width * 0.85)].mean() > 0.1
+    assert moved[:, : int(width * 0.4)].mean() < 0.02
 
 
-def test_nothing_comes_from_elsewhere(visitors, site):
+def test_what_changed_is_shown(at_home):
+    at_home.run()
+    at_home.window.get_by_label("What changed").click()
+    at_home.see("#difference img")
+    at_home.window.get_by_label("Before and after").click()
+    at_home.see("#slider img")
+
+
+def test_a_run_is_stopped(at_home):
+    at_home.describe("sleep 2000")
+    at_home.window.click("#run")
+    at_home.see("text=Painting, step")
+    at_home.window.click("#cancel")
+    at_home.see("text=Stopped.")
+    at_home.see("#run")
+    at_home.describe("a shirt")
+    at_home.run()
+
+
+def test_the_mask_outlives_another_tab(at_home):
+    at_home.stroke("paint", [(0.2, 0.9), (0.8, 0.9)])
+    at_home.see("text=mask changed by you")
+    painted = at_home.mask_share()
+    at_home.tab("Outfit")
+    at_home.see("#outfit-run")
+    at_home.tab("Try on")
+    at_home.see("#painter .painter-mask")
+    assert at_home.mask_share() == pytest.approx(painted, abs=1e-3)
+    at_home.window.click("#painter [data-do=reset]")
+    at_home.see("text=Pink will be repainted")
+    assert at_home.mask_share() < painted
+
+
+def test_variations_are_chosen_and_made_again_alone(at_home):
+    at_home.window.click("#options > button")
+    at_home.window.fill("#seed input", "40")
+    at_home.window.locator("#images input[type=number]").fill("4")
+    at_home.window.locator("#images input[type=number]").press("Tab")
+    at_home.run()
+    at_home.see("#variations .strip-item >> nth=3").click()
+    at_home.see("text=seed 43")
+    assert (at_home.pixels("#png") == np.asarray(dressed(Image.open(PERSON), Image.open(SHIRT), 43))).all()
+    at_home.window.click("#copy > button")
+    command = at_home.see("#as-command .cm-content").inner_text()
+    assert "--seed 43" in command
+    assert "num-images" not in command
+    at_home.window.click("#copy > button")
+    at_home.window.locator("#images input[type=number]").fill("1")
+    at_home.window.locator("#images input[type=number]").press("Tab")
+
+
+def test_a_garment_of_the_rack_is_tried_on_at_once(at_home):
+    at_home.run()
+    earlier = at_home.window.locator("#history .strip-item").count()
+    at_home.window.click("#garment-change")
+    at_home.put("garment", HOODIE)
+    at_home.see("#garment-rack .strip-item >> nth=1").click()
+    at_home.see("#status .progress")
+    at_home.see("#slider img")
+    assert at_home.window.locator("#history .strip-item").count() == max(2, earlier + 1)
+
+
+def test_nothing_comes_from_elsewhere(at_home, site):
+    assert at_home.asked
+    assert not [each for each in at_home.asked if not each.startswith((site.url, "data:", "blob:"))]
+
+
+def test_a_reload_keeps_the_history_and_erasing_takes_it(visitors, site):
     visitor = visitors()
     visitor.put("person", PERSON)
-    assert visitor.asked
-    assert not [each for each in visitor.asked if not each.startswith((site.url, "data:", "blob:"))]
+    visitor.put("garment", SHIRT)
+    visitor.run()
+    made = visitor.pixels("#png")
+    visitor.window.reload()
+    visitor.see("#history .strip-item").click()
+    visitor.see("#slider img")
+    assert (visitor.pixels("#png") == made).all()
+    photos = set(site.page.shelf.folder.iterdir())
+    results = set(site.page.results.folder.iterdir())
+    visitor.window.click("#erase")
+    visitor.see("text=were erased")
+    assert len(set(site.page.shelf.folder.iterdir())) == len(photos) - 2
+    assert len(set(site.page.results.folder.iterdir())) < len(results)
+    assert not visitor.window.locator("#history .strip-item").count()
 
 
 def test_of_two_people_one_is_chosen(visitors, couple):
@@ -73,9 +149,12 @@ def test_of_two_people_one_is_chosen(visitors, couple):
     assert pins.count() == 2
     first = visitor.mask_share()
     places = [visitor.window.evaluate(_MIDDLE)]
+    shown = visitor.window.evaluate("document.querySelector('#painter [data-ready]').dataset.ready")
     pins.nth(1).click()
-    visitor.window.wait_for_function("document.querySelectorAll('.painter-pin')[1].ariaPressed === 'true'")
-    visitor.window.wait_for_timeout(500)
+    visitor.window.wait_for_function(
+        "shown => document.querySelector('#painter [data-ready]').dataset.ready !== shown", arg=shown
+    )
+    assert visitor.window.locator(".painter-pin").nth(1).get_attribute("aria-pressed") == "true"
     assert abs(visitor.mask_share() - first) < 0.1
     places.append(visitor.window.evaluate(_MIDDLE))
     assert abs(places[0] - places[1]) > 0.3
@@ -87,122 +166,58 @@ for (let i = 3; i < d.length; i += 4) if (d[i] > 127) { n++; s += ((i - 3) / 4) 
 return s / n / c.width; }"""
 
 
-def test_a_photo_without_anybody_is_told_beside_it(visitors, tmp_path):
+def test_photos_that_cannot_be_used_are_told_beside_them(visitors, tmp_path):
     Image.new("RGB", (600, 800), (190, 190, 180)).save(tmp_path / "wall.jpg")
+    (tmp_path / "x.jpg").write_text("no picture")
     visitor = visitors(390)
     visitor.window.set_input_files("#person-upload input[type=file]", str(tmp_path / "wall.jpg"))
     assert "Nobody was found" in visitor.see("#person-notes .note").inner_text()
+    visitor.window.set_input_files("#garment-upload input[type=file]", str(tmp_path / "x.jpg"))
+    assert "not a picture" in visitor.see("#garment-notes .note").inner_text()
     visitor.window.click("#run")
     visitor.see("#status .note")
 
 
-def test_a_file_that_is_no_picture_is_told_beside_it(visitors, tmp_path):
-    (tmp_path / "x.jpg").write_text("no picture")
-    visitor = visitors()
-    visitor.window.set_input_files("#garment-upload input[type=file]", str(tmp_path / "x.jpg"))
-    assert "not a picture" in visitor.see("#garment-notes .note").inner_text()
-
-
-def test_the_mask_outlives_another_tab_and_a_reload_keeps_the_history(visitors):
-    visitor = visitors()
-    visitor.put("person", PERSON)
-    visitor.put("garment", HOODIE)
-    visitor.mask_share()
-    visitor.stroke("paint", [(0.2, 0.9), (0.8, 0.9)])
-    visitor.see("text=mask changed by you")
-    painted = visitor.mask_share()
-    visitor.window.get_by_role("tab", name="Outfit").click()
-    visitor.see("#outfit-run")
-    visitor.window.get_by_role("tab", name="Try on").click()
-    visitor.see("#painter .painter-mask")
-    assert visitor.mask_share() == pytest.approx(painted, abs=1e-3)
-    visitor.window.click("#painter [data-do=reset]")
-    visitor.see("text=Pink will be repainted")
-    visitor.run()
-    visitor.window.reload()
-    visitor.see("#history .strip-item").click()
-    visitor.see("#slider img")
-    assert visitor.download("#png").stat().st_size > 10_000
-
-
-def test_two_browsers_do_not_see_each_other(visitors):
-    one, two = visitors(), visitors(locale="de-DE")
-    two.see("text=Umkleide")
-    one.put("person", PERSON)
-    assert one.window.locator(".painter-photo").count()
-    assert not two.window.locator(".painter-photo[src]").count()
-    one.put("garment", SHIRT)
-    two.put("person", PERSON)
-    two.put("garment", HOODIE)
-    one.window.click("#run")
-    two.run()
-    one.see("#slider img")
-    first, second = (np.asarray(Image.open(each.download("#png"))) for each in (one, two))
+def test_two_browsers_do_not_see_each_other(at_home, visitors):
+    other = visitors(locale="de-DE")
+    other.see("text=Umkleide")
+    assert not other.window.locator(".painter-photo[src]").count()
+    other.put("person", PERSON)
+    other.put("garment", HOODIE)
+    at_home.describe("sleep 20")
+    at_home.window.click("#run")
+    other.run()
+    at_home.see("#slider img")
+    first, second = at_home.pixels("#png"), other.pixels("#png")
     assert (first != second).any()
 
 
-def test_a_garment_of_the_rack_is_tried_on_at_once(visitors):
-    visitor = visitors()
-    visitor.put("person", PERSON)
-    visitor.put("garment", SHIRT)
-    visitor.run()
-    visitor.window.click("#garment-change")
-    visitor.put("garment", HOODIE)
-    visitor.see("#garment-rack .strip-item >> nth=1").click()
-    visitor.see(".progress")
-    visitor.see("#slider img")
-    assert visitor.window.locator("#history .strip-item").count() == 2
-
-
-def test_an_outfit_is_put_on_in_one_go(visitors, tmp_path):
-    visitor = visitors()
-    visitor.window.get_by_role("tab", name="Outfit").click()
+def test_an_outfit_is_put_on_in_one_go(at_home, tmp_path):
+    at_home.tab("Outfit")
     shorts = tmp_path / "shorts.jpg"
-    _shorts().save(shorts)
+    Image.new("RGB", (600, 800), (40, 120, 60)).save(shorts)
     for name, path in (("person", PERSON), ("top", SHIRT), ("bottom", shorts)):
-        visitor.window.set_input_files(f"#outfit-{name} input[type=file]", str(path))
-        visitor.see(f"#outfit-{name} img")
-    visitor.run("#outfit-run", "#outfit-slider img")
-    after = np.asarray(Image.open(visitor.download("#outfit-png")).convert("RGB")).astype(int)
-    changed = np.abs(after - np.asarray(Image.open(PERSON).convert("RGB"))).max(2) > 24
-    assert changed[250:600].mean() > 0.05  # the top
-    assert changed[750:].mean() > 0.05  # the bottom
+        at_home.window.set_input_files(f"#outfit-{name} input[type=file]", str(path))
+        at_home.see(f"#outfit-{name} img")
+    at_home.run("#outfit-run", "#outfit-slider img", "#outfit-status")
+    assert at_home.pixels("#outfit-png").shape == photo(PERSON).shape
+    at_home.tab("Try on")
 
 
-def _shorts():
-    picture = Image.new("RGB", (600, 800), "white")
-    picture.paste((40, 120, 60), (140, 150, 460, 300))
-    picture.paste((40, 120, 60), (140, 300, 290, 640))
-    picture.paste((40, 120, 60), (310, 300, 460, 640))
-    return picture
-
-
-def test_many_become_a_table_and_a_zip(visitors, tmp_path):
-    visitor = visitors()
-    visitor.window.get_by_role("tab", name="Many at once").click()
+def test_many_become_a_table_and_a_zip(at_home, tmp_path):
+    at_home.tab("Many at once")
     with zipfile.ZipFile(tmp_path / "garments.zip", "w") as archive:
         archive.write(SHIRT, "shop/shirt.jpg")
         archive.write(HOODIE, "shop/hoodie.jpg")
-    visitor.window.set_input_files("#many-people input[type=file]", str(PERSON))
-    visitor.window.set_input_files("#many-garments input[type=file]", str(tmp_path / "garments.zip"))
-    visitor.see("#many-garments >> text=garments.zip")
-    visitor.window.click("#many-run")
-    visitor.see("#many-zip")
-    visitor.see("#many-table tbody tr:nth-child(2) >> text=done")
-    assert [each.split("\t")[2] for each in visitor.see("#many-table tbody").inner_text().splitlines()] == ["done"] * 2
-    with zipfile.ZipFile(visitor.download("#many-zip")) as made:
+    at_home.window.set_input_files("#many-people input[type=file]", str(PERSON))
+    at_home.window.set_input_files("#many-garments input[type=file]", str(tmp_path / "garments.zip"))
+    at_home.see("#many-garments >> text=garments.zip")
+    at_home.window.click("#many-run")
+    at_home.see("#many-zip")
+    at_home.see("#many-table tbody tr:nth-child(2) >> text=done")
+    assert [each.split("\t")[2] for each in at_home.see("#many-table tbody").inner_text().splitlines()] == ["done"] * 2
+    with zipfile.ZipFile(at_home.download("#many-zip")) as made:
         assert len(made.namelist()) == 2
         for name in made.namelist():
             Image.open(io.BytesIO(made.read(name))).verify()
-
-
-def test_everything_is_erased_when_the_visitor_says_so(visitors, site, service):
-    visitor = visitors()
-    visitor.put("person", PERSON)
-    visitor.put("garment", SHIRT)
-    visitor.run()
-    photos = set(site.page.shelf.folder.iterdir())
-    visitor.window.click("#erase")
-    visitor.see("text=were erased")
-    assert len(set(site.page.shelf.folder.iterdir())) == len(photos) - 2
-    assert not visitor.window.locator("#history .strip-item").count()
+    at_home.tab("Try on")

@@ -1,4 +1,4 @@
-"""Contrast, and the size of buttons on a telephone, read in the browser."""
+"""Contrast, names for screen readers, the way of the keyboard, and the size of buttons on a telephone."""
 
 import pytest
 from page_visitor import PERSON, SHIRT
@@ -45,3 +45,71 @@ def test_text_can_be_read_and_buttons_are_large_enough_for_a_thumb(visitors, sch
     assert visitor.window.evaluate(_CONTRAST) == []
     assert visitor.window.evaluate(_SMALL) == []
     assert visitor.window.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def nameless(visitor):
+    """What a screen reader would announce without a name: the browser's own account of the page."""
+    session = visitor.context.new_cdp_session(visitor.window)
+    found = []
+    for node in session.send("Accessibility.getFullAXTree")["nodes"]:
+        role = node.get("role", {}).get("value")
+        if node.get("ignored") or role not in NAMED or node.get("name", {}).get("value", "").strip():
+            continue
+        element = session.send("DOM.resolveNode", {"backendNodeId": node["backendDOMNodeId"]})["object"]["objectId"]
+        told = "function () { return this.outerHTML.slice(0, 160) }"
+        about = session.send("Runtime.callFunctionOn", {"objectId": element, "functionDeclaration": told})
+        found.append(f"{role}: {about['result']['value']}")
+    return found
+
+
+NAMED = {"button", "checkbox", "combobox", "image", "link", "radio", "radiogroup", "slider", "spinbutton", "tab",
+         "textbox", "toolbar"}  # fmt: skip
+
+
+def stops(visitor):
+    """Where the Tab key goes, from the choice of the language to the end of the page: ids of the places."""
+    visitor.window.locator("#language input").focus()
+    seen = []
+    while len(seen) < 100 and "erase" not in seen:
+        visitor.window.keyboard.press("Tab")
+        seen.append(visitor.window.evaluate("document.activeElement.closest('[id]:not([id^=component])')?.id || ''"))
+    return seen
+
+
+def test_the_keyboard_reaches_every_place_in_the_order_of_the_page(visitors):
+    visitor = visitors()
+    assert nameless(visitor) == []
+    assert in_order(
+        stops(visitor),
+        ["theme", "person-upload", "person-examples", "person-studio", "category", "garment-upload",
+         "garment-examples", "garment-studio", "run", "options", "erase"],
+    )  # fmt: skip
+
+
+def test_the_keyboard_reaches_what_a_result_brings(at_home):
+    at_home.run()
+    assert nameless(at_home) == []
+    assert in_order(
+        stops(at_home),
+        ["theme", "person-change", "painter", "category", "mask-tools", "closer", "garment-change", "caption", "run",
+         "view", "slider", "png", "jpeg", "copy", "options", "erase"],
+    )  # fmt: skip
+
+
+def in_order(seen, marks):
+    """Whether all marks were seen, in their order."""
+    missing = [mark for mark in marks if mark not in seen]
+    assert not missing, f"{missing} not reached: {seen}"
+    places = [seen.index(mark) for mark in marks]
+    return places == sorted(places)
+
+
+def test_a_garment_is_tried_on_without_a_mouse(visitors):
+    visitor = visitors()
+    for place in ("person", "garment"):
+        visitor.window.locator(f"#{place}-examples .strip-item").first.focus()
+        visitor.window.keyboard.press("Enter")
+        visitor.see("#painter .painter-photo" if place == "person" else "#garment-picture img")
+    visitor.window.locator("#run").focus()
+    visitor.window.keyboard.press("Enter")
+    visitor.see("#slider img")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ class Recipe:
         model: name of the model.
         options: those that differ from their defaults, and the seed; see :func:`changed`.
         has_mask: whether the visitor corrected the mask.
+        adapter: name of the adapter, if one was on.
     """
 
     person: str
@@ -29,6 +31,12 @@ class Recipe:
     model: str
     options: Mapping[str, Any]
     has_mask: bool = False
+    adapter: str | None = None
+
+    def one(self, seed: int) -> Recipe:
+        """That of one picture of several."""
+        options = {name: value for name, value in self.options.items() if name != "num_images"}
+        return dataclasses.replace(self, options=options | {"seed": seed})
 
 
 def changed(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,6 +52,8 @@ def as_command(recipe: Recipe) -> str:
         words += ["--model", recipe.model]
     if recipe.has_mask:
         words += ["--mask", MASK]
+    if recipe.adapter is not None:
+        words += ["--adapter", recipe.adapter]
     for each in (one for kind in (JobOptions, TryOnOptions, PrepareOptions) for one in describe(kind)):
         if each.name in recipe.options:
             words += _flag(each, recipe.options[each.name])
@@ -62,14 +72,14 @@ def as_python(recipe: Recipe) -> str:
     call: dict[str, Any] = {}
     for name, value in recipe.options.items():
         (prepare if name in {each.name for each in describe(PrepareOptions)} else call)[name] = value
-    count, seed = call.pop("num_images", 1), call.pop("seed")
     if recipe.has_mask:
         prepare["mask"] = MASK
-    call["seed"] = list(range(seed, seed + count)) if count > 1 else seed
+    adapter = [] if recipe.adapter is None else [f"pipe.load_adapter({recipe.adapter!r})"]
     lines = [
         "from idmvton import TryOnPipeline, prepare",
         "",
         f"pipe = TryOnPipeline.from_pretrained({recipe.model!r})",
+        *adapter,
         f"prepared = prepare({_arguments(recipe.person, recipe.garment, **prepare)})",
         f"result = pipe(person=prepared, garment=prepared.garment, {_keywords(call)})",
         'result.images[0].save("out.png")',
@@ -78,14 +88,16 @@ def as_python(recipe: Recipe) -> str:
 
 
 def as_curl(recipe: Recipe, address: str = "http://127.0.0.1:8000") -> str:
-    """A request to ``idmvton serve``, run in the folder of the files; it answers with the job."""
+    """A request to ``idmvton serve``, run in the folder of the files."""
     lines = [
-        f"curl -H 'Prefer: wait=60' {address}/v1/try-ons",
+        f"curl -H 'Accept: image/png' -o out.png {address}/v1/try-ons",
         f"-F {shlex.quote('person=@' + recipe.person)}",
         f"-F {shlex.quote('garment=@' + recipe.garment)}",
     ]
     if recipe.has_mask:
         lines.append(f"-F mask=@{MASK}")
+    if recipe.adapter is not None:
+        lines.append(f"-F {shlex.quote('adapter=' + recipe.adapter)}")
     lines.append("-F " + shlex.quote("options=" + json.dumps(dict(recipe.options), ensure_ascii=False)))
     return " \\\n  ".join(lines) + "\n"
 

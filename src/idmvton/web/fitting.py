@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeV
 from idmvton.engine.service import Order, Terms, View
 from idmvton.errors import IdmVtonError, InputError
 from idmvton.web.copy_as import Recipe
+from idmvton.web.learned import put_on
 from idmvton.web.masks import edits_of, mask_of_layer
 from idmvton.web.page import Page
 from idmvton.web.room import Room
@@ -23,7 +24,8 @@ Role = Literal["person", "garment"]
 P = ParamSpec("P")
 R = TypeVar("R")
 Action: TypeAlias = Callable[Concatenate["Fitting", Room, P], R]
-_LOOK: Final = 3600.0  # seconds that a run is followed
+FOLLOWED: Final = 3600.0
+"""Seconds that a run is followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Fitting:
         """Puts a new photo on."""
         room.trouble = {**room.trouble, role: ()}
         try:
-            photo = self.page.shelf.add(path, role, name)
+            photo = self.page.shelf.add(path, role, name, room.visitor)
         except IdmVtonError as error:
             room.trouble[role] = (failure(room.language, error),)
             return
@@ -207,11 +209,11 @@ class Fitting:
         order, recipe = self._order(room, choices)
         room.job = self.page.service.submit(order, Terms(caller=room.visitor))
         try:
-            for view in self.page.service.events(room.job, room.visitor, _LOOK):
+            for view in self.page.service.events(room.job, room.visitor, FOLLOWED):
                 if view.state == "succeeded":
                     room.results.insert(0, (view.id, seeded(recipe, view)))
                     room.shown = (view.id, 0)
-                yield self._step(room, view)
+                yield self.step(room, view)
         finally:
             room.job = None
 
@@ -222,14 +224,16 @@ class Fitting:
             file = io.BytesIO()
             room.understood.photo_mask(room.edits).save(file, "PNG")
             mask = file.getvalue()
-        return room.order(self.page.model.model, choices, mask)
+        adapter = put_on(self.page, room)
+        return room.order(self.page.model.model, choices, mask, adapter.name if adapter else None)
 
     def follow(self, room: Room, job: str) -> Iterator[Step]:
         """A job that was ordered, to its end."""
-        for view in self.page.service.events(job, room.visitor, _LOOK):
-            yield self._step(room, view)
+        for view in self.page.service.events(job, room.visitor, FOLLOWED):
+            yield self.step(room, view)
 
-    def _step(self, room: Room, view: View) -> Step:
+    def step(self, room: Room, view: View) -> Step:
+        """How far a job is."""
         language = room.language
         if view.is_finished:
             return Step("", view=view)
@@ -255,13 +259,12 @@ class Fitting:
     def forget(self, room: Room) -> None:
         """Erases everything of this visitor."""
         self.stop(room)
-        for id in (*room.people, *room.garments):
-            self.page.shelf.erase(id)
+        self.page.shelf.erase_all(room.visitor)
         for view in self.page.service.newest("try_on", room.visitor, 1000):
             self.page.service.erase(view.id, room.visitor)
             self.page.results.erase(view.id)
         self.page.results.erase(room.visitor)
-        for path in room.uploads:
+        for path in self.page.uploads.pop(room.visitor, []):
             Path(path).unlink(missing_ok=True)
         self.page.reader.forget()
         fresh = Room(visitor=room.visitor, language=room.language, version=room.version + 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ class Page:
         results: files of finished jobs.
         folder: for everything of the page.
         options: where the page is open, and its limits.
+        uploads: visitor -> files as they came from the browser.
     """
 
     service: Service
@@ -40,6 +42,7 @@ class Page:
     results: Results
     folder: Path
     options: WebOptions
+    uploads: dict[str, list[str]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, service: Service, options: WebOptions) -> Page:
@@ -48,6 +51,10 @@ class Page:
         make_folder(folder)
         shelf = Shelf(folder / "photos", service.options.retention, options.max_pixels)
         return cls(service, Reader(service.model.model), shelf, Results(service, folder / "results"), folder, options)
+
+    def note_uploads(self, visitor: str, paths: Sequence[str]) -> None:
+        """Remembers files as they came from the browser, so that they can be erased."""
+        self.uploads.setdefault(visitor, []).extend(paths)
 
     @property
     def model(self) -> ModelOptions:

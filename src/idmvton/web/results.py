@@ -150,6 +150,7 @@ def from_stored(entry: Mapping[str, Any]) -> tuple[str, Recipe] | None:
             str(entry["model"]),
             dict(entry["options"]),
             bool(entry["has_mask"]),
+            None if entry.get("adapter") is None else str(entry["adapter"]),
         )
         job = str(entry["id"])
     except (KeyError, TypeError, ValueError):

@@ -37,8 +37,9 @@ class Room:
         job: what is being made.
         shown: id and number of the picture that is shown.
         version: grows whenever the person's picture must be drawn anew.
-        uploads: files as they came from the browser.
         many: pairs of the third tab that are being made.
+        lesson: what is being learned on the fourth tab.
+        adapter: what was learned and is on, as an order calls it.
     """
 
     visitor: str = ""
@@ -57,8 +58,9 @@ class Room:
     job: str | None = None
     shown: tuple[str, int] | None = None
     version: int = 0
-    uploads: list[str] = field(default_factory=list)
     many: list[Pair] = field(default_factory=list)
+    lesson: str | None = None
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -68,24 +70,30 @@ class Room:
         """A room for another visitor: gradio copies the first one for each."""
         return Room()
 
-    def order(self, model: str, choices: dict[str, Any], mask: Content | None) -> tuple[Order, Recipe]:
+    def order(
+        self, model: str, choices: dict[str, Any], mask: Content | None, adapter: str | None
+    ) -> tuple[Order, Recipe]:
         """What is ordered for this person and garment.
 
         Args:
             model: name of the model.
             choices: options of the job and the try-on.
             mask: PNG of the corrected mask, if there is one.
+            adapter: name of what is on.
         """
         assert self.person is not None
         assert self.garment is not None
         options = changed(self.prepare.to_dict() | choices)
+        if self.understood is not None and len(self.understood.people) > 1:
+            options["person_number"] = self.prepare.person_number  # a server asks which of several is meant
         files: dict[str, Content] = {"person": self.person.path, "garment": self.garment.path}
         if mask is not None:
             files["mask"] = mask
         person, garment = self.person.name, self.garment.name
         if person == garment:
             garment = f"garment_{garment}"
-        return Order(files=files, options=options), Recipe(person, garment, model, options, mask is not None)
+        order = Order(files=files, options=options, adapter=None if adapter is None else self.adapter)
+        return order, Recipe(person, garment, model, options, mask is not None, adapter)
 
     def remember(self, photos: list[str], photo: Photo) -> None:
         """Puts a photo to the front of a rack."""

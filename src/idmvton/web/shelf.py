@@ -49,13 +49,14 @@ class Shelf:
         self.folder, self.hours, self.max_pixels = folder, hours, max_pixels
         make_folder(folder)
 
-    def add(self, path: str | Path, what: str, name: str | None = None) -> Photo:
+    def add(self, path: str | Path, what: str, name: str | None = None, owner: str = "") -> Photo:
         """Takes a copy of a photo.
 
         Args:
             path: the file.
             what: ``"person"`` or ``"garment"``, for messages.
             name: of the visitor's file, where ``path`` has another.
+            owner: the visitor.
 
         Raises:
             InputError: no picture, or one that cannot be used.
@@ -66,7 +67,7 @@ class Shelf:
         place = self.folder / photo.id
         place.mkdir()
         shutil.copyfile(path, place / photo.name)
-        (place / _ABOUT).write_text(json.dumps({"name": photo.name}))
+        (place / _ABOUT).write_text(json.dumps({"name": photo.name, "owner": owner}))
         return Photo(photo.id, place / photo.name, photo.name)
 
     def get(self, id: str) -> Photo:
@@ -85,6 +86,12 @@ class Shelf:
         """Erases a photo; one that is not there is erased already."""
         if _ID.fullmatch(id):
             shutil.rmtree(self.folder / id, ignore_errors=True)
+
+    def erase_all(self, owner: str) -> None:
+        """Erases every photo of a visitor, those too that were handed in before the page was loaded again."""
+        for about in self.folder.glob(f"*/{_ABOUT}"):
+            if json.loads(about.read_text())["owner"] == owner:
+                self.erase(about.parent.name)
 
     def erase_old(self) -> int:
         """Erases what is older than allowed; returns how many photos that were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +23,20 @@ from idmvton.prepare.garment_words import garment_words
 from idmvton.prepare.person_maps import DETECTION_SIDE, PersonMaps, shrunk
 from idmvton.prepare.preparer import Preparer, preparer_for
 from idmvton.prepare.record import Prepared
+from idmvton.resume import digest
 from idmvton.types import Category, CategoryChoice
 from idmvton.web.masks import Edits, Mask, shown_mask
 
 MINI: Final = "mini"
 _KEPT: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A photo; two with the same content are equal."""
+
+    sha256: str
+    path: Path = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,11 @@ class Reader:
         """
         with self._lock:
             preparer = self._preparer(options)
-            picture = None if garment is None else self._pictures(garment, options.category, options.garment_number)
+            picture = None if garment is None else self._picture(garment, options)
             expected = expected_category(options.category, picture.category if picture else None)
-            small, poses = self._poses(path)
-            maps = self._maps(path, options.person_number, expected)
+            file = _file(path)
+            small, poses = self._poses(file)
+            maps = self._maps(file, options.person_number, expected)
             alone = dataclasses.replace(maps, warnings=())
             unlit = None if picture is None else dataclasses.replace(picture, warnings=())
             prepared = preparer.join(alone, unlit, options)
@@ -117,14 +127,14 @@ class Reader:
             InputError, PreparationError, WeightsError: as of :class:`idmvton.prepare.preparer.Preparer`.
         """
         with self._lock:
-            return self._pictures(path, options.category, options.garment_number)
+            return self._picture(path, options)
 
     def caption(self, path: Path, options: PrepareOptions, category: Category) -> str | None:
         """What the garment is, in words that mini knows; None for other models, which describe it when they run."""
         if self.model != MINI:
             return None
         with self._lock:
-            return self._captions(path, options.category, options.garment_number, category)
+            return self._captions(_file(path), options.category, options.garment_number, category)
 
     def forget(self) -> None:
         """Drops everything that was read."""
@@ -135,21 +145,28 @@ class Reader:
     def _preparer(self, options: PrepareOptions) -> Preparer:
         return preparer_for(options, self.model)
 
-    def _read_person(self, path: Path, number: int, expected: Category | None) -> PersonMaps:
-        return self._preparer(PrepareOptions()).read_person(path, number=number, category=expected)
+    def _picture(self, path: Path, options: PrepareOptions) -> GarmentPicture:
+        return self._pictures(_file(path), options.category, options.garment_number)
 
-    def _find_people(self, path: Path) -> tuple[np.ndarray, tuple[Pose, ...]]:
-        small = np.asarray(shrunk(load_image(path, what="person"), DETECTION_SIDE))
+    def _read_person(self, file: _File, number: int, expected: Category | None) -> PersonMaps:
+        return self._preparer(PrepareOptions()).read_person(file.path, number=number, category=expected)
+
+    def _find_people(self, file: _File) -> tuple[np.ndarray, tuple[Pose, ...]]:
+        small = np.asarray(shrunk(load_image(file.path, what="person"), DETECTION_SIDE))
         return small, tuple(self._preparer(PrepareOptions()).pose(small))
 
-    def _read_garment(self, path: Path, category: CategoryChoice, number: int | None) -> GarmentPicture:
-        return self._preparer(PrepareOptions()).read_garment(path, category=category, number=number)
+    def _read_garment(self, file: _File, category: CategoryChoice, number: int | None) -> GarmentPicture:
+        return self._preparer(PrepareOptions()).read_garment(file.path, category=category, number=number)
 
-    def _describe(self, path: Path, choice: CategoryChoice, number: int | None, category: Category) -> str:
+    def _describe(self, file: _File, choice: CategoryChoice, number: int | None, category: Category) -> str:
         try:
-            return garment_words(self._pictures(path, choice, number).image, category=category).caption
+            return garment_words(self._pictures(file, choice, number).image, category=category).caption
         except PreparationError:
             return DEFAULT_CAPTION
+
+
+def _file(path: Path) -> _File:
+    return _File(digest(path), path)
 
 
 def _spot(pose: Pose, size: tuple[int, int]) -> Spot:

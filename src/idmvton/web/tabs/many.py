@@ -114,10 +114,8 @@ class ManyTab:
     def _says(html: str) -> list[Any]:
         return [gr.update(visible=True), gr.update(visible=False), gr.update(visible=False), html, gr.skip()]
 
-    @staticmethod
-    def _note(room: Room, paths: list[str] | None) -> None:
-        """Remembers what came, so that it can be erased."""
-        room.uploads += paths or []
+    def _note(self, room: Room, paths: list[str] | None) -> None:
+        self.fitting.page.note_uploads(room.visitor, paths or [])
 
     def _stop(self, room: Room) -> None:
         for pair in room.many:

@@ -130,10 +130,8 @@ class OutfitTab:
         return [gr.update(visible=True), gr.update(visible=False), gr.update(visible=True, value=html),
                 gr.update(visible=False), gr.update(visible=False)]  # fmt: skip
 
-    @staticmethod
-    def _note(room: Room, path: str | None) -> None:
-        """Remembers what came, so that it can be erased."""
-        room.uploads += [path] if path else []
+    def _note(self, room: Room, path: str | None) -> None:
+        self.fitting.page.note_uploads(room.visitor, [path] if path else [])
 
     def _stop(self, room: Room) -> None:
         self.fitting.stop(room)
