@@ -51,14 +51,19 @@ class FakeWorker:
             time.sleep(1)
         elif caption == "stuck":
             time.sleep(60)
-        sha = hashlib.sha256(repr(asked["options"]["seed"]).encode())
+        sha = hashlib.sha256(repr(asked["options"].get("seed")).encode())
         for role in sorted(asked["files"]):
             sha.update(self.store.read(asked["files"][role]["key"]))
-        names = ["mask.png", "overlay.png"] if asked["kind"] == "prepare" else ["0.png"]
-        outputs = [self._write(job, name, sha.digest()[:3]) for name in names]
+        if asked["adapter"] and asked["kind"] == "try_on":
+            key = asked["adapter"]["key"]
+            sha.update(self.store.read(key) if key else asked["adapter"]["name"].encode())
+        names = {"prepare": ["mask.png", "overlay.png"], "adapter": ["adapter.safetensors", "before-after.png"]}
+        outputs = [self._write(job, name, sha.digest()[:3]) for name in names.get(asked["kind"], ["0.png"])]
         result = {"outputs": outputs, "warnings": ["fake"], "timings": {"denoising": 0.01}}
         if asked["kind"] == "prepare":
             result["about"] = {"sources": {}}
+        if asked["kind"] == "adapter":
+            result["about"] = {"name": asked["adapter"]["name"], "caption": "shirt"}
         if asked["kind"] == "mask":
             changed = [self._write(asked["prepared"], "mask.png", sha.digest()[:3])]
             return {"outputs": [], "changed": changed, "about": {"prepared": asked["prepared"]}}

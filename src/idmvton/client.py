@@ -93,6 +93,7 @@ class Client:
         *,
         prepared: Job | str | None = None,
         garment_id: Job | str | None = None,
+        adapter: Job | str | None = None,
         terms: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Job:
@@ -102,13 +103,14 @@ class Client:
             person, garment: photos.
             prepared: instead of a person, what :meth:`prepare` made.
             garment_id: instead of a garment's photo, what :meth:`garment` made.
-            terms: ``priority``, ``deadline``, ``webhook``, ``adapter``.
+            adapter: what :meth:`adapter` made, or a name of :meth:`adapters`.
+            terms: ``priority``, ``deadline``, ``webhook``, ``adapter_scale``.
             options: such as ``seed=7``; ``client.options()`` lists them.
 
         Raises:
             ServerError: the order is refused.
         """
-        ids = {"prepared": prepared, "garment_id": garment_id}
+        ids = {"prepared": prepared, "garment_id": garment_id, "adapter": adapter}
         members = dict(terms or {}) | {name: _id(value) for name, value in ids.items() if value is not None}
         return self._order("/v1/try-ons", {"person": person, "garment": garment}, members, options)
 
@@ -127,6 +129,32 @@ class Client:
             ServerError: the order is refused.
         """
         return self._order("/v1/garments", {"garment": garment}, {}, options)
+
+    def adapter(
+        self, person: Picture, garment: Picture | None = None, *, name: str | None = None, **options: Any
+    ) -> Job:
+        """Orders an adapter: a garment is learned from a photo of somebody who wears it. It stays until it is erased.
+
+        Args:
+            person: who wears the garment.
+            garment: the garment alone; cut out of the person's photo when not given.
+            name: for later orders.
+            options: of `idmvton customize`, such as ``steps=40``.
+
+        Raises:
+            ServerError: the order is refused.
+        """
+        members = {} if name is None else {"name": name}
+        return self._order("/v1/adapters", {"person": person, "garment": garment}, members, options)
+
+    def adapters(self) -> list[dict[str, Any]]:
+        """The adapters that orders may use: name, id, and what is known of each.
+
+        Raises:
+            ServerError: the server refuses.
+        """
+        found: list[dict[str, Any]] = self._send("GET", "/v1/adapters").json()
+        return found
 
     def put_mask(self, prepared: Job | str, mask: Picture) -> Job:
         """Puts a corrected mask into what was prepared.

@@ -47,6 +47,10 @@ class UnusablePersonError(PreparationError):
     """Somebody is in the photo, but a try-on cannot work on them."""
 
 
+class SeveralPeopleError(UnusablePersonError):
+    """Several people are in the photo, and it was not said which one is meant."""
+
+
 class WeightsError(IdmVtonError, ValueError):
     """Weights that are missing, damaged, or do not fit the model."""
 

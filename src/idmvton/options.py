@@ -148,7 +148,11 @@ class PrepareOptions(BackendOptions):
         aliases=CATEGORY_WORDS,
     )
     person_number: int = option(
-        1, "Which person of the photo, counted from the largest.", flag="person", minimum=1, maximum=99
+        1,
+        "Which person of the photo, counted from the largest; 0: the only one, several are an error.",
+        flag="person",
+        minimum=0,
+        maximum=99,
     )
     garment_number: int | None = option(
         None,
@@ -273,6 +277,9 @@ class ServiceOptions(Options):
     )
     job_timeout: float = option(
         600.0, "A job that runs for longer is given up.", minimum=1.0, maximum=86400.0, unit="seconds"
+    )
+    adapter_timeout: float = option(
+        3600.0, "The same for making an adapter.", minimum=1.0, maximum=86400.0, unit="seconds"
     )
     lane_memory: float | None = option(
         None,

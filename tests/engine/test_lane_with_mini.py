@@ -57,9 +57,63 @@ def test_the_picture_is_that_of_the_python_api_with_photos_and_with_what_was_pre
     assert (small.state, small.error.code, small.error.field) == ("failed", "bad_input", "mask")
 
 
+def test_an_adapter_is_learned_and_worn_and_taken_off_again(service, tmp_path):
+    small = {"steps": 2, "batch_size": 1, "layers": "up_attention", "learning_rate": 1e-3, "check_every": 1}
+    options = {"seed": 3, "caption": "vest", "num_inference_steps": 1}
+    before = pixels(service, service.wait(service.submit(Order(files=PHOTOS, options=options)), 180))
+    files = {"person": PHOTOS["person"]}
+    job = service.submit(Order("adapter", files, adapter="vest", options=small | {"caption": "vest"}))
+    stages = [(view.stage, view.done) for view in service.events(job)]
+    made = service.view(job)
+    assert (made.state, made.error) == ("succeeded", None)
+    assert ("training", 1) in stages
+    assert made.about | {"caption": "vest", "layers": "up_attention", "name": "vest"} == made.about
+    assert Image.open(io.BytesIO(service.read(job, "before-after.png"))).width > 100
+    worn, again, half = (
+        service.wait(service.submit(Order(files=PHOTOS, options=options, adapter="vest", adapter_scale=scale)), 180)
+        for scale in (1.0, 1.0, 0.5)
+    )
+    assert worn.provenance[0]["made_with"]["adapter"].startswith("vest")
+    assert np.array_equal(pixels(service, worn), pixels(service, again))
+    assert not np.array_equal(pixels(service, worn), before)
+    assert not np.array_equal(pixels(service, worn), pixels(service, half))
+    file = tmp_path / "adapter.safetensors"
+    file.write_bytes(service.read(job, file.name))
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
+    pipe.set_progress_bar_config(disable=True)
+    pipe.load_adapter(file)
+    settings = Settings(JobOptions(caption="vest"), TryOnOptions(num_inference_steps=1, seed=3))
+    alone = TryOn(pipe, preparer_for(PrepareOptions()))(PHOTOS["person"], PHOTOS["garment"], settings)
+    assert np.array_equal(pixels(service, worn), np.asarray(alone.images[0]))
+    off = service.wait(service.submit(Order(files=PHOTOS, options=options)), 180)
+    assert np.array_equal(pixels(service, off), before)
+
+
 def test_half_a_file_and_a_photo_of_nobody_are_told_without_paths(service):
     half = PHOTOS["person"].read_bytes()
     for person, code in ((half[: len(half) // 2], "bad_input"), (PHOTOS["garment"], "no_person")):
         done = service.wait(service.submit(Order(files=PHOTOS | {"person": person})), 180)
         assert (done.state, done.error.code, done.error.field) == ("failed", code, "person")
         assert "/" not in f"{done.error.what} {done.error.got}"
+
+
+def test_an_error_tells_which_of_two_photos_it_is_about(service):
+    half = PHOTOS["person"].read_bytes()[:5000]
+    for role, photo, code in (("person", PHOTOS["garment"], "no_person"), ("person", half, "bad_input"),
+                              ("garment", half, "bad_input")):  # fmt: skip
+        done = service.wait(service.submit(Order("prepare", PHOTOS | {role: photo})), 180)
+        assert (done.error.code, done.error.field) == (code, role)
+        assert "/" not in f"{done.error.what} {done.error.got}"
+
+
+def test_two_people_are_refused_until_the_order_says_who_is_meant(service):
+    one = Image.open(PHOTOS["person"]).convert("RGB")
+    both = Image.new("RGB", (2 * one.width, one.height))
+    both.paste(one, (0, 0))
+    both.paste(one, (one.width, 0))
+    stored = io.BytesIO()
+    both.save(stored, "PNG")
+    photo = {"person": stored.getvalue()}
+    done = service.wait(service.submit(Order("prepare", photo, options={"person_number": 0})), 180)
+    assert (done.error.code, done.error.field) == ("several_people", "person")
+    assert service.wait(service.submit(Order("prepare", photo, options={"person_number": 2})), 180).state == "succeeded"

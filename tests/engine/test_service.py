@@ -134,6 +134,73 @@ def test_a_running_job_that_is_erased_leaves_nothing(service):
     assert not (service.store.folder / "jobs" / job).exists()
 
 
+def test_an_adapter_is_made_listed_used_and_stays_until_it_is_erased_without_its_photos(service):
+    adapter = Order("adapter", {"person": picture("#456701")}, adapter="jacket", options={"caption": "sleep 10"})
+    job = service.submit(adapter)
+    with pytest.raises(ConflictError, match="not there yet"):
+        service.submit(order(adapter=job))
+    with pytest.raises(ConflictError, match="an adapter of this name"):
+        service.submit(adapter)
+    done = service.wait(job, 20)
+    assert (done.state, done.expires) == ("succeeded", None)
+    assert {each.name for each in done.outputs} == {"adapter.safetensors", "before-after.png"}
+    (listed,) = service.adapters("local")
+    assert (listed.name, listed.id, listed.about["caption"]) == ("jacket", job, "shirt")
+    assert service.adapters("bert") == []
+    until = time.monotonic() + 5
+    while (has_photo := picture("#456701") in everything_in(service.options.state)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not has_photo
+    by_name, by_id, without = (
+        service.wait(service.submit(order(adapter=adapter)), 20).outputs[0].sha256 for adapter in ("jacket", job, None)
+    )
+    assert by_name == by_id != without
+    with pytest.raises(UnknownJobError, match="no such job"):
+        service.submit(order(adapter=job), Terms(caller="bert"))
+    with pytest.raises(UnknownJobError, match="no such adapter") as caught:
+        service.submit(order(adapter="coat"))
+    assert caught.value.expected == "jacket"
+    service.erase(job)
+    assert service.adapters("local") == []
+    with pytest.raises(UnknownJobError):
+        service.submit(order(adapter="jacket"))
+
+
+def test_an_adapter_that_is_cancelled_leaves_its_name_free(service):
+    adapter = Order("adapter", {"person": picture()}, adapter="coat", options={"caption": "sleep 400"})
+    job = service.submit(adapter, Terms(key="coat"))
+    assert service.submit(adapter, Terms(key="coat")) == job
+    while service.view(job).stage != "denoising":
+        time.sleep(0.02)
+    service.cancel(job)
+    assert service.wait(job, 10).state == "cancelled"
+    again = service.submit(adapter)
+    service.cancel(again)
+    assert service.adapters("local") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"adapter": "../coat"}, "cannot have this name"),
+        ({"adapter": "0" * 32}, "cannot have this name"),
+        ({"options": {"prior": "/data"}}, "prior cannot be set here"),
+        ({"options": {"num_images": 2}}, "unknown option 'num_images'"),
+        ({"files": {"garment": picture()}}, "no person was given"),
+        ({"files": {"person": picture(), "mask": picture()}}, "would do nothing"),
+    ],
+)
+def test_an_adapter_that_cannot_be_made_is_refused(service, wrong, match):
+    with pytest.raises((InputError, ConfigError), match=match):
+        service.submit(Order("adapter", **{"files": {"person": picture()}} | wrong))
+
+
+def test_a_scale_out_of_range_and_an_adapter_for_nothing_are_refused(service):
+    for more, match in (({"adapter": "x", "adapter_scale": 3.0}, "out of range"), ({"kind": "prepare"}, "do nothing")):
+        with pytest.raises(InputError, match=match):
+            service.submit(Order(**{"files": PAIR, "adapter": "x"} | more))
+
+
 def test_prepared_photos_serve_many_orders_and_take_a_corrected_mask(service):
     prepared = service.submit(Order("prepare", {"person": picture()}, options={"caption": "sleep 20"}))
     with pytest.raises(ConflictError, match="not there yet"):
@@ -245,8 +312,15 @@ def test_what_waited_or_ran_is_done_after_the_next_start_and_results_stay(tmp_pa
     first.close()
     with Service(options, worker=FAKE) as second:
         assert [second.wait(job, 60).state for job in jobs] == ["succeeded"] * 3
+        adapter = second.submit(Order("adapter", {"person": picture()}))
+        second.wait(adapter, 20)
     third = Service(options, worker=FAKE)
     assert third.read(jobs[0], "0.png").startswith(b"\x89PNG")
+    photo = third.store.folder / f"jobs/{adapter}/person"
+    photo.write_bytes(b"left by a server that was killed before it erased it")
+    third.desk.sweep()
+    assert not photo.exists()
+    assert third.read(adapter, "adapter.safetensors")
     third.close()
 
 

@@ -2,19 +2,15 @@
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from tests.fake_lane import picture
-from tests.server_process import ServerProcess, free_port
+from tests.server_process import free_port
 
 from idmvton import Client
 from idmvton.client import ServerError
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("client") / "state", queue=1) as running:
-        yield running
 
 
 def test_a_try_on_with_progress(server, tmp_path):
@@ -30,6 +26,13 @@ def test_a_try_on_with_progress(server, tmp_path):
         client.wait(prepared)
         assert client.put_mask(prepared, picture("white"))["about"]["sources"] == {"mask": "changed by hand"}
         assert client.wait(client.try_on(prepared=prepared, garment=picture("blue")))["state"] == "succeeded"
+        adapter = client.adapter(picture("red"), name="coat", steps=3)
+        client.wait(adapter)
+        assert [each["name"] for each in client.adapters()] == ["coat"]
+        dressed = client.try_on(picture("red"), picture("blue"), adapter=adapter, terms={"adapter_scale": 0.5})
+        assert client.wait(dressed)["state"] == "succeeded"
+        client.erase(adapter)
+        assert client.adapters() == []
         client.erase(done)
         with pytest.raises(ServerError, match="no such job"):
             client.job(done)
@@ -38,8 +41,16 @@ def test_a_try_on_with_progress(server, tmp_path):
 
 def test_a_busy_server_is_asked_again(server):
     with Client(server.url) as client:
-        jobs = [client.try_on(picture("red"), picture("blue"), seed=number, caption="sleep 8") for number in range(4)]
-        assert {client.wait(job)["state"] for job in jobs} == {"succeeded"}
+        running = client.try_on(picture("red"), picture("blue"), caption="sleep 4000")
+        while client.job(running)["state"] != "running":
+            time.sleep(0.05)
+        waiting = [client.try_on(picture("red"), picture("blue")) for _ in range(20)]
+        end = threading.Timer(0.5, client.cancel, [running])
+        end.start()
+        last = client.try_on(picture("red"), picture("blue"))
+        end.join()
+        assert {client.wait(job)["state"] for job in (*waiting, last)} == {"succeeded"}
+    assert '"status": 429' in server.log.read_text()
 
 
 def test_what_is_refused_or_fails_is_an_error_of_the_library(server):

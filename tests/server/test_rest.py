@@ -10,7 +10,7 @@ import tomllib
 import pytest
 from starlette.testclient import TestClient
 from tests.fake_lane import picture
-from tests.server.conftest import LOCAL, app_in
+from tests.server.conftest import LOCAL, app_of, service_in
 
 from idmvton.errors import ConfigError, InputError
 from idmvton.options import ServerOptions
@@ -127,6 +127,41 @@ def test_prepared_photos_by_id_with_a_corrected_mask(client, pair):
     problem(client.get(f"{prepared['url']}/files/..%2f..%2fjournal.sqlite"), 404, "not_found")
 
 
+def test_an_adapter_is_made_listed_used_and_deleted(client, pair):
+    files = {"person": pair["person"], "options": options(steps=5)}
+    job = client.post("/v1/adapters", files=files, data={"name": "jacket"}, headers=WAIT).json()
+    assert (job["kind"], job["state"], job["expires"]) == ("adapter", "succeeded", None)
+    (listed,) = client.get("/v1/adapters").json()
+    assert (listed["name"], listed["id"], listed["url"]) == ("jacket", job["id"], job["url"])
+    assert client.get(listed["url"]).json() == job
+    contents = {each["name"]: client.get(each["url"]) for each in job["outputs"]}
+    assert contents["before-after.png"].headers["content-type"] == "image/png"
+    shas = {name: hashlib.sha256(each.content).hexdigest() for name, each in contents.items()}
+    assert shas == {each["name"]: each["sha256"] for each in job["outputs"]}
+    made = [
+        client.post(TRY_ONS, files={**pair, "options": options(seed=1)}, data=more, headers=WAIT).json()
+        for more in ({"adapter": "jacket"}, {"adapter": job["id"], "adapter_scale": "1"}, {})
+    ]
+    by_name, by_id, without = (each["outputs"][0]["sha256"] for each in made)
+    assert by_name == by_id != without
+    problem(client.post("/v1/adapters", files=files, data={"name": "jacket"}), 409, "conflict")
+    wrong = client.post("/v1/adapters", files=files, data={"name": "a/b"})
+    assert problem(wrong, 422, "bad_input")["field"] == "name"
+    wrong = client.post("/v1/adapters", files=files, data={"adapter": "jacket"})
+    assert problem(wrong, 422, "bad_input")["field"] == "adapter"
+    assert client.delete(job["url"]).status_code == 204
+    assert client.get("/v1/adapters").json() == []
+    problem(client.post(TRY_ONS, files=pair, data={"adapter": "jacket"}), 404, "not_found")
+
+
+def test_where_several_people_may_be_meant_the_order_has_to_say_which(client, pair):
+    asked = client.service.journal.get(order(client, pair).json()["id"])["asked"]
+    assert json.loads(asked)["options"]["person_number"] == 0
+    asked = client.service.journal.get(order(client, pair, person_number=2).json()["id"])["asked"]
+    assert json.loads(asked)["options"]["person_number"] == 2
+    assert client.get("/v1/options").json()["properties"]["person_number"]["default"] == 0
+
+
 def test_garments_and_batches(client, pair):
     garment = client.post("/v1/garments", files={"garment": pair["garment"]}, headers=WAIT).json()
     assert client.get(garment["outputs"][0]["url"]).status_code == 200
@@ -167,6 +202,8 @@ def test_garments_and_batches(client, pair):
         ({"deadline": (None, "-1")}, 422, "bad_option", None),
         ({"prepared": (None, "../../etc/passwd")}, 422, "bad_input", None),
         ({"adapter": (None, "nobody")}, 404, "not_found", None),
+        ({"name": (None, "jacket")}, 422, "bad_input", "name"),
+        ({"adapter_scale": (None, '"big"')}, 422, "bad_input", "adapter_scale"),
     ],
 )
 def test_what_cannot_be_used_is_a_problem_that_names_it(client, pair, change, status, code, field):
@@ -189,75 +226,71 @@ def test_urls_are_not_fetched_unless_asked_for_and_never_from_inside(client, pai
         assert "internal" not in str(caught.value)
 
 
-def test_bodies_pixels_and_counts_are_limited_before_anything_is_decoded(tmp_path, pair):
-    app, _ = app_in(tmp_path / "state", max_body=0.01, max_pixels=0.01)
-    with TestClient(app, LOCAL) as client:
-        until = time.monotonic() + 60
-        while client.get("/healthz/ready").status_code != 200 and time.monotonic() < until:
-            time.sleep(0.05)
-        big = {"person": pair["person"] + b"\0" * 11000, "garment": pair["garment"]}
-        problem(client.post(TRY_ONS, files=big), 413, "too_large")
-        chunks = (b"x" * 1000 for _ in range(20))
-        problem(client.post(TRY_ONS, content=chunks, headers={"Content-Type": "application/json"}), 413, "too_large")
-        wide = pair | {"person": picture("red", (4000, 16 * 8))}
-        assert problem(client.post(TRY_ONS, files=wide), 413, "too_many_pixels")["field"] == "person"
+def test_bodies_pixels_and_counts_are_limited_before_anything_is_decoded(client, pair):
+    limited = TestClient(app_of(client.service, max_body=0.01, max_pixels=0.01), LOCAL)
+    big = {"person": pair["person"] + b"\0" * 11000, "garment": pair["garment"]}
+    problem(limited.post(TRY_ONS, files=big), 413, "too_large")
+    chunks = (b"x" * 1000 for _ in range(20))
+    problem(limited.post(TRY_ONS, content=chunks, headers={"Content-Type": "application/json"}), 413, "too_large")
+    wide = pair | {"person": picture("red", (4000, 16 * 8))}
+    assert problem(limited.post(TRY_ONS, files=wide), 413, "too_many_pixels")["field"] == "person"
 
 
 def test_while_the_model_is_loading_orders_are_not_taken_and_health_says_so(tmp_path, pair):
-    app, _ = app_in(tmp_path / "state")
-    with TestClient(app, LOCAL) as client:
-        answer = client.get("/healthz/ready")
-        if answer.status_code != 200:
-            problem(answer, 503, "loading")
+    service = service_in(tmp_path / "state")
+    with TestClient(app_of(service), LOCAL) as client:  # its lane has just begun to load
+        problem(client.get("/healthz/ready"), 503, "loading")
         assert client.get("/healthz/live").json() == {"status": "ok"}
-    app, service = app_in(tmp_path / "other")
-    service.lanes.clear()
-    with TestClient(app, LOCAL) as client:
-        assert problem(client.post(TRY_ONS, files=pair), 503, "loading")
+        service.lanes.clear()
+        problem(client.post(TRY_ONS, files=pair), 503, "loading")
         assert client.post(TRY_ONS, files=pair).headers["retry-after"] == "2"
         assert client.get(TRY_ONS).json() == []
 
 
-def test_a_full_queue_and_too_many_requests_are_polite(tmp_path, pair):
-    app, service = app_in(tmp_path / "state", {"queue": 1}, rate=12)
-    with TestClient(app, LOCAL) as client:
-        service.wait_ready(60)
-        answers = [order(client, pair, {}, caption="sleep 30") for _ in range(4)]
-        refused = [each for each in answers if each.status_code == 429]
-        assert refused
-        assert problem(refused[-1], 429, "queue_full")["fix"].startswith("ask again in")
-        assert int(refused[-1].headers["retry-after"]) >= 1
-        last = [client.get(TRY_ONS) for _ in range(12)][-1]
-        problem(last, 429, "rate_limited")
-        assert int(last.headers["retry-after"]) >= 1
-        assert client.get("/healthz/live").status_code == 200
+def test_a_full_queue_and_too_many_requests_are_polite(client, tmp_path, pair):
+    key = make_key("anna", tmp_path / "keys.toml")
+    with (tmp_path / "keys.toml").open("a") as file:
+        file.write("queue = 1\nrate = 12\n")
+    shop = TestClient(
+        app_of(client.service, keys=str(tmp_path / "keys.toml")), headers={"Authorization": f"Bearer {key}"}
+    )
+    answers = [order(shop, pair, {}, caption="sleep 30") for _ in range(4)]
+    refused = [each for each in answers if each.status_code == 429]
+    assert refused
+    assert problem(refused[-1], 429, "queue_full")["fix"].startswith("ask again in")
+    assert int(refused[-1].headers["retry-after"]) >= 1
+    last = [shop.get(TRY_ONS) for _ in range(12)][-1]
+    problem(last, 429, "rate_limited")
+    assert int(last.headers["retry-after"]) >= 1
+    assert shop.get("/healthz/live").status_code == 200
+    for each in answers:
+        if each.status_code == 202:
+            client.service.cancel(each.json()["id"])
 
 
-def test_keys_keep_callers_apart_and_are_in_no_file_and_no_log(tmp_path, pair, caplog):
+def test_keys_keep_callers_apart_and_are_in_no_file_and_no_log(client, tmp_path, pair, caplog):
     file = tmp_path / "keys.toml"
     anna, bert = make_key("anna", file), make_key("bert", file)
     assert tomllib.loads(file.read_text()).keys() == {"anna", "bert"}
     assert anna not in file.read_text()
     with pytest.raises(InputError, match="there is a key"):
         make_key("anna", file)
-    app, service = app_in(tmp_path / "state", keys=str(file), host="0.0.0.0")
+    shop = TestClient(app_of(client.service, keys=str(file), host="0.0.0.0"), "http://shop.example")
     caplog.set_level(logging.INFO, "idmvton")
-    with TestClient(app, "http://shop.example") as client:
-        service.wait_ready(60)
-        first, second = ({"Authorization": f"Bearer {key}"} for key in (anna, bert))
-        for headers in ({}, {"Authorization": "Bearer idm_wrong"}, {"Authorization": anna}):
-            answer = client.get(TRY_ONS, headers=headers)
-            problem(answer, 401, "unauthorized")
-            assert answer.headers["www-authenticate"] == "Bearer"
-        url = order(client, pair, first | WAIT).json()["url"]
-        assert client.get(url, headers=first).status_code == 200
-        problem(client.get(url, headers=second), 404, "not_found")
-        problem(client.get(f"{url}/outputs/0", headers=second), 404, "not_found")
-        problem(client.delete(url, headers=second), 404, "not_found")
-        assert client.get(TRY_ONS, headers=second).json() == []
-        high = client.post(TRY_ONS, files={**pair, "priority": (None, "1")}, headers=first)
-        assert problem(high, 422, "bad_option")["field"] == "priority"
-        assert client.get("/healthz/live").status_code == 200
+    first, second = ({"Authorization": f"Bearer {key}"} for key in (anna, bert))
+    for headers in ({}, {"Authorization": "Bearer idm_wrong"}, {"Authorization": anna}):
+        answer = shop.get(TRY_ONS, headers=headers)
+        problem(answer, 401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    url = order(shop, pair, first | WAIT).json()["url"]
+    assert shop.get(url, headers=first).status_code == 200
+    problem(shop.get(url, headers=second), 404, "not_found")
+    problem(shop.get(f"{url}/outputs/0", headers=second), 404, "not_found")
+    problem(shop.delete(url, headers=second), 404, "not_found")
+    assert shop.get(TRY_ONS, headers=second).json() == []
+    high = shop.post(TRY_ONS, files={**pair, "priority": (None, "1")}, headers=first)
+    assert problem(high, 422, "bad_option")["field"] == "priority"
+    assert shop.get("/healthz/live").status_code == 200
     told = "\n".join(record.getMessage() + str(record.__dict__) for record in caplog.records)
     assert "anna" in told
     assert anna not in told
@@ -309,7 +342,8 @@ def test_the_options_of_the_server_are_those_of_the_one_table(client):
     assert set(document["paths"]) >= {"/v1/try-ons", "/v1/prepared", "/v1/garments", "/v1/batches", "/v1/adapters",
                                       "/v1/models", "/v1/options", "/metrics", "/healthz/ready"}  # fmt: skip
     assert client.get("/v1/models").json()["lanes"][0]["about"]["model"] == "fake"
-    assert client.get("/v1/adapters").json() == {"names": []}
+    made = document["paths"]["/v1/adapters"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert made["properties"]["options"]["properties"].keys() == open_options("adapter").keys() > {"steps", "caption"}
 
 
 def test_the_server_loads_no_torch():

@@ -4,10 +4,11 @@ import http.server
 import json
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.server.conftest import LOCAL, app_in
+from tests.server.conftest import LOCAL, app_of
 from tests.server.test_rest import order, problem
 
 from idmvton.server.webhooks import SIGNATURE, is_signed, signature
@@ -34,29 +35,24 @@ def receiver():
     server.server_close()
 
 
-def test_the_end_of_a_job_is_told_signed_and_again_until_it_is_taken(tmp_path, pair, receiver, monkeypatch):
-    monkeypatch.setattr("idmvton.server.webhooks.PAUSES", (0.1, 0.1, 0.1))
-    monkeypatch.setattr("idmvton.server.webhooks.Webhooks.__init__.__defaults__", ((0.1, 0.1, 0.1),), raising=False)
+def test_the_end_of_a_job_is_told_signed_and_again_until_it_is_taken(client, pair, receiver):
     receiver.answers = [500, 302]
-    app, service = app_in(tmp_path / "state")
-    with TestClient(app, LOCAL) as client:
-        service.wait_ready(60)
-        url = f"http://127.0.0.1:{receiver.server_port}/hook"
-        job = order(client, {**pair, "webhook": (None, url)}).json()
-        until = time.monotonic() + 20
-        while len(receiver.got) < 3 and time.monotonic() < until:
-            time.sleep(0.05)
-        assert len(receiver.got) == 3
-        headers, body = receiver.got[-1]
-        secret = (tmp_path / "state" / "webhook-secret").read_bytes()
-        assert is_signed(secret, headers[SIGNATURE], body)
-        assert not is_signed(secret, headers[SIGNATURE], body + b" ")
-        assert not is_signed(b"another secret of 32 bytes", headers[SIGNATURE], body)
-        told = json.loads(body)
-        assert (told["type"], told["job"]["id"], told["job"]["state"]) == ("job.finished", job["id"], "succeeded")
-        assert headers["Idmvton-Delivery"] == f"{job['id']}-3"
-        time.sleep(1.2)
-        assert len(receiver.got) == 3
+    url = f"http://127.0.0.1:{receiver.server_port}/hook"
+    job = order(client, {**pair, "webhook": (None, url)}).json()
+    until = time.monotonic() + 20
+    while len(receiver.got) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(receiver.got) == 3
+    headers, body = receiver.got[-1]
+    secret = (Path(client.service.options.state) / "webhook-secret").read_bytes()
+    assert is_signed(secret, headers[SIGNATURE], body)
+    assert not is_signed(secret, headers[SIGNATURE], body + b" ")
+    assert not is_signed(b"another secret of 32 bytes", headers[SIGNATURE], body)
+    told = json.loads(body)
+    assert (told["type"], told["job"]["id"], told["job"]["state"]) == ("job.finished", job["id"], "succeeded")
+    assert headers["Idmvton-Delivery"] == f"{job['id']}-3"
+    time.sleep(1.2)
+    assert len(receiver.got) == 3
 
 
 def test_old_signatures_are_not_believed():
@@ -66,9 +62,7 @@ def test_old_signatures_are_not_believed():
     assert not is_signed(b"secret", "nonsense", b"body")
 
 
-def test_webhooks_go_to_public_addresses_only(tmp_path, pair):
-    app, service = app_in(tmp_path / "state", webhooks="public")
-    with TestClient(app, LOCAL) as client:
-        service.wait_ready(60)
-        for url in ("http://127.0.0.1:9/", "http://169.254.169.254/", "file:///etc/passwd", "http://a:b@example.org/"):
-            problem(order(client, {**pair, "webhook": (None, url)}), 422, "bad_input")
+def test_webhooks_go_to_public_addresses_only(client, pair):
+    careful = TestClient(app_of(client.service, webhooks="public"), LOCAL)
+    for url in ("http://127.0.0.1:9/", "http://169.254.169.254/", "file:///etc/passwd", "http://a:b@example.org/"):
+        problem(order(careful, {**pair, "webhook": (None, url)}), 422, "bad_input")

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from idmvton.errors import NoPersonError, UnusablePersonError
+from idmvton.errors import NoPersonError, SeveralPeopleError, UnusablePersonError
 from idmvton.prepare.backends.protocols import HIPS, SHOULDERS, Joint, Photo, Pose
 from idmvton.prepare.orientation import check_upright
 from idmvton.types import Category, Size
@@ -46,7 +46,7 @@ def check_person(
     Args:
         photo: uint8 (H, W, 3).
         poses: the people in it, the largest first.
-        person: which of them, from 1.
+        person: which of them, from 1; 0: the only one.
         category: what is exchanged; ``None`` where it is not known yet: what depends on it is not checked.
 
     Returns:
@@ -54,12 +54,21 @@ def check_person(
 
     Raises:
         NoPersonError: nobody in the photo, or not so many people.
+        SeveralPeopleError: there is more than one, and ``person`` is 0.
         UnusablePersonError: a try-on cannot work on this person: too small, too dark, not upright, or the part of the
             body that the garment covers is not in the photo.
     """
     light = _brightness(photo)
     if not poses:
         raise _nobody(light)
+    if person == 0 and len(poses) > 1:
+        raise SeveralPeopleError(
+            f"there are {len(poses)} people in the photo",
+            got="no word on which one is meant",
+            expected=f"person_number, from 1 (the largest) to {len(poses)}",
+            fix="set it (--person N), or crop the photo to one person",
+        )
+    person = person or 1
     if not 1 <= person <= len(poses):
         raise NoPersonError(
             f"there is no person {person} in the photo",

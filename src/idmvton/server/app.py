@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,16 +13,25 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from idmvton.engine.service import Order, Service
-from idmvton.errors import MissingExtraError
 from idmvton.options import ServerOptions
 from idmvton.server import bodies
-from idmvton.server.documents import Alive, Batch, Job, JobProblem, LaneDocument, Models, Names, ProblemDocument
+from idmvton.server.documents import (
+    AdapterDocument,
+    Alive,
+    Batch,
+    Job,
+    JobProblem,
+    LaneDocument,
+    Models,
+    ProblemDocument,
+)
 from idmvton.server.guard import Guard
 from idmvton.server.jobs import Jobs, batch_orders, caller_of, check_name, failed
 from idmvton.server.keys import Keys
 from idmvton.server.metrics import Metrics
 from idmvton.server.problems import add_handlers, answer, refuse
 from idmvton.server.schema import options_schema, problems, request_body
+from idmvton.server.traces import add_traces
 from idmvton.server.webhooks import Webhooks, secret_of
 from idmvton.types import VERSION
 
@@ -31,7 +39,6 @@ DESCRIPTION: Final = """From a photo of a person and one of a garment, a photo o
 
 `curl -F person=@person.jpg -F garment=@garment.jpg -H 'Prefer: wait=60' http://127.0.0.1:8000/v1/try-ons`
 answers with a job; `GET` its `outputs[0].url` for the picture. Errors are RFC 9457 documents with a `code`."""
-_TRACES: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def create_app(service: Service, options: ServerOptions | None = None) -> FastAPI:
@@ -59,6 +66,8 @@ def create_app(service: Service, options: ServerOptions | None = None) -> FastAP
         finally:
             webhooks.end()
             await run_in_threadpool(service.close)
+            if provider is not None:
+                await run_in_threadpool(provider.force_flush)
 
     app = FastAPI(
         title="idmvton",
@@ -74,19 +83,19 @@ def create_app(service: Service, options: ServerOptions | None = None) -> FastAP
     _add_batches(app, Jobs(service, options, "try_on"))
     _add_prepared(app, Jobs(service, options, "prepare"))
     _add_garments(app, Jobs(service, options, "garment"))
+    _add_adapters(app, Jobs(service, options, "adapter"))
     _add_rest(app, service, metrics)
     app.add_middleware(Guard, options=options, keys=keys, metrics=metrics)
-    _add_traces(app)
+    provider = add_traces(app)
     return app
 
 
-def _accepted(limits: Any, *roles: str, **more: Any) -> dict[str, Any]:
+def _accepted(jobs: Jobs, *, several: bool = False) -> dict[str, Any]:
     """What is common to operations that take an order."""
-    schema = request_body(limits, roles, **more) if roles else request_body(limits, **more)
     return {
         "status_code": 202,
         "response_model": None,
-        "openapi_extra": schema,
+        "openapi_extra": request_body(jobs.service.options, jobs.kind, several=several),
         "responses": problems(404, 408, 409, 415, 507)
         | {200: {"model": Job, "description": _DONE, "content": {"image/png": _BYTES}}, 202: {"model": Job}},
     }
@@ -110,7 +119,7 @@ _ENDED: Final[dict[int | str, dict[str, Any]]] = {
 def _add_try_ons(app: FastAPI, jobs: Jobs) -> None:
     place = "/v1/try-ons"
 
-    @app.post(place, tags=["try-ons"], **_accepted(jobs.service.options))
+    @app.post(place, tags=["try-ons"], **_accepted(jobs))
     async def try_on(request: Request) -> Response:
         """Dress a person in a garment."""
         return await jobs.order(request)
@@ -154,7 +163,7 @@ def _add_one(app: FastAPI, jobs: Jobs, place: str, name: str) -> None:
 
 def _add_batches(app: FastAPI, jobs: Jobs) -> None:
     service = jobs.service
-    extra = _accepted(service.options, "person", "garment", several=True)
+    extra = _accepted(jobs, several=True)
     extra["responses"] = problems(408, 409, 415, 507) | {202: {"model": Batch}}
 
     @app.post("/v1/batches", tags=["batches"], **extra)
@@ -191,7 +200,7 @@ async def _batch(service: Service, batch: str, caller: str) -> Batch:
 def _add_prepared(app: FastAPI, jobs: Jobs) -> None:
     place = "/v1/prepared"
 
-    @app.post(place, tags=["prepared"], **_accepted(jobs.service.options))
+    @app.post(place, tags=["prepared"], **_accepted(jobs))
     async def prepare(request: Request) -> Response:
         """Make mask and body map of a person, to look at, correct and use by id."""
         return await jobs.order(request)
@@ -224,7 +233,7 @@ def _add_prepared(app: FastAPI, jobs: Jobs) -> None:
 def _add_garments(app: FastAPI, jobs: Jobs) -> None:
     place = "/v1/garments"
 
-    @app.post(place, tags=["garments"], **_accepted(jobs.service.options, "garment"))
+    @app.post(place, tags=["garments"], **_accepted(jobs))
     async def add_garment(request: Request) -> Response:
         """Cut a garment out and describe it, to use by id."""
         return await jobs.order(request)
@@ -241,6 +250,32 @@ def _add_garments(app: FastAPI, jobs: Jobs) -> None:
              responses=problems(404) | _PNG)  # fmt: skip
     async def file(request: Request, job: str, name: str) -> Response:
         """`garment.png`: the garment on white."""
+        return await jobs.file(request, job, check_name(name))
+
+
+def _add_adapters(app: FastAPI, jobs: Jobs) -> None:
+    place = "/v1/adapters"
+
+    @app.post(place, tags=["adapters"], **_accepted(jobs))
+    async def make_adapter(request: Request) -> Response:
+        """Learn a garment from a photo of somebody who wears it, and one of the garment if there is one.
+
+        The adapter stays until it is deleted; its photos are deleted when it is made. Try-ons use it by name or id.
+        """
+        return await jobs.order(request)
+
+    @app.get(place, tags=["adapters"], responses=problems())
+    async def list_adapters(request: Request) -> list[AdapterDocument]:
+        """Those that the caller's try-ons may use: made here, or in the server's folder."""
+        found = await run_in_threadpool(jobs.service.adapters, caller_of(request).name)
+        return [AdapterDocument.of(each) for each in found]
+
+    _add_one(app, jobs, place, "adapter")
+
+    @app.get(f"{place}/{{job}}/files/{{name}}", name="adapter_file", tags=["adapters"], response_class=Response,
+             responses=problems(404) | _PNG)  # fmt: skip
+    async def file(request: Request, job: str, name: str) -> Response:
+        """`before-after.png` to look at, `adapter.safetensors` to use elsewhere."""
         return await jobs.file(request, job, check_name(name))
 
 
@@ -263,11 +298,6 @@ def _add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
         ]  # fmt: skip
         return Models(model=service.model.model, is_ready=service.is_ready, lanes=lanes)
 
-    @app.get("/v1/adapters", tags=["about"], responses=problems())
-    async def get_adapters() -> Names:
-        """Adapters that orders may name."""
-        return Names(names=await run_in_threadpool(service.adapters))
-
     @app.get("/healthz/live", tags=["about"])
     async def live() -> Alive:
         """The process answers."""
@@ -287,19 +317,3 @@ def _add_rest(app: FastAPI, service: Service, metrics: Metrics) -> None:
     async def get_metrics() -> Response:
         """For Prometheus."""
         return Response(await run_in_threadpool(metrics.text), media_type="text/plain; version=0.0.4")
-
-
-def _add_traces(app: FastAPI) -> None:
-    """OpenTelemetry, where its environment variable names a collector."""
-    if not os.environ.get(_TRACES):
-        return
-    try:
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-    except ImportError as error:
-        raise MissingExtraError(
-            "OpenTelemetry is configured and not installed",
-            got=_TRACES,
-            fix="pip install opentelemetry-distro opentelemetry-exporter-otlp opentelemetry-instrumentation-fastapi",
-        ) from error
-    instrument: Callable[[FastAPI], None] = FastAPIInstrumentor.instrument_app
-    instrument(app)

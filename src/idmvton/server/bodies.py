@@ -28,8 +28,8 @@ from idmvton.server.addresses import check_public, checked_url, fetch
 from idmvton.server.keys import Caller
 from idmvton.server.problems import refuse
 
-WORDS: Final = ("prepared", "garment_id", "adapter", "webhook")
-NUMBERS: Final = ("priority", "deadline")
+WORDS: Final = ("prepared", "garment_id", "adapter", "name", "webhook")
+NUMBERS: Final = ("priority", "deadline", "adapter_scale")
 MEMBERS: Final = (*ROLES, *WORDS, *NUMBERS, "options")
 _DATA_URI: Final = re.compile(r"data:[\w.+/-]*(?:;[\w.+-]+=[\w.+-]*)*;base64,", re.ASCII)
 _DEPTH: Final = 8
@@ -236,20 +236,40 @@ def order_of(kind: Kind, members: Mapping[str, Any], files: Mapping[str, Path]) 
     Raises:
         ProblemError: a value of the wrong type.
     """
+    _check_numbers(members)
     options = members.get("options", {})
     if not isinstance(options, dict):
         raise refuse("bad_input", "options is no JSON object", got=type(options).__name__, field="options")
     for name in WORDS:
         if not isinstance(members.get(name, ""), str):
             raise refuse("bad_input", f"{name} is no text", field=name)
+    mine, other = ("name", "adapter") if kind == "adapter" else ("adapter", "name")
+    for name in (other, *(["adapter_scale"] if kind == "adapter" else [])):
+        if name in members:
+            raise refuse("bad_input", f"{name} would do nothing", fix="leave it out", field=name)
     return Order(
         kind=kind,
         files=dict(files),
         prepared=members.get("prepared"),
         garment=members.get("garment_id"),
-        options=options,
-        adapter=members.get("adapter"),
+        options=_alone(kind, members, files) | options,
+        adapter=members.get(mine),
+        adapter_scale=float(members.get("adapter_scale", 1.0)),
     )
+
+
+def _alone(kind: Kind, members: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    """Where a person is looked for, several in the photo are an error: a server should not guess whom is meant."""
+    is_known = "prepared" in members or {"mask", "densepose"} <= files.keys()
+    is_other = kind not in ("try_on", "prepare") or members.get("options", {}).get("as_published")
+    return {} if is_known or is_other else {"person_number": 0}
+
+
+def _check_numbers(members: Mapping[str, Any]) -> None:
+    for name in NUMBERS:
+        value = members.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise refuse("bad_input", f"{name} is no number", field=name)
 
 
 def terms_of(request: Request, members: Mapping[str, Any], caller: Caller, options: ServerOptions) -> Terms:
@@ -260,10 +280,7 @@ def terms_of(request: Request, members: Mapping[str, Any], caller: Caller, optio
         ConfigError: one out of range.
         InputError: a webhook that may not be called.
     """
-    for name in NUMBERS:
-        value = members.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise refuse("bad_input", f"{name} is no number", field=name)
+    _check_numbers(members)
     priority = members.get("priority", 0)
     if priority > caller.priority:
         expected = f"at most {caller.priority} for this key"

@@ -10,10 +10,16 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from idmvton.engine.service import View
-from idmvton.engine.service.views import Kind, State
+from idmvton.engine.service.views import Adapter, Kind, State
 
 _EXAMPLE_ID: Final = "3d0e58c8fd71aed53dfabf271101f2ab"
-PLACES: Final = {"try_on": "try-ons", "prepare": "prepared", "garment": "garments", "mask": "try-ons"}
+PLACES: Final = {
+    "try_on": "try-ons",
+    "prepare": "prepared",
+    "garment": "garments",
+    "mask": "try-ons",
+    "adapter": "adapters",
+}
 
 
 class ProblemDocument(BaseModel):
@@ -202,10 +208,38 @@ class Models(BaseModel):
     lanes: list[LaneDocument]
 
 
-class Names(BaseModel):
-    """Names of something that orders may use."""
+class AdapterDocument(BaseModel):
+    """An adapter that orders may name: made here (it has an id and a url then), or in the server's folder of them."""
 
-    names: list[str]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "my-jacket",
+                "id": _EXAMPLE_ID,
+                "url": f"/v1/adapters/{_EXAMPLE_ID}",
+                "about": {
+                    "caption": "blue denim jacket",
+                    "category": "upper_body",
+                    "layers": "warp_net",
+                    "rank": 0,
+                    "steps": 20,
+                    "weights": "mini (1.0)",
+                    "digest": "0f1a2b3c4d5e",
+                    "losses": {"start": 0.2264, "20": 0.1479},
+                },
+            }
+        }
+    )
+    name: str
+    id: str | None
+    url: str | None
+    about: dict[str, Any]
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> AdapterDocument:
+        """The document of an adapter."""
+        url = None if adapter.id is None else f"/v1/adapters/{adapter.id}"
+        return cls(name=adapter.name, id=adapter.id, url=url, about=dict(adapter.about))
 
 
 class Alive(BaseModel):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -96,6 +96,8 @@ class Jobs:
         tag = {"ETag": f'"{found.sha256}"', "Cache-Control": "private, no-cache"} if found else {}
         if found and request.headers.get("if-none-match") == tag["ETag"]:
             return Response(status_code=304, headers=tag)
+        if found and self.service.store.folder is not None and name.endswith(".safetensors"):  # may be gigabytes
+            return FileResponse(self.service.store.folder / f"jobs/{job}/{name}", headers=tag, filename=name)
         content = await run_in_threadpool(self.service.read, job, name, caller)
         return Response(content, 200, tag, _TYPES.get(name.rpartition(".")[2], "application/octet-stream"))
 
@@ -175,7 +177,7 @@ def check_name(name: str) -> str:
     Raises:
         ProblemError: it is none.
     """
-    if not re.fullmatch(r"[a-z_0-9]{1,40}\.(png|json)", name):
+    if not re.fullmatch(r"[a-z_0-9-]{1,40}\.(png|json|safetensors)", name):
         raise refuse("not_found", "there is no such file", got=ascii(name)[1:-1][:60])
     return name
 

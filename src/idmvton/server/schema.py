@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from idmvton.engine.service.orders import ROLES, open_options
+from idmvton.engine.service.views import Kind
 from idmvton.options import Option, ServiceOptions
 from idmvton.server.documents import ProblemDocument
 from idmvton.server.problems import MEDIA_TYPE
@@ -25,23 +26,42 @@ _HELP: Final = {
 _MORE: Final[dict[str, Any]] = {
     "prepared": {"type": "string", "description": "instead of a person: the id of a prepared one"},
     "garment_id": {"type": "string", "description": "instead of a garment: the id of one"},
-    "adapter": {"type": "string", "description": "a name that GET /v1/adapters lists"},
+    "adapter": {"type": "string", "description": "a name or an id that GET /v1/adapters lists"},
+    "adapter_scale": {"type": "number", "minimum": 0, "maximum": 2, "default": 1, "description": "how much of it"},
+    "name": {
+        "type": "string",
+        "description": "of the adapter that is made, for later orders; one is chosen without it",
+    },
     "priority": {"type": "integer", "minimum": -10, "maximum": 10, "default": 0},
     "deadline": {"type": "number", "exclusiveMinimum": 0, "maximum": 604800, "description": "seconds from now"},
     "webhook": {"type": "string", "format": "uri", "description": "is told the end of the job, signed"},
 }
 
 
-def options_schema(limits: ServiceOptions) -> dict[str, Any]:
-    """JSON Schema of the options of an order."""
+_ROLES_OF: Final[dict[Kind, tuple[str, ...]]] = {"garment": ("garment",), "adapter": ("person", "garment")}
+_ADAPTED: Final = ("adapter", "adapter_scale")
+_NOT_OF: Final[dict[Kind, tuple[str, ...]]] = {
+    "adapter": _ADAPTED,
+    "prepare": (*_ADAPTED, "name", "prepared"),
+    "garment": (*_ADAPTED, "name", "prepared", "garment_id"),
+}
+
+
+def options_schema(limits: ServiceOptions, kind: Kind = "try_on") -> dict[str, Any]:
+    """JSON Schema of the options of an order of a kind."""
     most = {"num_images": limits.max_images, "num_inference_steps": limits.max_steps}
     most |= {"height": limits.max_side, "width": limits.max_side}
+    properties = {name: _schema(option, most.get(name)) for name, option in open_options(kind).items()}
+    if kind != "adapter":
+        properties["person_number"]["default"] = 0  # of orders; elsewhere the largest person is taken
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Options of a try-on and its preparation",
+        "title": "Options of the making of an adapter"
+        if kind == "adapter"
+        else "Options of a try-on and its preparation",
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: _schema(option, most.get(name)) for name, option in open_options().items()},
+        "properties": properties,
     }
 
 
@@ -63,17 +83,19 @@ def _schema(option: Option, most: int | None) -> dict[str, Any]:
     return schema | {"description": description, "default": option.default, "title": option.flag}
 
 
-def request_body(limits: ServiceOptions, roles: tuple[str, ...] = ROLES, *, several: bool = False) -> dict[str, Any]:
+def request_body(limits: ServiceOptions, kind: Kind, *, several: bool = False) -> dict[str, Any]:
     """The ``requestBody`` of an operation that takes an order.
 
     Args:
         limits: of the service.
-        roles: files that it takes.
-        several: whether persons and garments are lists.
+        kind: of the order.
+        several: whether persons and garments are lists, and the only files.
     """
+    roles = ("person", "garment") if several else _ROLES_OF.get(kind, ROLES)
     uri = {"type": "string", "pattern": "^data:[a-z0-9.+/-]*;base64,[A-Za-z0-9+/=]+$"}
-    options = {name: value for name, value in options_schema(limits).items() if name != "$schema"}
-    text = {**_MORE, "options": options}
+    options = {name: value for name, value in options_schema(limits, kind).items() if name != "$schema"}
+    others = _NOT_OF.get(kind, ("name",))
+    text = {**{name: value for name, value in _MORE.items() if name not in others}, "options": options}
     as_json: dict[str, Any] = {}
     as_form: dict[str, Any] = {}
     for role in roles:
@@ -85,7 +107,7 @@ def request_body(limits: ServiceOptions, roles: tuple[str, ...] = ROLES, *, seve
         pair = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
         text["pairs"] = {"type": "array", "items": pair, "description": "person and garment by number; else all pairs"}
     example: dict[str, Any] = {role: [_PIXEL] if several else _PIXEL for role in roles if role in ("person", "garment")}
-    example |= {"options": {"seed": 7}}
+    example |= {"name": "my-jacket", "options": {}} if kind == "adapter" else {"options": {"seed": 7}}
     form = {name: value for name, value in text.items() if name != "pairs"}
     return {
         "requestBody": {

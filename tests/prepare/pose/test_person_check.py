@@ -5,7 +5,7 @@ import pytest
 from test_pose_parts import standing
 
 from idmvton.data.augment import MIRRORED_KEYPOINTS
-from idmvton.errors import NoPersonError, PreparationError, UnusablePersonError
+from idmvton.errors import NoPersonError, PreparationError, SeveralPeopleError, UnusablePersonError
 from idmvton.prepare.backends.blazepose.landmarks import Landmark
 from idmvton.prepare.backends.protocols import Joint, Pose
 from idmvton.prepare.person_check import check_person, shows_back, sits
@@ -52,9 +52,19 @@ def test_of_several_people_the_largest_or_the_chosen_is_taken_and_it_is_said():
     assert any("3 people" in note and "largest" in note and "--person N" in note for note in notes)
     chosen, notes = check_person(PHOTO, people, person=2)
     assert chosen is people[1]
-    for number in (0, 4):
+    for number in (-1, 4):
         with pytest.raises(NoPersonError, match=r"from 1 \(the largest\) to 3"):
             check_person(PHOTO, people, person=number)
+
+
+def test_where_there_must_be_only_one_person_several_are_refused():
+    people = [person(), person(scale=1.5)]
+    assert check_person(PHOTO, people[:1], person=0) == (people[0], ())
+    with pytest.raises(SeveralPeopleError, match="there are 2 people in the photo") as caught:
+        check_person(PHOTO, people, person=0)
+    assert caught.value.expected == "person_number, from 1 (the largest) to 2"
+    with pytest.raises(NoPersonError, match="no person was found"):
+        check_person(PHOTO, [], person=0)
 
 
 def test_an_uncertain_pose_is_told():

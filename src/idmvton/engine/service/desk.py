@@ -87,7 +87,8 @@ class Desk:
             try:
                 if word == "done" and result.get("changed"):
                     self._change_prepared(result)
-                is_ours = self.journal.finish(job, state, result, self.options.retention * 3600)
+                keep = None if row["kind"] == "adapter" and word == "done" else self.options.retention * 3600
+                is_ours = self.journal.finish(job, state, result, keep)
                 break
             except (OutputError, UnavailableError) as error:
                 log.error("the end of job %s cannot be written: %s", job, error.what)
@@ -98,6 +99,8 @@ class Desk:
             listener(row["kind"], state, result.get("timings", {}))
         if found == ERASED or (not is_ours and self._is_gone(job)):
             self.erase(job)
+        elif row["kind"] == "adapter" and is_ours and word == "done":
+            self._forget_photos(row)
         self.hub.forget(job)
 
     def died(self, row: Row) -> None:
@@ -115,6 +118,12 @@ class Desk:
         before["outputs"] = [changed.get(each["name"], each) for each in before["outputs"]]
         before["about"]["sources"]["mask"] = "changed by hand"
         self.journal.change_result(target, before)
+
+    def _forget_photos(self, row: Row) -> None:
+        """An adapter stays until it is deleted; the photos that it was learned from do not."""
+        for file in json.loads(row["asked"])["files"].values():
+            if file["key"].startswith(f"jobs/{row['id']}/"):
+                self.store.delete(file["key"])
 
     def _is_gone(self, job: str) -> bool:
         try:
@@ -162,7 +171,9 @@ class Desk:
             log.warning("%d jobs of servers without a sign of life are taken up again", count)
 
     def sweep(self) -> None:
-        """Deletes files that no row knows: of orders that were being written when a server died."""
+        """Deletes files that a server left when it died: photos of adapters, and what no row knows."""
+        for job in self.journal.made_adapters():
+            self._forget_photos(self.journal.get(job))
         if self.store.folder is None or self.journal.database.is_shared:
             return
         for folder in (self.store.folder / "jobs").glob("*"):

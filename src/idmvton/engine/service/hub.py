@@ -12,6 +12,7 @@ Listener: TypeAlias = Callable[[str], None]
 """Called with a job's id, from any thread; must return at once."""
 _WEIGHT: Final = 0.2  # of the newest job in the mean of its kind
 _FIRST_GUESS: Final = 5.0  # seconds
+_FIRST_GUESS_OF: Final = {"adapter": 60.0}
 
 
 class Stage(NamedTuple):
@@ -84,4 +85,4 @@ class Hub:
 
     def pace(self, kind: Kind | str) -> float:
         """Seconds that a job of a kind takes."""
-        return self._pace.get(kind, self._pace.get("try_on", _FIRST_GUESS))
+        return self._pace.get(kind) or _FIRST_GUESS_OF.get(kind) or self._pace.get("try_on", _FIRST_GUESS)

@@ -10,15 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from idmvton.checkpoint.adapter_record import adapter_files
+from idmvton.checkpoint.adapter_record import FILE, adapter_files, read_record
 from idmvton.engine.service.database import Row
 from idmvton.engine.service.failures import ConflictError, UnknownJobError
 from idmvton.engine.service.hub import Hub
 from idmvton.engine.service.journal import Journal, NewJob, Room
 from idmvton.engine.service.orders import Content, Order, Terms, check_order, checked_options, is_id
 from idmvton.engine.service.store import Store
-from idmvton.engine.service.views import Kind
+from idmvton.engine.service.views import Adapter, Kind, about_record
+from idmvton.errors import WeightsError
 from idmvton.options import ServiceOptions
+
+_MOST_ADAPTERS = 1000  # of a caller, the newest
 
 
 class Intake:
@@ -50,7 +53,7 @@ class Intake:
         """
         for order in orders:
             check_order(order)
-        options = [checked_options(order.options, self.options) for order in orders]
+        options = [checked_options(order.options, self.options, order.kind) for order in orders]
         pace = self.hub.pace(orders[0].kind) / self.options.lanes
         room = Room(self.options.queue, terms.queue or self.options.queue_of_caller, pace)
         if terms.key is None:
@@ -75,17 +78,19 @@ class Intake:
         if order.prepared is not None:
             self.used(order.prepared, "prepare", terms.caller)
         content = {role: file["sha256"] for role, file in brought.items()}
-        common = {"kind": order.kind, "prepared": order.prepared, "adapter": self._checked_adapter(order.adapter)}
-        told = common | {"files": content, "options": dict(order.options)}
+        common = {"kind": order.kind, "prepared": order.prepared}
+        told = common | {"files": content, "options": dict(order.options), "adapter": order.adapter}
+        adapter = self._new_adapter(job, order, terms) if order.kind == "adapter" else self._adapter(order, terms)
+        shared = _at_hand(order, content, adapter)
         return NewJob(
             id=job,
             kind=order.kind,
             caller=terms.caller,
-            asked=common | {"files": brought, "options": dict(options)},
+            asked=common | {"files": brought, "options": dict(options), "adapter": adapter},
             priority=terms.priority,
             batch=files.batch,
-            person=order.prepared or content.get("person"),
-            garment=content.get("garment"),
+            person=shared[0],
+            garment=shared[1],
             deadline=None if terms.deadline is None else time.time() + terms.deadline,
             key=terms.key,
             digest=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest(),
@@ -118,16 +123,83 @@ class Intake:
             raise UnknownJobError("there is no such job", got=job[:80], fix="it may have been erased: order it again")
         return row
 
-    def adapters(self) -> list[str]:
-        """Names of the adapters that orders may use."""
-        folder = self.options.adapters
-        return [] if folder is None else [*adapter_files(Path(folder))]
+    # ----------------------------------------------------------------------------------------------- adapters
 
-    def _checked_adapter(self, name: str | None) -> str | None:
-        if name is not None and name not in (known := self.adapters()):
-            there = ", ".join(known) or "there is none"
-            raise UnknownJobError("there is no such adapter", got=name[:80], expected=there)
-        return name
+    def adapters(self, caller: str | None = None) -> list[Adapter]:
+        """The adapters that a caller's orders may use: those that were made here, and those in the folder.
+
+        Args:
+            caller: who asks; None: those in the folder alone.
+        """
+        rows = [] if caller is None else self.journal.of_caller(caller, "adapter", _MOST_ADAPTERS)
+        made = [_made(row) for row in rows if row["state"] == "succeeded"]
+        return [*made, *(_lying(name, file) for name, file in self._folder().items())]
+
+    def _folder(self) -> dict[str, Path]:
+        """Name -> file of the adapters in the folder."""
+        folder = self.options.adapters
+        return {} if folder is None else adapter_files(Path(folder))
+
+    def _adapter(self, order: Order, terms: Terms) -> dict[str, Any] | None:
+        """Where the adapter is that an order uses; ``key`` is None where it lies in the folder.
+
+        Raises:
+            UnknownJobError: there is none.
+            ConflictError: it is not made yet.
+        """
+        name = order.adapter
+        if name is None:
+            return None
+        if is_id(name):
+            found = self.used(name, "adapter", terms.caller)["id"]
+        else:
+            known = {each.name: each.id for each in reversed(self.adapters(terms.caller))}
+            if name not in known:
+                there = ", ".join(list(known)[:8]) or "there is none"
+                raise UnknownJobError("there is no such adapter", got=name[:80], expected=there)
+            found = known[name]
+        key = None if found is None else f"jobs/{found}/{FILE}"
+        return {"name": name, "key": key, "scale": order.adapter_scale}
+
+    def _new_adapter(self, job: str, order: Order, terms: Terms) -> dict[str, Any]:
+        """The name of an adapter that is to be made.
+
+        Raises:
+            ConflictError: there is one of this name.
+        """
+        name = order.adapter or f"adapter-{job[:8]}"
+        rows = self.journal.of_caller(terms.caller, "adapter", _MOST_ADAPTERS)
+        others = [row for row in rows if terms.key is None or row["key"] != terms.key]
+        taken = {_name_of(row) for row in others if row["state"] in ("queued", "running", "succeeded")}
+        if name in taken or name in self._folder():
+            fix = "choose another name, or delete that one"
+            raise ConflictError("there is an adapter of this name", got=name, fix=fix)
+        return {"name": name}
+
+
+def _name_of(row: Row) -> str:
+    return str(json.loads(row["asked"])["adapter"]["name"])
+
+
+def _made(row: Row) -> Adapter:
+    return Adapter(_name_of(row), row["id"], json.loads(row["result"])["about"])
+
+
+def _lying(name: str, file: Path) -> Adapter:
+    """An adapter in the folder; a damaged one is listed with what is wrong with it."""
+    try:
+        return Adapter(name, None, about_record(read_record(file)))
+    except WeightsError as error:
+        return Adapter(name, None, {"error": error.what.replace(str(file), name)})
+
+
+def _at_hand(order: Order, content: Mapping[str, str], adapter: Mapping[str, Any] | None) -> tuple[str | None, ...]:
+    """Keys that orders share whose person or garment is the same; with another adapter nothing is."""
+    if order.kind == "adapter":
+        return None, None
+    more = "" if adapter is None else f"+{adapter['key'] or adapter['name']}*{adapter['scale']:g}"
+    keys = order.prepared or content.get("person"), content.get("garment")
+    return tuple(None if key is None else key + more for key in keys)
 
 
 class _Files:

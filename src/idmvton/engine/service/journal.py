@@ -205,14 +205,14 @@ class Journal:
 
         return self.database.transaction(work)
 
-    def finish(self, job: str, state: State, result: Mapping[str, Any], keep: float) -> bool:
+    def finish(self, job: str, state: State, result: Mapping[str, Any], keep: float | None) -> bool:
         """Writes the end of a job that this server runs, or that waits.
 
         Args:
             job: its id.
             state: the last one.
             result: plain values.
-            keep: seconds until it is deleted.
+            keep: seconds until it is deleted; None: not by itself.
 
         Returns:
             Whether it was still to be ended; else somebody else did, or it was erased.
@@ -223,7 +223,7 @@ class Journal:
             changed = cursor.run(
                 "UPDATE jobs SET state = ?, result = ?, ended = ?, expires = ? WHERE id = ? AND "
                 "(state = 'queued' OR (state = 'running' AND owner LIKE ?))",
-                *(state, json.dumps(result), now, now + keep, job, f"{self.server}/%"),
+                *(state, json.dumps(result), now, None if keep is None else now + keep, job, f"{self.server}/%"),
             )
             cursor.run("UPDATE webhooks SET due = ? WHERE job = ? AND state = 'waiting'", now, job)
             return changed > 0
@@ -263,6 +263,10 @@ class Journal:
     def expired(self) -> list[str]:
         """Jobs whose retention has ended."""
         return self._ids("expires < ?", time.time())
+
+    def made_adapters(self) -> list[str]:
+        """Jobs that made an adapter."""
+        return self._ids("kind = 'adapter' AND state = 'succeeded'")
 
     def _ids(self, which: str, *values: Any) -> list[str]:
         found = self.database.transaction(lambda cursor: cursor.all(f"SELECT id FROM jobs WHERE {which}", *values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import gc
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,18 +17,20 @@ import numpy as np
 import torch
 from PIL import Image
 
-from idmvton.engine.adapters import choose_adapter
+from idmvton.engine.adapters import PhotoPair
 from idmvton.engine.describer import Described
 from idmvton.engine.job import Settings, TryOn
 from idmvton.engine.loading import load_pipeline
 from idmvton.engine.ready import Ready, joined, make_ready, with_prepared
+from idmvton.engine.service.lane_adapters import Wardrobe, learn
 from idmvton.engine.service.lane_process import JobError, LaneSetup, Tell
+from idmvton.engine.service.orders import part_of
 from idmvton.engine.service.store import Store
-from idmvton.engine.service.views import Problem
-from idmvton.errors import IdmVtonError, InputError
+from idmvton.engine.service.views import Problem, about_record
+from idmvton.errors import IdmVtonError, InputError, NoPersonError, UnusablePersonError
 from idmvton.images import load_image, save_png
 from idmvton.images.densepose import colour_parts
-from idmvton.options import JobOptions, PrepareOptions, TryOnOptions, describe
+from idmvton.options import JobOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
 from idmvton.prepare.maps import Given
@@ -65,13 +68,18 @@ class TryOnWorker:
         model = setup.model
         if model.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
             model = dataclasses.replace(model, device=f"cuda:{setup.number % torch.cuda.device_count()}")
-        self.model, self.store, self.adapters = model, Store(setup.store), setup.adapters
-        self.pipe = load_pipeline(dataclasses.replace(model, threads=setup.threads))
-        self.describe = TryOn(self.pipe, self._preparer(PrepareOptions())).describe
+        self.model, self.store = dataclasses.replace(model, threads=setup.threads), Store(setup.store)
+        self._wardrobe = Wardrobe(self.store, setup.adapters, model)
+        self._load()
         self._people = functools.lru_cache(_KEPT)(self._read_person)
         self._garments = functools.lru_cache(_KEPT)(self._read_garment)
         self._prepared = functools.lru_cache(_KEPT)(self._read_prepared)
         self._described = functools.lru_cache(_KEPT)(self._describe)
+
+    def _load(self) -> None:
+        self.pipe = load_pipeline(self.model)
+        self.describe = TryOn(self.pipe, self._preparer(PrepareOptions())).describe
+        self._wardrobe.forget()
 
     def about(self) -> dict[str, Any]:
         """What is loaded."""
@@ -103,8 +111,15 @@ class TryOnWorker:
 
     def __call__(self, job: str, asked: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
         """Does a piece of work; see :class:`idmvton.engine.service.lane_process.Worker`."""
-        work = {"try_on": self._try_on, "prepare": self._prepare, "garment": self._cut_out, "mask": self._put_mask}
-        return work[asked["kind"]](job, asked, tell)
+        work = {
+            "try_on": self._try_on,
+            "prepare": self._prepare,
+            "garment": self._cut_out,
+            "mask": self._put_mask,
+            "adapter": self._learn,
+        }
+        with _about(None):
+            return work[asked["kind"]](job, asked, tell)
 
     # ------------------------------------------------------------------------------------------- kinds of work
 
@@ -115,7 +130,9 @@ class TryOnWorker:
         ready, garment = self._ready(preparer, asked, prepare)
         tell("describing the garment", 0, None)
         described = self._described(garment, ready.category, job_options.caption, ready)
-        with _about(None), self._adapted(asked.get("adapter")):
+        with _about("adapter"):
+            self._wardrobe.put_on(self.pipe, asked.get("adapter"))
+        with _about(None):
             outcome = TryOn(self.pipe, preparer).dress(ready, described, Settings(job_options, options), tell)
         tell("writing", 0, None)
         outputs = []
@@ -180,20 +197,41 @@ class TryOnWorker:
             outputs = [changed, self._write(target, "overlay.png", overlay, after.person.size)]
         return {"changed": outputs, "outputs": [], "about": {"prepared": target}}
 
+    def _learn(self, job: str, asked: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+        """Makes an adapter, with the memory that the pipeline had."""
+        with (
+            self._named(asked, "person", "garment") as places,
+            self._prepared_folder(asked) as folder,
+            tempfile.TemporaryDirectory(prefix="idmvton-") as scratch,
+            self._unloaded(),
+        ):
+            pair = PhotoPair(folder or places["person"], places.get("garment"))
+            made, files = learn(asked, pair, self.model, Path(scratch) / asked["adapter"]["name"], tell)
+            tell("writing", 0, None)
+            outputs = [self._write(job, file.name, file, _size_of(file)) for file in files]
+        assert made.learned.record is not None
+        about = {"name": asked["adapter"]["name"], **about_record(made.learned.record)}
+        return {"outputs": outputs, "warnings": list(made.warnings), "about": about}
+
     @contextlib.contextmanager
-    def _adapted(self, name: str | None) -> Iterator[None]:
-        """With an adapter on, for the time of the block; after it the weights are what they were, bit by bit."""
-        if name is None:
-            yield
-            return
-        with _about("adapter"):
-            self.pipe.load_adapter(choose_adapter(name, Path(self.adapters or ".")))
+    def _unloaded(self) -> Iterator[None]:
+        """Without the pipeline in memory; it is loaded again after that."""
+        del self.pipe, self.describe
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
         try:
             yield
         finally:
-            self.pipe.unload_adapter()
-            if self.model.adapter is not None:
-                self.pipe.load_adapter(self.model.adapter, self.model.adapter_scale)
+            self._load()
+
+    @contextlib.contextmanager
+    def _prepared_folder(self, asked: Mapping[str, Any]) -> Iterator[Path | None]:
+        if not asked.get("prepared"):
+            yield None
+            return
+        with self.store.local(f"jobs/{asked['prepared']}") as folder, _about("prepared", {str(folder): "it"}):
+            yield folder
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -249,13 +287,14 @@ class TryOnWorker:
 
     @contextlib.contextmanager
     def _named(self, asked: Mapping[str, Any], *roles: str) -> Iterator[dict[str, Path]]:
-        """The paths of those files that an order brings."""
+        """The paths of those files that an order brings; errors tell which of them they are about."""
         with contextlib.ExitStack() as stack:
             places = {
-                role: stack.enter_context(self._place(asked["files"][role]["key"], role))
+                role: stack.enter_context(self.store.local(asked["files"][role]["key"]))
                 for role in roles
                 if role in asked["files"]
             }
+            stack.enter_context(_telling(places))
             yield places
 
     @contextlib.contextmanager
@@ -275,13 +314,7 @@ class TryOnWorker:
         with tempfile.TemporaryDirectory(prefix="idmvton-") as scratch:
             folder = Path(scratch) / "prepared"
             prepared.save(folder)
-            outputs = []
-            for file in sorted(folder.iterdir()):
-                size = None
-                if file.suffix == ".png":
-                    with Image.open(file) as opened:
-                        size = opened.size
-                outputs.append(self._write(job, file.name, file, size))
+            outputs = [self._write(job, file.name, file, _size_of(file)) for file in sorted(folder.iterdir())]
         return {
             "outputs": outputs,
             "warnings": list(prepared.warnings),
@@ -301,11 +334,15 @@ class _Choice:
 
 def split(options: Mapping[str, Any]) -> tuple[JobOptions, TryOnOptions, PrepareOptions]:
     """The options of an order, by class."""
+    return part_of(options, JobOptions), part_of(options, TryOnOptions), part_of(options, PrepareOptions)
 
-    def made(declaration: Any) -> Any:
-        return declaration(**{each.name: options[each.name] for each in describe(declaration) if each.name in options})
 
-    return made(JobOptions), made(TryOnOptions), made(PrepareOptions)
+def _size_of(file: Path) -> tuple[int, int] | None:
+    """Width and height of a picture that was made."""
+    if file.suffix != ".png":
+        return None
+    with Image.open(file) as opened:
+        return opened.size
 
 
 def _file(asked: Mapping[str, Any], role: str) -> _File:
@@ -325,3 +362,16 @@ def _about(field: str | None, names: Mapping[str, str] | None = None) -> Iterato
         yield
     except IdmVtonError as error:
         raise JobError(Problem.of(error, field=field, names=names)) from error
+
+
+@contextlib.contextmanager
+def _telling(places: Mapping[str, Path]) -> Iterator[None]:
+    """The same for work on several files: by their paths in an error it tells which one it is about."""
+    names = {str(path): f"the file {role!r}" for role, path in places.items()}
+    try:
+        yield
+    except IdmVtonError as error:
+        role = next((role for role, path in places.items() if str(path) in str(error)), None)
+        if role is None and isinstance(error, NoPersonError | UnusablePersonError) and "person" in places:
+            role = "person"
+        raise JobError(Problem.of(error, field=role, names=names)) from error

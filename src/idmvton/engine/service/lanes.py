@@ -260,7 +260,8 @@ class _Watch:
     def __init__(self, desk: Desk, row: Row) -> None:
         now = time.time()
         self._desk, self._job = desk, row["id"]
-        self._end = now + desk.options.job_timeout
+        is_long = row["kind"] == "adapter"
+        self._end = now + (desk.options.adapter_timeout if is_long else desk.options.job_timeout)
         self._deadline = row["deadline"]
         self._next_beat = now
         self._asked: float | None = None

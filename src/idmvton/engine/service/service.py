@@ -26,7 +26,7 @@ from idmvton.engine.service.lane_process import LaneSetup
 from idmvton.engine.service.lanes import Lane, LaneState
 from idmvton.engine.service.orders import Content, Order, Terms, is_id
 from idmvton.engine.service.store import Store
-from idmvton.engine.service.views import FINISHED, Kind, Output, Problem, View
+from idmvton.engine.service.views import FINISHED, Adapter, Kind, Output, Problem, View
 from idmvton.errors import ConfigError, InputError
 from idmvton.options import ModelOptions, ServiceOptions
 
@@ -201,9 +201,13 @@ class Service:
             lane.wake.set()
         return ids
 
-    def adapters(self) -> list[str]:
-        """Names of the adapters that orders may use."""
-        return self._intake.adapters()
+    def adapters(self, caller: str | None = None) -> list[Adapter]:
+        """The adapters that orders may use.
+
+        Args:
+            caller: with those that this caller had made.
+        """
+        return self._intake.adapters(caller)
 
     # --------------------------------------------------------------------------------------------- jobs
 

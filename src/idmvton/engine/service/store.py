@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from idmvton.atomic import make_folder, whole_file
-from idmvton.errors import InputError, OutputError
+from idmvton.engine.service.failures import UnavailableError
+from idmvton.errors import ConfigError, InputError, MissingExtraError, OutputError
 
 _BLOCK: Final = 1 << 20
 
@@ -31,9 +32,7 @@ class Store:
         self.folder: Path | None = None
         self._files: Any = None
         if "://" in place:
-            import fsspec
-
-            self._files, self._root = fsspec.core.url_to_fs(place)
+            self._files, self._root = _opened(place)
         else:
             self.folder = Path(place).absolute()
             make_folder(self.folder, "the folder of pictures")
@@ -46,10 +45,11 @@ class Store:
 
         Raises:
             OutputError: it cannot be written.
+            UnavailableError: what is behind a URL does not answer; likewise everywhere else.
         """
         if self.folder is None:
             data = content if isinstance(content, bytes) else content.read_bytes()
-            with _naming(key):
+            with _remote(), _naming(key):
                 self._files.makedirs(self._at(str(PurePosixPath(key).parent)), exist_ok=True)
                 self._files.pipe_file(self._at(key), data)
             return hashlib.sha256(data).hexdigest(), len(data)
@@ -70,7 +70,8 @@ class Store:
         try:
             if self.folder is not None:
                 return (self.folder / key).read_bytes()
-            return bytes(self._files.cat_file(self._at(key)))
+            with _remote():
+                return bytes(self._files.cat_file(self._at(key)))
         except OSError as error:
             raise InputError("a stored file is gone", got=key, fix="send it again") from error
 
@@ -89,12 +90,8 @@ class Store:
         with tempfile.TemporaryDirectory(prefix="idmvton-") as scratch:
             target = Path(scratch) / PurePosixPath(key).name
             try:
-                if self._files.isdir(self._at(key)):
-                    target.mkdir()
-                    for each in self._files.ls(self._at(key), detail=False):
-                        self._files.get_file(each, str(target / PurePosixPath(each).name))
-                else:
-                    self._files.get_file(self._at(key), str(target))
+                with _remote():
+                    self._fetch(self._at(key), target)
             except OSError as error:
                 raise InputError("a stored file is gone", got=key, fix="send it again") from error
             yield target
@@ -107,7 +104,7 @@ class Store:
         """
         with _naming(key):
             if self.folder is None:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError), _remote():
                     self._files.rm(self._at(key), recursive=True)
                 return
             path = self.folder / key
@@ -116,8 +113,29 @@ class Store:
             else:
                 path.unlink(missing_ok=True)
 
+    def _fetch(self, place: str, target: Path) -> None:
+        """Copies a file, or the files of a folder."""
+        if not self._files.isdir(place):
+            self._files.get_file(place, str(target))
+            return
+        target.mkdir()
+        for each in self._files.ls(place, detail=False):
+            self._files.get_file(each, str(target / PurePosixPath(each).name))
+
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+@contextlib.contextmanager
+def _remote() -> Iterator[None]:
+    """Errors of a store behind a URL that are not those of files: each kind of store has its own classes."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        got = f"{type(error).__name__}: {error}"
+        raise UnavailableError("the store of the pictures does not answer", got=got, fix="ask again later") from error
 
 
 @contextlib.contextmanager
@@ -126,6 +144,22 @@ def _naming(key: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError("a picture cannot be stored or deleted", got=f"{key}: {error.strerror or error}") from error
+
+
+def _opened(place: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        files, root = fsspec.core.url_to_fs(place)
+    except ImportError as error:
+        extra = "s3" if place.startswith("s3") else None
+        fix = f"pip install 'idmvton[{extra}]'" if extra else "install what it names"
+        raise MissingExtraError("a package that this store needs is not installed", got=error, fix=fix) from error
+    except ValueError as error:
+        raise ConfigError(
+            "the store cannot be used", got=f"{place}: {error}", expected="a folder, or s3://bucket/place"
+        ) from error
+    return files, root
 
 
 def _blocks(content: bytes | Path) -> Iterator[bytes]:

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from idmvton.checkpoint.adapter_record import AdapterRecord
+from idmvton.customize.options import CustomizeOptions
 from idmvton.errors import IdmVtonError
 from idmvton.options import JobOptions, PrepareOptions, TryOnOptions, describe
 
-Kind = Literal["try_on", "prepare", "garment", "mask"]
+Kind = Literal["try_on", "prepare", "garment", "mask", "adapter"]
 """``prepare``: mask and body map of a person; ``garment``: a garment cut out and described; ``mask``: a corrected mask
-put back into what was prepared."""
+put back into what was prepared; ``adapter``: a garment learned from a photo of somebody who wears it."""
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINISHED: Final[frozenset[State]] = frozenset({"succeeded", "failed", "cancelled"})
 OPTIONS: Final = (JobOptions, TryOnOptions, PrepareOptions)
+ADAPTER_OPTIONS: Final = (JobOptions, CustomizeOptions, PrepareOptions)
+"""Of orders of the kind ``adapter``; :data:`OPTIONS` are those of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,30 @@ class View:
         return dataclasses.asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter that orders may use.
+
+    Attributes:
+        name: for orders.
+        id: of the job that made it; None where it lies in the folder of adapters.
+        about: see :func:`about_record`.
+    """
+
+    name: str
+    id: str | None
+    about: Mapping[str, Any]
+
+
+def about_record(record: AdapterRecord) -> dict[str, Any]:
+    """What is told of an adapter, as plain values."""
+    same = ("caption", "category", "layers", "rank", "steps")
+    told = {name: getattr(record, name) for name in same}
+    return told | {"weights": record.base, "digest": record.short_digest, "losses": dict(record.losses)}
+
+
 CODES: Final = {
+    "SeveralPeople": "several_people",
     "NoPerson": "no_person",
     "UnusablePerson": "unusable_person",
     "Preparation": "preparation_failed",
@@ -153,5 +180,5 @@ def code_of(error: IdmVtonError) -> str:
 def named(what: str) -> str | None:
     """The option that a message starts with, or names as unknown."""
     word = re.match(r"(?:unknown option ')?(\w+)", what)
-    known = {each.name for declaration in OPTIONS for each in describe(declaration)}
+    known = {each.name for declaration in (*OPTIONS, CustomizeOptions) for each in describe(declaration)}
     return word[1] if word and (word[1] in known or what.startswith("unknown option")) else None
