@@ -58,7 +58,7 @@ def test_a_browser_gets_its_language(tag, language):
         ("no person was found in the photo, which is very dark", "dunkel"),
         ("the legs are not in the photo", "Oberteil"),
         ("the person is seen from behind: garments are put on as from the front, so this will look wrong", "von vorn"),
-        ("the garment looks like upper, but not surely: --category says what it is", "Was wechselt"),
+        ("the garment looks like upper, but not surely: --category says what it is", "Was gewechselt wird"),
     ],
 )
 def test_what_the_library_says_is_said_in_the_pages_words(sentence, word):
