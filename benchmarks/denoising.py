@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffusers
 import torch
@@ -162,16 +162,37 @@ class Case:
         return scheduler
 
 
-def measure(run: Callable[[], Tensor], device: torch.device, repeats: int) -> Iterator[tuple[float, int]]:
-    """Seconds and peak bytes of each run; the first one only warms up."""
-    for repeat in range(repeats + 1):
+class Form(NamedTuple):
+    """A way to denoise, with the seconds and the peak bytes of each of its runs."""
+
+    run: Callable[[], Tensor]
+    seconds: list[float]
+    peaks: list[int]
+
+    def measure(self, device: torch.device) -> None:
+        """Runs it once."""
         with peak_memory(device) as peak:
             start = time.perf_counter()
-            run()
+            self.run()
             synchronize(device)
-            elapsed = time.perf_counter() - start
-        if repeat:
-            yield elapsed, peak.num_bytes
+            self.seconds.append(time.perf_counter() - start)
+        self.peaks.append(peak.num_bytes)
+
+
+def forms(case: Case) -> dict[str, Form]:
+    """What is compared; the first is the published form."""
+
+    def published() -> Tensor:
+        with plain_form(case.pipe.unet, case.pipe.unet_encoder):
+            return case.plain()
+
+    runs: dict[str, Callable[[], Tensor]] = {
+        "published": published,
+        "ours": case.ours,
+        "ours, garment seen before": partial(case.ours, keep_cache=True),  # after "ours", which fills the cache
+        "ours, fixed garment timestep": partial(case.ours, 0),
+    }
+    return {name: Form(run, [], []) for name, run in runs.items()}
 
 
 def main() -> None:
@@ -199,24 +220,23 @@ def main() -> None:
     if arguments.compile:
         pipe.unet.compile()
         pipe.unet_encoder.compile()
+    compared = forms(case)
+    for _ in range(arguments.repeats + 1):  # in turns, so that a machine that slows down slows all of them
+        for form in compared.values():
+            form.measure(device)
+    report(compared, device)
+
+
+def report(compared: dict[str, Form], device: torch.device) -> None:
+    """Prints the table; the first run of each form only warms up."""
     print("| form | seconds a picture | of the published form | peak memory beyond the weights, MB |")
     print("|---|---|---|---|")
-    with plain_form(pipe.unet, pipe.unet_encoder):
-        published = report("published", case.plain, device, arguments.repeats, None)
-    report("ours", case.ours, device, arguments.repeats, published)
-    report("ours, fixed garment timestep", lambda: case.ours(0), device, arguments.repeats, published)
-    case.ours()
-    seen = partial(case.ours, keep_cache=True)
-    report("ours, garment seen before", seen, device, arguments.repeats, published)
-
-
-def report(name: str, run: Callable[[], Tensor], device: torch.device, repeats: int, published: float | None) -> float:
-    """Prints a row of the table and returns its seconds."""
-    seconds, peaks = zip(*measure(run, device, repeats), strict=True)
-    median = statistics.median(seconds)
-    memory = f"{max(peaks) / 2**20:.0f}" if device.type == "cuda" else "not measured"  # freed memory stays resident
-    print(f"| {name} | {median:.2f} | {median / (published or median):.2f} | {memory} |", flush=True)
-    return median
+    medians = {name: statistics.median(form.seconds[1:]) for name, form in compared.items()}
+    for name, form in compared.items():
+        share = medians[name] / medians["published"]
+        # a process that freed memory keeps it resident
+        memory = f"{max(form.peaks) / 2**20:.0f}" if device.type == "cuda" else "not measured"
+        print(f"| {name} | {medians[name]:.2f} | {share:.2f} | {memory} |")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ import json
 import re
 import threading
 from collections import Counter
+from pathlib import Path
 
+import pytest
 import safetensors.torch
 import torch
+
+from idmvton import weights
+from idmvton.errors import WeightsError
 
 REPO = "maker/tiny-tryon"
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -144,3 +149,21 @@ class Answer(http.server.BaseHTTPRequestHandler):
         if hub.fail and len(hub.served) == 3:
             hub.others_served.set()
         return None
+
+
+def get(hub: Hub, name: str = REPO, **options: object) -> Path:
+    return weights.get(name, endpoint=hub.url, **options)
+
+
+def failure(hub: Hub, name: str = REPO, **options: object) -> str:
+    with pytest.raises(WeightsError) as caught:
+        get(hub, name, **options)
+    return str(caught.value)
+
+
+def states(report: weights.VerifyReport) -> dict[str, str]:
+    return {check.path: check.state for check in report.files}
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    path.resolve().write_bytes(data)

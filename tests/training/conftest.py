@@ -7,6 +7,7 @@ import pytest
 from idmvton.checkpoint.published import load_checkpoint
 from idmvton.training import start
 from training.toy import data_folder
+from training.tryon_tasks import NOTHING_DROPPED, build
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,9 @@ def _copies_of_checkpoints(loaded_once, monkeypatch):
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six pairs in VITON-HD's layout."""
     return data_folder(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def plain(photos):
+    """A try-on task that drops no condition, and its samples."""
+    return build(photos, tryon=NOTHING_DROPPED)

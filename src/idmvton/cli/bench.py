@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,9 +30,7 @@ def bench(
         typer.Argument(help="The photo of a person; with it the difference of each quality from best is measured."),
     ] = None,
     garment: Annotated[Path | None, typer.Argument(help="The photo of a garment; goes with the person.")] = None,
-    repeats: Annotated[
-        int, typer.Option(min=1, max=100, help="Timed calls of each kind, after one that is not timed.")
-    ] = 2,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Calls of each kind that count.")] = 2,
     batches: Annotated[str, typer.Option(help="Numbers of pictures in one call, separated by commas.")] = "1,2,4",
     output: Annotated[
         Path | None,
@@ -53,17 +51,20 @@ def bench(
     for mode in _modes(model):
         with err.status(f"{mode}: loading the model") as status:
             pipe = load_pipeline(dataclasses.replace(model, memory=mode))
-            from idmvton.engine.bench import Bench
+            from idmvton.engine.bench import QUALITIES, Bench
 
             figures["made_with"] = pipe.made_with()
             work = Bench(pipe, repeats, partial(_show, status, mode))
             rows = [*work.qualities(), *work.batches(sizes)]
+            same = [quality for quality in QUALITIES if quality not in work.differing_qualities()]
             if person is not None and garment is not None:
                 status.update("preparing the photos")
                 rows += _distances(work, person, garment)
         figures["parts"][mode] = [dataclasses.asdict(row) for row in rows]
         if not as_json:
             _print(mode, rows, pipe.made_with()["device"])
+            if same:
+                out.print(f"{' and '.join(same)} are the same as best here: this checkpoint's pictures take one step.")
         del pipe, work
     if output is not None:
         output.write_text(json.dumps(figures, indent=2))
@@ -111,14 +112,24 @@ def _print(mode: str, rows: list[Timed], device: str) -> None:
     from rich.table import Table
 
     memory = "peak MiB" if device.startswith("cuda") else "MiB"
-    titles = ("s", "first", "per hour", memory, "denoising", "distance", "in mask")
+    columns: dict[str, Callable[[Timed], str]] = {
+        "s": lambda row: f"{row.seconds:.2f}",
+        "first": lambda row: "" if row.first is None else f"{row.first:.2f}",
+        "per hour": lambda row: f"{row.pictures_an_hour:.0f}",
+        memory: lambda row: f"{row.peak_bytes / 2**20:.0f}",
+        "denoising": lambda row: f"{row.stages.get('denoising', 0.0):.2f}",
+    }
+    if any(row.distance is not None for row in rows):
+        columns["distance"] = lambda row: _or_empty(row.distance)
+        columns["in mask"] = lambda row: _or_empty(row.distance_in_mask)
     table = Table("what", box=None, header_style="bold", title=f"memory mode {mode}, {device}", title_justify="left")
     table.columns[0].no_wrap = True
-    for title in titles:
-        table.add_column(title, justify="right")
+    for title in columns:
+        table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
-        away = ("" if each is None else f"{each:.2f}" for each in (row.distance, row.distance_in_mask))
-        denoising = row.stages.get("denoising", 0.0)
-        figures = (f"{row.seconds:.2f}", f"{row.first:.2f}", f"{row.pictures_an_hour:.0f}")
-        table.add_row(row.name, *figures, f"{row.peak_bytes / 2**20:.0f}", f"{denoising:.2f}", *away)
+        table.add_row(row.name, *(column(row) for column in columns.values()))
     out.print(table)
+
+
+def _or_empty(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"

@@ -22,9 +22,11 @@ from PIL import Image
 from idmvton.errors import ConfigError
 from idmvton.images import ImageInput
 from idmvton.images.densepose import colour_parts
+from idmvton.options import TryOnOptions
 from idmvton.prepare.record import Prepared
 from idmvton.tryon.outputs import TryOnResult
 from idmvton.tryon.pipeline import TryOnPipeline
+from idmvton.tryon.quality import is_exact, plan_steps, with_preset
 from idmvton.types import Quality
 
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
@@ -40,7 +42,8 @@ class Timed:
     Attributes:
         name: of the kind.
         seconds: of a call, the median; the first one, which also records and compiles, is not counted.
-        first: seconds of that first one.
+        first: seconds of that first one; None on a processor, where nothing is recorded and only the very first call
+            of all does not count.
         pictures_an_hour: at this pace.
         peak_bytes: the most that was allocated on the GPU; on a processor, that the process had resident after it.
         stages: seconds of each stage, the median.
@@ -51,7 +54,7 @@ class Timed:
 
     name: str
     seconds: float
-    first: float
+    first: float | None
     pictures_an_hour: float
     peak_bytes: int
     stages: dict[str, float]
@@ -75,19 +78,31 @@ class Bench:
         self.mask = np.zeros((self.size.height, self.size.width), np.bool_)
         self.mask[self.size.height // 4 : self.size.height // 2] = True
         self.body = colour_parts(self.mask.astype(np.uint8) * TORSO)
+        self._is_warm = False
+
+    def differing_qualities(self) -> list[Quality]:
+        """``best``, and the qualities that leave anything out: none do where a picture takes one step."""
+        own = self.pipe.config.num_inference_steps
+
+        def leaves_out(quality: Quality) -> bool:
+            steps = with_preset(TryOnOptions(quality=quality), own).num_inference_steps or own
+            return not is_exact(quality, plan_steps(quality, steps), own)
+
+        return [quality for quality in QUALITIES if quality == "best" or leaves_out(quality)]
 
     def qualities(self) -> Iterator[Timed]:
-        """Every quality, of one picture at a time, each of a new garment."""
-        for quality in QUALITIES:
+        """Every quality that differs, of one picture at a time, each of a new garment."""
+        for quality in self.differing_qualities():
             self.tell(f"quality {quality}")
             yield self._time(quality, 1, partial(self._call, 1, quality=quality))
 
     def batches(self, sizes: tuple[int, ...]) -> Iterator[Timed]:
-        """Several people in one garment at a time, then one person in as many garments."""
-        for count in sizes:
+        """Several people in one garment at a time, then one person in as many garments; one of each is ``best``."""
+        several = [count for count in sizes if count > 1]
+        for count in several:
             self.tell(f"{count} people in one garment")
             yield self._time(f"{count} people, one garment", count, partial(self._call, count))
-        for count in sizes[1:]:
+        for count in several:
             self.tell(f"one person in {count} garments")
             run = partial(self._call, 1, num_garments=count)
             yield self._time(f"one person, {count} garments", count, run)
@@ -95,7 +110,7 @@ class Bench:
     def distances(self, person: Prepared, garment: ImageInput, caption: str) -> Iterator[Timed]:
         """Every quality on a person and a garment, and how far its picture is from that of ``best``."""
         pictures: dict[Quality, np.ndarray] = {}
-        for quality in QUALITIES:
+        for quality in self.differing_qualities():
             self.tell(f"distance of quality {quality}")
 
             def call(quality: Quality = quality) -> TryOnResult:
@@ -129,19 +144,19 @@ class Bench:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         seconds, stages = [], []
-        for _ in range(1 + self.repeats):
+        uncounted = 0 if device.type == "cpu" and self._is_warm else 1
+        for _ in range(uncounted + self.repeats):
             start = time.perf_counter()
             stages.append(call().timings)
             seconds.append(time.perf_counter() - start)
-        first, *others = seconds
+        self._is_warm = True
         peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
-        median = statistics.median(others)
-        names = stages[-1]
+        median = statistics.median(seconds[uncounted:])
         return Timed(
             name=name,
             seconds=median,
-            first=first,
+            first=seconds[0] if uncounted else None,
             pictures_an_hour=3600 * num_pictures / median,
             peak_bytes=int(peak),
-            stages={stage: statistics.median(each[stage] for each in stages[1:]) for stage in names},
+            stages={name: statistics.median(each[name] for each in stages[uncounted:]) for name in stages[-1]},
         )
