@@ -28,6 +28,7 @@ from idmvton.web.tabs.try_on import QUIET, TryOnTab
 from idmvton.web.words import Language, failure, say
 
 _NAME = 60  # characters
+_WORDS = {"use": "custom.use", "remove": "custom.delete", "sure": "custom.sure", "picture": "custom.picture"}
 _SIDE = 900  # pixels of the picture of what was learned
 
 
@@ -91,8 +92,7 @@ class CustomizeTab:
     def shows(self, room: Room) -> list[Any]:
         """What was learned."""
         found = learned(self.fitting.page, room)
-        words = {"use": "use", "remove": "delete", "sure": "sure", "picture": "picture"}
-        texts = {name: say(room.language, f"custom.{key}") for name, key in words.items()}
+        texts = {name: say(room.language, key) for name, key in _WORDS.items()}
         value = {
             "label": say(room.language, "custom.list"),
             "items": [self._item(room, each) for each in found],
@@ -171,9 +171,10 @@ def _inputs(labels: Labels) -> list[Any]:
     labels.put(gr.HTML(), value=_text(look.heading, "custom.title"))
     labels.put(gr.HTML(), value=_text(look.hint, "custom.info"))
     photos = []
-    for name, drop in (("person", "person.drop"), ("garment", "garment.drop")):
-        labels.put(gr.HTML(), value=_text(look.small_heading, f"custom.{name}"))
-        photos.append(labels.put(photo_input(f"custom-{name}", height=190), label=f"custom.{name}", placeholder=drop))
+    places = (("person", "custom.person", "person.drop"), ("garment", "custom.garment", "garment.drop"))
+    for name, title, drop in places:
+        labels.put(gr.HTML(), value=_text(look.small_heading, title))
+        photos.append(labels.put(photo_input(f"custom-{name}", height=190), label=title, placeholder=drop))
     name = labels.put(gr.Textbox(max_length=_NAME, elem_id="custom-name"), label="custom.name", info="custom.name_info")
     category = labels.put(
         gr.Radio(value="auto", elem_id="custom-category", elem_classes="segments"),
