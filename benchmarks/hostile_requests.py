@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tests.server.hostile import ask
 from tests.server_process import ServerProcess
+
+
+def tell(operation: str, statuses: dict[Any, int], wrong: list[Any]) -> None:
+    """How far it is, to standard error."""
+    sys.stderr.write(f"{operation}: {sum(statuses.values())} requests so far, {len(wrong)} wrong {wrong[-1:]}\n")
 
 
 def main() -> None:
@@ -25,7 +32,7 @@ def main() -> None:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder) / "state", {"rate": 1_000_000}) as server:
         with httpx.Client(base_url=server.url, timeout=60) as client:
-            statuses, wrong = ask(client, arguments.requests, secrets=(folder,))
+            statuses, wrong = ask(client, arguments.requests, (folder,), tell)
             is_ready = client.get("/healthz/ready").status_code == 200
         tracebacks = server.log.read_text().count("Traceback")
     told = {

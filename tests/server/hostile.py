@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 BAD_WORDS = ("Traceback", 'File "/', "/site-packages/", "psycopg", "sqlite3.")
 
 
-def ask(client, most, secrets=()):
+def ask(client, most, secrets=(), tell=lambda *_: None):
     """Asks every operation, `most` times in all at most; statuses counted, and answers that may not be.
 
     Args:
         client: of a server, which makes the requests.
         most: requests.
         secrets: texts that no answer may hold.
+        tell: called after each operation with its name, and the counts and faults so far.
     """
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     operations = [each.ok() for each in schema.get_all_operations()]
@@ -58,4 +59,5 @@ def ask(client, most, secrets=()):
             wrong.extend((case.method, case.path, word) for word in (*BAD_WORDS, *secrets) if word in text)
 
         run()
+        tell(operation.label, statuses, wrong)
     return statuses, wrong

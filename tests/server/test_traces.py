@@ -37,7 +37,7 @@ def test_spans_go_to_the_collector_that_the_environment_names(client, receiver, 
     assert TestClient(app).get("/one").status_code == 200
     provider.force_flush()
     (headers, body), *_ = receiver.got
-    assert headers["Content-Type"] == "application/x-protobuf"
+    assert {name.lower(): value for name, value in headers.items()}["content-type"] == "application/x-protobuf"
     assert b"GET /one" in body
 
 
