@@ -132,7 +132,9 @@ class TryOnTab:
 
     def _rendered(self, role: Role, room: Room) -> list[Any]:
         try:
-            self.fitting.take(room, role, *studio.render(role, self.fitting.page.folder / "studio"))
+            path, name = studio.render(role, self.fitting.page.folder / "studio")
+            self.fitting.take(room, role, path, name)
+            path.unlink()
         except MissingExtraError as error:
             words = say(room.language, "note.no_studio", fix=error.fix or error.what)
             room.trouble = {**room.trouble, role: (words,)}
