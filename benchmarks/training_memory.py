@@ -10,6 +10,7 @@ operations over an assumed share of a GPU's peak.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -107,12 +108,13 @@ class Saved:
 
     def checkpoint(self, module: Callable[..., Any], *arguments: Any) -> Any:
         """Stands for gradient checkpointing: keeps the block's inputs, and notes what its inside needs for a while."""
-        for each in arguments:
-            if isinstance(each, Tensor):
-                self.add(each)
         inside = Saved(self.parameters)
         with inside.watching():
             result = module(*arguments)
+        if inside.storages:  # else nothing in it is trained, and no gradient passes it
+            for each in arguments:
+                if isinstance(each, Tensor):
+                    self.add(each)
         self.peak_inside = max(self.peak_inside, inside.num_bytes)
         return result
 
@@ -136,6 +138,7 @@ def tryon_net() -> TryonNet:
     return net
 
 
+@functools.cache
 def garment_net() -> GarmentNet:
     """The full-size GarmentNet, bfloat16, without numbers."""
     full = SIZES["full"]
@@ -216,9 +219,15 @@ def garment_features(batch: int) -> dict[str, Tensor]:
         return dict(garment_net()(latents, timesteps, prompts).tokens)
 
 
-def activations(batch: int, *, checkpointing: bool) -> int:
-    """Bytes that one forward pass of the training step saves for its backward pass, at the peak."""
-    net = tryon_net().train()
+def activations(batch: int, *, checkpointing: bool, net: TryonNet | None = None) -> int:
+    """Bytes that one forward pass of the training step saves for its backward pass, at the peak.
+
+    Args:
+        batch: samples.
+        checkpointing: of the gradients.
+        net: from :func:`tryon_net`, of which some is frozen; all of it is trained when not given.
+    """
+    net = (net or tryon_net()).train()
     step = TryOnStep(net)
     saved = Saved({each.untyped_storage()._cdata for each in step.parameters()})
     features = garment_features(batch)

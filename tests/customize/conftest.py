@@ -30,15 +30,15 @@ def golden_sample():
     return sample.resized(Size(64, 64))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def learn(golden_sample):
     """Customizes a pipeline: ``learn(pipe, folder, steps=2)``."""
 
-    def run(pipe, folder, *, resume=False, **changes):
+    def run(pipe, folder, *, resume=False, at_checks=None, **changes):
         choices = dataclasses.replace(SMALL, **changes)
         customization = Customization(
             pipe, [golden_sample], folder, choices, photos={"a.jpg": "12"}, device="cpu", resume=resume
         )
-        return customization.run()
+        return customization.run(at_checks)
 
     return run

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 from golden_data import GOLDEN
+from idmvton import TryOnPipeline
 from idmvton.checkpoint.adapter import read_adapter
 from idmvton.checkpoint.published import load_tryon_net
 from idmvton.customize.layers import chosen_weights
 from idmvton.customize.recipe import recipe_of
+from idmvton.customize.run import Learned
 from idmvton.errors import ConfigError, OutputError, WeightsError
 from idmvton.models.changed_weights import LowRank
 from idmvton.types import Size
@@ -84,11 +87,26 @@ def test_the_counts_that_the_docs_compute_memory_from(layers, millions):
     assert [float(each) for each in told.groups()] == pytest.approx([each / 1e9 for each in computed], abs=0.06)
 
 
-@pytest.mark.parametrize("rank", [0, 2])
-def test_exactly_the_chosen_weights_change(own_pipe, untouched, learn, tmp_path, rank):
-    names = chosen_weights(own_pipe.unet, "up_attention")
-    learned = learn(own_pipe, tmp_path / "mine", lora=rank)
-    adapter = read_adapter(tmp_path / "mine" / "adapter.safetensors")
+@dataclass(frozen=True)
+class Trained:
+    """A customization that ended: the pipeline that was trained, the adapter's folder, and how it ended."""
+
+    rank: int
+    pipe: TryOnPipeline
+    folder: Path
+    learned: Learned
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["whole", "low rank"])
+def trained(request, untouched, learn, tmp_path_factory):
+    pipe, folder = copy.deepcopy(untouched), tmp_path_factory.mktemp("trained") / "mine"
+    return Trained(request.param, pipe, folder, learn(pipe, folder, lora=request.param))
+
+
+def test_exactly_the_chosen_weights_change(trained, untouched):
+    rank, pipe, learned = trained.rank, trained.pipe, trained.learned
+    names = chosen_weights(untouched.unet, "up_attention")
+    adapter = read_adapter(trained.folder / "adapter.safetensors")
     expected = [name for name in names if name.endswith(".weight")] if rank else names
     assert set(adapter.differences) == {f"unet.{name}" for name in expected}
     assert all(isinstance(each, LowRank) == bool(rank) for each in adapter.differences.values())
@@ -99,48 +117,57 @@ def test_exactly_the_chosen_weights_change(own_pipe, untouched, learn, tmp_path,
     assert learned.record.losses["start"] > min(learned.record.losses.values())
 
     base = untouched.unet.state_dict()
-    trained = {name.replace(".base_layer", ""): each for name, each in own_pipe.unet.state_dict().items()}
+    now = {name.replace(".base_layer", ""): each for name, each in pipe.unet.state_dict().items()}
     frozen = [name for name in base if rank or name not in names]
-    assert all(torch.equal(trained[name], base[name]) for name in frozen)
+    assert all(torch.equal(now[name], base[name]) for name in frozen)
     others = ("unet_encoder", "vae", "text_encoder", "text_encoder_2", "image_encoder")
     for part in others:
-        before, after = getattr(untouched, part).state_dict(), getattr(own_pipe, part).state_dict()
+        before, after = getattr(untouched, part).state_dict(), getattr(pipe, part).state_dict()
         assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-@pytest.mark.parametrize("rank", [0, 2])
-def test_the_adapter_is_what_was_trained(own_pipe, untouched, learn, tmp_path, rank, one_call):
-    learned = learn(own_pipe, tmp_path / "mine", lora=rank, steps=2)
-    assert learned.record.steps == learned.step, "the last weights are the best"
+def test_the_adapter_is_what_was_trained(trained, untouched, one_call):
+    assert trained.learned.record.steps == trained.learned.step, "the last weights are the best"
     call = one_call | {"height": 64, "width": 64}
-    trained = np.asarray(own_pipe(**call).images[0]).astype(int)
+    own = np.asarray(trained.pipe(**call).images[0]).astype(int)
     pipe = copy.deepcopy(untouched)
     before = np.asarray(pipe(**call).images[0]).astype(int)
-    pipe.load_adapter(tmp_path / "mine")
+    pipe.load_adapter(trained.folder)
     put_on = np.asarray(pipe(**call).images[0]).astype(int)
-    assert np.abs(put_on - trained).max() <= 1
+    assert np.abs(put_on - own).max() <= 1
     assert (put_on != before).any()
 
 
-def test_stopped_and_resumed_it_learns_the_same_to_the_last_bit(untouched, learn, tmp_path):
-    whole = learn(copy.deepcopy(untouched), tmp_path / "whole")
+@pytest.mark.parametrize("trained", [0], indirect=True, ids=["whole"])
+def test_stopped_and_resumed_it_learns_the_same_to_the_last_bit(trained, untouched, learn, tmp_path):
     stopped = learn(copy.deepcopy(untouched), tmp_path / "parts", max_minutes=0.0)
     assert (stopped.reason, stopped.step, stopped.record) == ("time", 1, None)
+    (file,) = (tmp_path / "parts" / "run" / "states").glob("*/model.safetensors")
+    weights = (untouched.unet.get_parameter(name) for name in chosen_weights(untouched.unet, "up_attention"))
+    assert file.stat().st_size < 4 * sum(each.numel() for each in weights) + 100_000, "those that are trained alone"
     with pytest.raises(OutputError, match=r"(?s)not ended.*--resume"):
-        learn(copy.deepcopy(untouched), tmp_path / "parts")
+        learn(untouched, tmp_path / "parts")
     with pytest.raises(ConfigError, match=r"(?s)other photos or options.*seed"):
-        learn(copy.deepcopy(untouched), tmp_path / "parts", resume=True, seed=9)
+        learn(untouched, tmp_path / "parts", resume=True, seed=9)
     resumed = learn(copy.deepcopy(untouched), tmp_path / "parts", resume=True)
-    assert resumed.record.digest == whole.record.digest
-    assert resumed.record.losses == whole.record.losses
+    assert resumed.record.digest == trained.learned.record.digest
+    assert resumed.record.losses == trained.learned.record.losses
     assert sorted(each.name for each in (tmp_path / "parts").iterdir()) == ["adapter.safetensors"]
 
 
-def test_a_state_holds_the_trained_weights_alone(own_pipe, learn, tmp_path):
-    learn(own_pipe, tmp_path / "mine", max_minutes=0.0)
-    (file,) = (tmp_path / "mine" / "run" / "states").glob("*/model.safetensors")
-    trained = sum(own_pipe.unet.get_parameter(name).numel() for name in chosen_weights(own_pipe.unet, "up_attention"))
-    assert file.stat().st_size < 4 * trained + 100_000
+def test_a_caller_measures_the_weights_of_each_check(own_pipe, learn, tmp_path):
+    name = chosen_weights(own_pipe.unet, "up_attention")[0]
+    seen = []
+
+    def measure(pipe):
+        seen.append(pipe.unet.get_parameter(name).detach().clone())
+        return {"calls": len(seen)}
+
+    learn(own_pipe, tmp_path / "mine", at_checks=measure, check_every=1, max_minutes=0.0)
+    lines = (tmp_path / "mine" / "run" / "metrics.jsonl").read_text().splitlines()
+    noted = {line["step"]: line["calls"] for line in map(json.loads, lines) if "validation_loss" in line}
+    assert noted == {0: 1, 1: 2}, "before the first step, and after it"
+    assert not torch.equal(*seen)
 
 
 def test_it_stops_where_the_held_out_view_gets_no_better_and_keeps_the_best(own_pipe, learn, tmp_path):
@@ -158,14 +185,14 @@ def test_where_nothing_is_learned_it_says_so(own_pipe, learn, tmp_path):
     assert not (tmp_path / "mine" / "adapter.safetensors").exists()
 
 
-def test_nothing_is_overwritten(own_pipe, learn, tmp_path):
+def test_nothing_is_overwritten(untouched, learn, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("precious")
     with pytest.raises(OutputError, match=r"(?s)something else.*notes.txt"):
-        learn(own_pipe, tmp_path / "mine")
+        learn(untouched, tmp_path / "mine")
     (tmp_path / "mine" / "adapter.safetensors").write_text("")
     with pytest.raises(OutputError, match="there already"):
-        learn(own_pipe, tmp_path / "mine")
+        learn(untouched, tmp_path / "mine")
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_adapter(own_pipe, learn, tmp_path, monkeypatch):
@@ -176,12 +203,12 @@ def test_a_full_disk_is_told_and_leaves_no_half_adapter(own_pipe, learn, tmp_pat
 
     monkeypatch.setattr(safetensors.torch, "save_file", full)
     with pytest.raises(WeightsError, match=r"(?s)No space left.*free space"):
-        learn(own_pipe, tmp_path / "mine")
+        learn(own_pipe, tmp_path / "mine", steps=1, check_every=1)
     assert not list((tmp_path / "mine").glob("*.safetensors"))
 
 
 def test_half_precision_trains_in_full(own_pipe, learn, tmp_path):
-    learn(own_pipe, tmp_path / "mine", precision="bfloat16", gradient_checkpointing=True, steps=2)
+    learn(own_pipe, tmp_path / "mine", precision="bfloat16", gradient_checkpointing=True, steps=1, check_every=1)
     chosen = set(chosen_weights(own_pipe.unet, "up_attention"))
     kinds = {name: each.dtype for name, each in own_pipe.unet.named_parameters()}
     assert {kinds[name] for name in chosen} == {torch.float32}

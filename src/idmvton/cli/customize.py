@@ -133,6 +133,7 @@ def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> Non
                 "step": learned.step,
                 "seconds": round(seconds, 1),
                 "warnings": list(made.warnings),
+                "garment": None if made.garment is None else str(made.garment),
                 "picture": None if made.picture is None else str(made.picture),
                 "adapter": None if learned.record is None else learned.record.to_dict(),
             }
@@ -157,8 +158,8 @@ def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> Non
         soft_wrap=True,
     )
     out.print(
-        f"Saved [bold]{escape(str(output))}[/] ({seconds:.0f} s); use it: idmvton try-on PERSON GARMENT -o OUT.png "
-        f"--adapter {escape(str(output))}",
+        f"Saved [bold]{escape(str(output))}[/] ({seconds:.0f} s); use it: idmvton try-on PERSON "
+        f"{escape(str(made.garment))} -o OUT.png --adapter {escape(str(output))}",
         soft_wrap=True,
     )
 

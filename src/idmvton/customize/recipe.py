@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from idmvton.customize.options import CustomizeOptions
 from idmvton.devices import resolve_device
@@ -34,47 +34,18 @@ def recipe_of(pipe: TryOnPipeline, choices: CustomizeOptions, device: str, size:
     """
     drafts = pipe.warp_net is not None
     _check(choices, drafts=drafts)
-    on_gpu = resolve_device(device).type != "cpu"
-    policy, last = pipe.config.garment_timestep, int(pipe.scheduler.config.num_train_timesteps) - 1
-    one_step = takes_one_step(pipe)
-    vary, steps = choices.vary, steps_of(choices, drafts=drafts)
-    precision = ("bfloat16" if on_gpu else "float32") if choices.precision == "auto" else choices.precision
-    checkpointing = on_gpu if choices.gradient_checkpointing is None else choices.gradient_checkpointing
+    policy = pipe.config.garment_timestep
     values = {
         "task": "mini_tryon" if drafts else "tryon",
-        "train": {
-            "steps": steps,
-            "batch_size": choices.batch_size,
-            "accumulation": choices.accumulation,
-            "seed": choices.seed,
-            "precision": precision,
-            "gradient_checkpointing": checkpointing,
-            "ema_decay": 0.0,
-            "device": device,
-            "workers": 0,
-            "save_every": _NEVER,
-            "save_finished": False,
-            "keep": 1,
-            "max_minutes": choices.max_minutes,
-        },
+        "train": _training(choices, device, drafts=drafts),
         "optimizer": {
             "name": "adamw_8bit" if choices.adam_8bit else "adamw",
             "learning_rate": rate_of(choices, drafts=drafts),
             "weight_decay": 0.0,
-            "warmup_steps": min(10, steps // 5),
+            "warmup_steps": min(10, steps_of(choices, drafts=drafts) // 5),
         },
         "data": {"height": size.height, "width": size.width},
-        "augment": {
-            "flip": min(1.0, 0.5 * vary),
-            "affine": min(1.0, 0.8 * vary),
-            "shift": min(0.4, 0.1 * vary),
-            "scale": min(0.5, 0.15 * vary),
-            "colour": min(1.0, 0.5 * vary),
-            "brightness": min(0.5, 0.1 * vary),
-            "contrast": min(0.5, 0.1 * vary),
-            "saturation": min(0.5, 0.1 * vary),
-            "hue": min(180.0, 5.0 * vary),
-        },
+        "augment": _variation(choices.vary),
         "masks": {"grown": choices.vary_mask},
         "validation": {
             "every": choices.check_every,
@@ -93,9 +64,46 @@ def recipe_of(pipe: TryOnPipeline, choices: CustomizeOptions, device: str, size:
         },
     }
     if drafts:
-        first = last if one_step else 0
-        values["mini_tryon"] = {"error": "absolute" if one_step else "squared", "min_timestep": first}
+        one_step, last = takes_one_step(pipe), int(pipe.scheduler.config.num_train_timesteps) - 1
+        values["mini_tryon"] = {
+            "error": "absolute" if one_step else "squared",
+            "min_timestep": last if one_step else 0,
+        }
     return make_recipe(values, "customize")
+
+
+def _training(choices: CustomizeOptions, device: str, *, drafts: bool) -> dict[str, Any]:
+    on_gpu = resolve_device(device).type != "cpu"
+    checkpointing = on_gpu if choices.gradient_checkpointing is None else choices.gradient_checkpointing
+    return {
+        "steps": steps_of(choices, drafts=drafts),
+        "batch_size": choices.batch_size,
+        "accumulation": choices.accumulation,
+        "seed": choices.seed,
+        "precision": ("bfloat16" if on_gpu else "float32") if choices.precision == "auto" else choices.precision,
+        "gradient_checkpointing": checkpointing,
+        "ema_decay": 0.0,
+        "device": device,
+        "workers": 0,
+        "save_every": _NEVER,
+        "save_finished": False,
+        "keep": 1,
+        "max_minutes": choices.max_minutes,
+    }
+
+
+def _variation(vary: float) -> dict[str, float]:
+    return {
+        "flip": min(1.0, 0.5 * vary),
+        "affine": min(1.0, 0.8 * vary),
+        "shift": min(0.4, 0.1 * vary),
+        "scale": min(0.5, 0.15 * vary),
+        "colour": min(1.0, 0.5 * vary),
+        "brightness": min(0.5, 0.1 * vary),
+        "contrast": min(0.5, 0.1 * vary),
+        "saturation": min(0.5, 0.1 * vary),
+        "hue": min(180.0, 5.0 * vary),
+    }
 
 
 def takes_one_step(pipe: TryOnPipeline) -> bool:

@@ -16,7 +16,7 @@ from idmvton.checkpoint.adapter_record import FILE, AdapterRecord
 from idmvton.customize.free import RUN, check_free
 from idmvton.customize.options import CustomizeOptions
 from idmvton.customize.recipe import num_draws, recipe_of
-from idmvton.customize.task import CustomizeTask, MiniCustomizeTask, library_versions
+from idmvton.customize.task import AtChecks, CustomizeTask, MiniCustomizeTask, library_versions
 from idmvton.customize.views import HeldOut
 from idmvton.data.sample import TryOnSample
 from idmvton.errors import ConfigError
@@ -107,6 +107,7 @@ class Customization:
             tasks=lambda recipe, dataset: kind(recipe, dataset, pipe, choices, about),
             sources=lambda _, split, __: sources[split],
         )
+        self.task: Any = self.trainer.task
 
     def cost(self) -> Probe:
         """What a step takes here: measured, on one whose result is thrown away."""
@@ -117,14 +118,19 @@ class Customization:
         """Trained numbers."""
         return sum(each.numel() for each in self.trainer.trained)
 
-    def run(self) -> Learned:
+    def run(self, at_checks: AtChecks | None = None) -> Learned:
         """Learns; the adapter of the best weights is then in the folder, and the run's folder gone.
+
+        Args:
+            at_checks: measures more than the held-out view's loss.
 
         Raises:
             ConfigError: the garment was not learned: the held-out view never got better.
             WeightsError: the adapter cannot be written.
             NumericsError: the loss or the gradients are not finite.
         """
+        if at_checks is not None:
+            self.task.at_checks = at_checks
         outcome = self.trainer.run()
         if outcome.reason not in ("finished", "settled"):
             return Learned(outcome.reason, outcome.step, None)

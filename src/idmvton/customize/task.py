@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,9 @@ from idmvton.training.tryon_task import TryOnTask
 from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import VERSION
 
+AtChecks = Callable[[TryOnPipeline], Mapping[str, float]]
+"""Called with the weights of the moment whenever the held-out view is scored; gives figures to note beside its loss."""
+
 _DOWN: Final = re.compile(r"(.+)\.lora_A\.default\.weight")
 _TOLD_BY_THE_PHOTO: Final = ("colours", "outline")  # the slopes' part starts at 0 and can only grow
 _WARP_WEIGHTS: Final = {"colours": 1.0, "outline": 0.5, "slopes": 0.5}
@@ -47,6 +51,9 @@ class CustomizeTask(TryOnTask):
         pipe: the checkpoint, float32; its networks are trained in place.
         choices: what is trained.
         about: how the adapter is made, without steps and losses.
+
+    Attributes:
+        at_checks: see :data:`AtChecks`; nothing is measured by itself.
 
     Raises:
         ConfigError: layers that the checkpoint does not have.
@@ -63,6 +70,7 @@ class CustomizeTask(TryOnTask):
     ) -> None:
         self.given, self.choices, self.about = pipe, choices, about
         self.originals: dict[str, Tensor] = {}
+        self.at_checks: AtChecks = lambda _: {}
         super().__init__(recipe, dataset)
         self.first_timestep = max(self.first_timestep, choices.min_timestep)
         self.end_timestep = max(self.first_timestep, choices.max_timestep) + 1
@@ -113,6 +121,10 @@ class CustomizeTask(TryOnTask):
 
     def pictures(self, samples: Any) -> None:
         """None: they are drawn once, at the end."""
+
+    def measure(self, samples: Any) -> dict[str, float]:
+        """What the caller measures, with the weights of the moment."""
+        return dict(self.at_checks(self.pipe))
 
     # ------------------------------------------------------------------------------------------ the adapter
 

@@ -114,11 +114,12 @@ def worn_region(sample: TryOnSample) -> NDArray[np.bool_]:
     """Where the person of a sample wears the garment: bool (H, W); the mask where no labels are known."""
     if sample.labels is None or sample.unpaired_target is not None:
         return sample.mask
-    return sample.mask & np.isin(sample.labels, [ATR_LABELS.index(name) for name in _clothes(sample.category)])
+    return sample.mask & is_garment(sample.labels, sample.category)
 
 
-def _clothes(category: Category) -> tuple[str, ...]:
-    return clothes_of(category)
+def is_garment(labels: NDArray[np.uint8], category: Category) -> NDArray[np.bool_]:
+    """Where ATR labels are clothes of a category."""
+    return np.isin(labels, [ATR_LABELS.index(name) for name in clothes_of(category)])
 
 
 def closer(sample: TryOnSample) -> TryOnSample:

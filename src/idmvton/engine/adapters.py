@@ -42,6 +42,8 @@ from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
 
 PICTURE: Final = "before-after.png"
+GARMENT: Final = "garment.png"
+"""The garment as it was learned, on white: what later try-ons are given."""
 _PRIOR_SAMPLES: Final = 64
 
 
@@ -83,13 +85,15 @@ class MadeAdapter:
         learned: of the training; its record is None where it was stopped and can go on.
         caption: of the garment.
         warnings: what the caller should know.
+        garment: the picture of it to give to later try-ons; None where it was stopped.
         picture: person, garment, try-on before and after; None where it was stopped.
     """
 
     learned: Learned
     caption: str
     warnings: tuple[str, ...]
-    picture: Path | None
+    garment: Path | None = None
+    picture: Path | None = None
 
 
 Stage = Callable[..., None]
@@ -125,41 +129,54 @@ def make_adapter(
     check_free(folder, resume=resume)
     check_folder(folder, "the adapter's folder")
     on_stage("loading the model")
-    pipe = TryOnPipeline.from_pretrained(
-        request.model.model, dtype="float32", device="cpu", variant=request.model.variant
-    )
-    pipe.set_progress_bar_config(disable=True)
-    size = pipe.working_size(request.height, request.width)
+    pipe = _load(request, device="cpu", dtype="float32")
     on_stage("preparing the photos")
     preparer = preparer_for(request.prepare, request.model.model)
+    lesson = _read(request, preparer, pipe)
+    customization = Customization(
+        pipe,
+        lesson.samples,
+        folder,
+        request.choices,
+        photos=photo_hashes(request.pairs),
+        prior=_prior(request.choices, Size(*lesson.samples[0].size)),
+        device=request.model.device,
+        resume=resume,
+        report=on_stage,
+    )
+    on_cost(customization, customization.cost())
+    learned = customization.run()
+    del customization, pipe  # what follows loads the checkpoint again
+    if learned.record is None:
+        return MadeAdapter(learned, lesson.caption, lesson.warnings)
+    on_stage("drawing before and after")
+    _write_pictures(request, preparer, lesson, folder)
+    return MadeAdapter(learned, lesson.caption, lesson.warnings, folder / GARMENT, folder / PICTURE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """The photos, read: the first prepared, all of them as samples, what the garment is, and what to tell of them."""
+
+    first: Prepared
+    samples: Sequence[TryOnSample]
+    caption: str
+    warnings: tuple[str, ...]
+
+
+def _read(request: AdapterRequest, preparer: Preparer, pipe: TryOnPipeline) -> _Lesson:
+    size = pipe.working_size(request.height, request.width)
     prepared = [prepare_pair(preparer, pair, request.prepare) for pair in request.pairs]
     _check_category(prepared, request.pairs)
-    assert prepared[0].garment is not None
-    described = Describer(pipe)(prepared[0].garment, prepared[0].category, request.caption)
+    first = prepared[0]
+    assert first.garment is not None
+    described = Describer(pipe)(first.garment, first.category, request.caption)
     samples = [
         sample_of(each, described.caption, size, pair.person.name)
         for each, pair in zip(prepared, request.pairs, strict=True)
     ]
-    customization = Customization(
-        pipe,
-        samples,
-        folder,
-        request.choices,
-        photos=photo_hashes(request.pairs),
-        prior=_prior(request.choices, size),
-        device=request.model.device,
-        resume=resume,
-        report=lambda stage, done, total, metrics: on_stage(stage, done, total, metrics),
-    )
-    on_cost(customization, customization.cost())
-    learned = customization.run()
-    del customization, pipe
-    notes = tuple(dict.fromkeys([*described.warnings, *(note for each in prepared for note in each.warnings)]))
-    if learned.record is None:
-        return MadeAdapter(learned, described.caption, notes, None)
-    on_stage("drawing before and after")
-    picture = _draw(request, preparer, prepared[0], described.caption, folder)
-    return MadeAdapter(learned, described.caption, notes, picture)
+    notes = dict.fromkeys([*described.warnings, *(note for each in prepared for note in each.warnings)])
+    return _Lesson(first, samples, described.caption, tuple(notes))
 
 
 def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -> Prepared:
@@ -252,7 +269,8 @@ def delete_adapter(name: str, folder: Path) -> None:
         if file is not None:
             file.unlink()
         if file is None or file.name == FILE:
-            (place / PICTURE).unlink(missing_ok=True)
+            for picture in (PICTURE, GARMENT):
+                (place / picture).unlink(missing_ok=True)
             shutil.rmtree(unfinished, ignore_errors=True)
             with contextlib.suppress(OSError):  # what else somebody put there stays
                 place.rmdir()
@@ -300,22 +318,27 @@ def _prior(choices: CustomizeOptions, size: Size) -> Sequence[TryOnSample]:
     return [dataset[index] for index in range(min(len(dataset), _PRIOR_SAMPLES))]
 
 
-def _draw(request: AdapterRequest, preparer: Preparer, person: Prepared, caption: str, folder: Path) -> Path:
-    """Person, garment, and the garment put on the same person before and after."""
-    pipe = TryOnPipeline.from_pretrained(
-        request.model.model, device=request.model.device, variant=request.model.variant
-    )
+def _load(request: AdapterRequest, *, device: str, dtype: str | None = None) -> TryOnPipeline:
+    model = request.model
+    pipe = TryOnPipeline.from_pretrained(model.model, dtype=dtype, device=device, variant=model.variant)
     pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _write_pictures(request: AdapterRequest, preparer: Preparer, lesson: _Lesson, folder: Path) -> None:
+    """The garment; and in one picture person, garment, and the garment put on the same person before and after."""
+    person, pipe = lesson.first, _load(request, device=request.model.device)
     options = TryOnOptions(seed=request.choices.seed, height=request.height, width=request.width)
-    settings = Settings(JobOptions(caption=caption), options)
+    settings = Settings(JobOptions(caption=lesson.caption), options)
     job = TryOn(pipe, preparer)
     before = job(person, settings=settings).images[0]
     pipe.load_adapter(folder)
     after = job(person, settings=settings).images[0]
     assert person.garment is not None
-    with whole_file(folder / PICTURE, "the picture") as file:
-        picture_row([person.photo, person.garment, before, after]).save(file, "PNG")
-    return folder / PICTURE
+    row = picture_row([person.photo, person.garment, before, after])
+    for name, picture in ((GARMENT, person.garment), (PICTURE, row)):
+        with whole_file(folder / name, "the picture") as file:
+            picture.save(file, "PNG")
 
 
 __all__ = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from idmvton.images.densepose import part_colours
 from idmvton.prepare.mask import agnostic_mask
 from idmvton.studio import scene, wardrobe
-from idmvton.studio.products import photograph_product
+from idmvton.studio.products import Product, garment_flow, photograph_product
 from idmvton.studio.sampling import (
     Sitting,
     Split,
@@ -27,6 +27,7 @@ from idmvton.studio.sampling import (
 from idmvton.types import Category, Size
 
 Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 _SIZE: Final = Size(512, 384)
 _TRIES: Final = 4  # old garments that are tried: the new one should stay within their mask
 _DRAWS: Final = 12  # people that are drawn until one is of the garment's sex
@@ -42,6 +43,8 @@ class Wearer:
         mask: uint8 (H, W), 255 is repainted, by the rules, for the old garment.
         labels: uint8 (H, W), ATR classes of ``old``; ``new_labels``: of ``new``.
         densepose: uint8 (H, W, 3), body parts in the published colours.
+        flow: float32 (H, W, 2), where the product picture shows what a pixel of ``new`` shows of the garment, as
+            :class:`idmvton.studio.sampling.StudioSample` has it.
         overflow: how much of the new garment was cut off because it lies outside the mask, as a share of it.
     """
 
@@ -51,6 +54,7 @@ class Wearer:
     labels: Bytes
     new_labels: Bytes
     densepose: Bytes
+    flow: Floats
     overflow: float
 
 
@@ -103,15 +107,16 @@ def many_in_one(
     garment = draw_garment(seed, index, split, category)
     rng = stream(seed, split, index, "garment of many")
     female = bool(rng.random() < 0.5) or category == "dresses"
-    product = photograph_product(garment, size, stream(seed, split, index, "product of many"), depth=False)
+    product = photograph_product(garment, size, stream(seed, split, index, "product of many"), depth=True)
     wearers = [
-        _photograph(stream(seed, split, index, f"wearer {number}"), garment, female, split, size)
+        _photograph(stream(seed, split, index, f"wearer {number}"), product, female, split, size)
         for number in range(count)
     ]
     return Worn(product.picture, garment.caption(), garment.attributes(), category, wearers)
 
 
-def _photograph(rng: np.random.Generator, garment: wardrobe.Clothing, female: bool, split: Split, size: Size) -> Wearer:
+def _photograph(rng: np.random.Generator, product: Product, female: bool, split: Split, size: Size) -> Wearer:
+    garment = product.garment
     crop = scene.sample_crop(rng, garment.category)
     for _ in range(_DRAWS):
         body, posed, look = draw_person(rng, garment.category, crop, size, wild=split == "wild")
@@ -120,7 +125,7 @@ def _photograph(rng: np.random.Generator, garment: wardrobe.Clothing, female: bo
     place = scene.sample_scene(rng, posed, crop, wild=split == "wild")
     companion = draw_companion(rng, garment.category, body.female)
     sitting = sit_for(posed, look, place, size)
-    _, new = sitting.shoot(outfit_with(garment, companion, rng))
+    items, new = sitting.shoot(outfit_with(garment, companion, rng))
     points = scene.keypoints(posed, place.view, size)
     over, old, mask = min(
         (_old_garment(rng, sitting, garment, companion, new.truth, points) for _ in range(_TRIES)),
@@ -135,6 +140,7 @@ def _photograph(rng: np.random.Generator, garment: wardrobe.Clothing, female: bo
         labels=np.ascontiguousarray(old.truth[..., 0]),
         new_labels=np.where(repainted, new.truth[..., 0], old.truth[..., 0]),
         densepose=part_colours()[iuv[..., 0]],
+        flow=garment_flow(items, posed.body.anatomy, place.view, product, size),
         overflow=over,
     )
 
