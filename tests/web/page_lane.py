@@ -1,6 +1,7 @@
 """A worker for lanes that needs no networks, with results as the page shows them."""
 
 import io
+import time
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,6 +14,8 @@ class PageWorker(FakeWorker):
     """Lays the garment's colour over the middle of the person's photo; the caption orders what it orders there."""
 
     def __call__(self, job, asked, tell):
+        if asked["kind"] == "adapter":
+            return self._learn(job, asked, tell)
         made = super().__call__(job, asked, tell)
         options = asked["options"]
         tell("denoising", 1, 2)
@@ -28,9 +31,24 @@ class PageWorker(FakeWorker):
         pictures = [dressed(person, garment, seed, mask) for seed in seeds]
         made["outputs"] = [self._save(job, f"{number}.png", each) for number, each in enumerate(pictures)]
         made["warnings"] = ["the seeds made nearly the same picture"] if count > 1 else []
-        made["provenance"] = [{"seed": seed, "adapter": asked.get("adapter")} for seed in seeds]
+        made["provenance"] = [{"seed": seed} for seed in seeds]
         made["about"] = {"caption": options.get("caption") or "a fake garment", "category": "upper_body"}
         return made
+
+    def _learn(self, job, asked, tell):
+        """Learns nothing; what is called ``slow`` takes its time."""
+        name = asked["adapter"]["name"]
+        tell("preparing the photos", 0, None)
+        total = 2000 if name == "slow" else 20
+        for step in range(total):
+            tell("training", step + 1, total)
+            time.sleep(0.05)
+        tell("drawing before and after", 0, None)
+        sha, size = self.store.put(f"jobs/{job}/adapter.safetensors", name.encode())
+        file = {"name": "adapter.safetensors", "sha256": sha, "bytes": size}
+        outputs = [file, self._save(job, "before-after.png", Image.new("RGB", (400, 130), "teal"))]
+        about = {"name": name, "caption": "a fake garment", "category": "upper_body", "steps": total}
+        return {"outputs": outputs, "warnings": [], "timings": {}, "about": about}
 
     def _save(self, job, name, picture):
         content = io.BytesIO()

@@ -80,10 +80,14 @@ class Visitor:
         self.window.mouse.up()
         self.window.click(f"#painter [data-do={tool}]")
 
-    def run(self, button="#run", result="#slider img", status="#status"):
-        """Presses the button and waits for the picture."""
-        self.window.click(button)
-        self.see(f"{status} .progress")
+    def run(self, button="#run", result="#slider img"):
+        """Presses a button and waits for another picture than before."""
+        source = "query => [...document.querySelectorAll(query)].map((each) => each.src).join()"
+        before = self.window.evaluate(source, result)
+        self.window.locator(button).first.click()
+        self.window.wait_for_function(
+            f"([query, before]) => ![before, ''].includes(({source})(query))", arg=[result, before]
+        )
         self.see(result)
 
     def pixels(self, query):

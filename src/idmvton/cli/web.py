@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,11 +24,8 @@ def web(
     **values: Any,
 ) -> None:
     """Open the fitting room: a page on this machine to try garments on, correct masks and compare."""
-    try:
-        importlib.import_module("gradio")
-    except ImportError as error:
-        fix = "pip install 'idmvton[web]'"
-        raise MissingExtraError("the page needs another package", got=error.name, fix=fix) from error
+    if importlib.util.find_spec("gradio") is None:  # importing it takes seconds, in which the model can be loaded
+        raise _missing("gradio")
     options = WebOptions.from_mapping(pick(WebOptions, values))
     people = read_people(Path(options.auth)) if options.auth is not None else None
     if people is None and (options.host not in _HERE or options.share == "on"):
@@ -38,13 +35,19 @@ def web(
     from idmvton.engine.service import Service
 
     with Service(service_options, model) as service:
-        from idmvton.web.app import Running
-
+        try:
+            from idmvton.web.app import Running
+        except ImportError as error:
+            raise _missing(error.name) from error
         with Running(service, options, people) as running:
             out.print(f"The fitting room is open: [bold]{escape(running.url)}[/]  (Ctrl-C closes it)", soft_wrap=True)
             if open_browser:
                 typer.launch(running.url)
             threading.Event().wait()
+
+
+def _missing(name: str | None) -> MissingExtraError:
+    return MissingExtraError("the page needs another package", got=f"no {name}", fix="pip install 'idmvton[web]'")
 
 
 def read_people(path: Path) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from idmvton.web.labels import Labels
 from idmvton.web.page import Page
 from idmvton.web.results import from_stored
 from idmvton.web.room import Room
+from idmvton.web.tabs.customize import CustomizeTab
 from idmvton.web.tabs.many import ManyTab
 from idmvton.web.tabs.outfit import OutfitTab
 from idmvton.web.tabs.try_on import QUIET, TryOnTab
@@ -43,22 +44,25 @@ def build(page: Page) -> gr.Blocks:
         room = gr.State(Room(), time_to_live=seconds)
         browser = gr.BrowserState({}, storage_key="idmvton", secret=page.secret())
         language = _header(labels, page)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             with labels.put(gr.Tab(id="try-on"), label="tab.try_on"):
                 tab = TryOnTab.build(fitting, room, browser, labels)
             with labels.put(gr.Tab(id="outfit"), label="tab.outfit"):
                 OutfitTab.build(fitting, room, labels)
             with labels.put(gr.Tab(id="many"), label="tab.many"):
                 ManyTab.build(fitting, room, labels)
+            with labels.put(gr.Tab(id="custom"), label="tab.custom"):
+                lessons = CustomizeTab.build(room, labels, tabs, tab)
         erase, erased = _footer(labels, page)
         opened = [language, *labels.components, tab.person.examples, tab.garment.examples, *tab.both,
-                  *tab.result.outputs, browser]  # fmt: skip
+                  *tab.result.outputs, *lessons.outputs, browser]  # fmt: skip
 
         def show_all(room: Room) -> list[Any]:
             examples = [example_value(PEOPLE, say(room.language, "person.examples")),
                         example_value(GARMENTS, say(room.language, "garment.examples"))]  # fmt: skip
             fitting.understand(room)
-            return [*labels.updates(room.language), *examples, *tab.shows(room), *tab.result.shows(fitting, room)]
+            return [*labels.updates(room.language), *examples, *tab.shows(room), *tab.result.shows(fitting, room),
+                    *lessons.shows(room)]  # fmt: skip
 
         def enter(room: Room, kept: Any, tag: str | None) -> list[Any]:
             kept = kept if isinstance(kept, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeV
 from idmvton.engine.service import Order, Terms, View
 from idmvton.errors import IdmVtonError, InputError
 from idmvton.web.copy_as import Recipe
+from idmvton.web.learned import put_on
 from idmvton.web.masks import edits_of, mask_of_layer
 from idmvton.web.page import Page
 from idmvton.web.room import Room
@@ -23,7 +24,8 @@ Role = Literal["person", "garment"]
 P = ParamSpec("P")
 R = TypeVar("R")
 Action: TypeAlias = Callable[Concatenate["Fitting", Room, P], R]
-_LOOK: Final = 3600.0  # seconds that a run is followed
+FOLLOWED: Final = 3600.0
+"""Seconds that a run is followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +209,11 @@ class Fitting:
         order, recipe = self._order(room, choices)
         room.job = self.page.service.submit(order, Terms(caller=room.visitor))
         try:
-            for view in self.page.service.events(room.job, room.visitor, _LOOK):
+            for view in self.page.service.events(room.job, room.visitor, FOLLOWED):
                 if view.state == "succeeded":
                     room.results.insert(0, (view.id, seeded(recipe, view)))
                     room.shown = (view.id, 0)
-                yield self._step(room, view)
+                yield self.step(room, view)
         finally:
             room.job = None
 
@@ -222,14 +224,16 @@ class Fitting:
             file = io.BytesIO()
             room.understood.photo_mask(room.edits).save(file, "PNG")
             mask = file.getvalue()
-        return room.order(self.page.model.model, choices, mask)
+        adapter = put_on(self.page, room)
+        return room.order(self.page.model.model, choices, mask, adapter.name if adapter else None)
 
     def follow(self, room: Room, job: str) -> Iterator[Step]:
         """A job that was ordered, to its end."""
-        for view in self.page.service.events(job, room.visitor, _LOOK):
-            yield self._step(room, view)
+        for view in self.page.service.events(job, room.visitor, FOLLOWED):
+            yield self.step(room, view)
 
-    def _step(self, room: Room, view: View) -> Step:
+    def step(self, room: Room, view: View) -> Step:
+        """How far a job is."""
         language = room.language
         if view.is_finished:
             return Step("", view=view)

@@ -49,6 +49,15 @@ def picture_strip(name: str, **options: Any) -> gr.HTML:
     return _drawn("strip", value={"label": "", "items": []}, elem_id=name, **options)
 
 
+def learned_list(name: str) -> gr.HTML:
+    """What was learned, with a picture each; events ``used`` and ``removed``.
+
+    Args:
+        name: id of its element.
+    """
+    return _drawn("learned", value={"label": "", "items": []}, visible=False, elem_id=name)
+
+
 def _drawn(name: str, **options: Any) -> gr.HTML:
     return gr.HTML(
         html_template=asset(f"{name}.html"), js_on_load=asset(f"{name}.js"), apply_default_css=False, **options
@@ -61,7 +70,7 @@ def escape(text: str) -> str:
 
 
 def notes(sentences: Sequence[str], kind: str = "warning") -> str:
-    """Sentences beside a picture; ``kind`` is ``"warning"`` or ``"error"``."""
+    """Sentences beside a picture; ``kind`` is ``"good"``, ``"warning"`` or ``"error"``."""
     role = "alert" if kind == "error" else "status"
     return "".join(f'<p class="note {kind}" role="{role}">{escape(each)}</p>' for each in sentences)
 

@@ -38,6 +38,8 @@ class Room:
         shown: id and number of the picture that is shown.
         version: grows whenever the person's picture must be drawn anew.
         many: pairs of the third tab that are being made.
+        lesson: what is being learned on the fourth tab.
+        adapter: what was learned and is on, as an order calls it.
     """
 
     visitor: str = ""
@@ -57,6 +59,8 @@ class Room:
     shown: tuple[str, int] | None = None
     version: int = 0
     many: list[Pair] = field(default_factory=list)
+    lesson: str | None = None
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -66,13 +70,16 @@ class Room:
         """A room for another visitor: gradio copies the first one for each."""
         return Room()
 
-    def order(self, model: str, choices: dict[str, Any], mask: Content | None) -> tuple[Order, Recipe]:
+    def order(
+        self, model: str, choices: dict[str, Any], mask: Content | None, adapter: str | None
+    ) -> tuple[Order, Recipe]:
         """What is ordered for this person and garment.
 
         Args:
             model: name of the model.
             choices: options of the job and the try-on.
             mask: PNG of the corrected mask, if there is one.
+            adapter: name of what is on.
         """
         assert self.person is not None
         assert self.garment is not None
@@ -85,7 +92,8 @@ class Room:
         person, garment = self.person.name, self.garment.name
         if person == garment:
             garment = f"garment_{garment}"
-        return Order(files=files, options=options), Recipe(person, garment, model, options, mask is not None)
+        order = Order(files=files, options=options, adapter=None if adapter is None else self.adapter)
+        return order, Recipe(person, garment, model, options, mask is not None, adapter)
 
     def remember(self, photos: list[str], photo: Photo) -> None:
         """Puts a photo to the front of a rack."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +28,7 @@ def render(role: Literal["person", "garment"], folder: Path) -> tuple[Path, str]
         folder: for the file.
 
     Returns:
-        The file, and a name for it.
+        The file, which the caller deletes, and a name for it.
 
     Raises:
         MissingExtraError: moderngl is not installed.
@@ -47,6 +48,6 @@ def _render(role: Literal["person", "garment"], folder: Path, index: int) -> tup
     made = sample(_SEED, index, "test", "mixed", _SIZE, worn=False)
     pixels = made.person if role == "person" else made.other_garment
     make_folder(folder)
-    path = folder / f"{role}.png"
+    path = folder / f"{secrets.token_hex(8)}.png"  # two visitors may render at a time
     Image.fromarray(pixels).save(path)
     return path, f"studio-{role}-{index}.png"

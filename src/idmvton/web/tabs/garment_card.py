@@ -10,10 +10,12 @@ import gradio as gr
 from idmvton.web import look, views
 from idmvton.web.fitting import Fitting
 from idmvton.web.labels import Labels
+from idmvton.web.learned import key_of, learned
 from idmvton.web.photo_input import photo_input
 from idmvton.web.room import Room
 from idmvton.web.words import say
 
+_NONE = ""  # what is chosen where no adapter is
 _CAPTION = 300  # characters; text encoders read about 77 tokens
 
 
@@ -30,6 +32,7 @@ class GarmentCard:
     facts: gr.HTML
     notes: gr.HTML
     caption: gr.Textbox
+    learned: gr.Dropdown
     rack_title: gr.HTML
     rack: gr.HTML
 
@@ -56,15 +59,19 @@ class GarmentCard:
             gr.Textbox(visible=False, max_length=_CAPTION, elem_id="caption"),
             label="garment.caption", info="garment.caption_info", placeholder="garment.caption_later",
         )  # fmt: skip
+        learned = labels.put(
+            gr.Dropdown([], visible=False, filterable=False, elem_id="adapter"),
+            label="custom.choose", info="custom.choose_info",
+        )  # fmt: skip
         rack_title = gr.HTML(visible=False)
         rack = look.picture_strip("garment-rack", visible=False)
-        return cls(upload, change, starts, examples, studio, picture, facts, notes, caption, rack_title, rack)
+        return cls(upload, change, starts, examples, studio, picture, facts, notes, caption, learned, rack_title, rack)
 
     @property
     def outputs(self) -> list[Any]:
         """The components that :meth:`shows` has values for."""
         return [self.upload, self.change, self.starts, self.picture, self.facts, self.notes, self.caption,
-                self.rack_title, self.rack]  # fmt: skip
+                self.learned, self.rack_title, self.rack]  # fmt: skip
 
     @staticmethod
     def shows(fitting: Fitting, room: Room) -> list[Any]:
@@ -82,9 +89,19 @@ class GarmentCard:
             views.garment_facts(room),
             trouble,
             gr.update(visible=is_there, value=room.caption or ""),
+            _choices(fitting, room),
             gr.update(visible=several, value=look.small_heading(say(room.language, "garment.rack"))),
             gr.update(visible=several, value=rack),
         ]
+
+
+def _choices(fitting: Fitting, room: Room) -> Any:
+    """What the model has learned, to choose from."""
+    found = learned(fitting.page, room)
+    known = [(each.name, key_of(each)) for each in found]
+    value = next((key for _, key in known if key == room.adapter), _NONE)
+    names = [(say(room.language, "custom.without"), _NONE), *known]
+    return gr.update(visible=bool(found) and room.picture is not None, choices=names, value=value)
 
 
 def _file_of(fitting: Fitting, room: Room) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from idmvton.web import look, views
 from idmvton.web.copy_as import Recipe, as_command, as_curl, as_python
 from idmvton.web.fitting import Fitting
 from idmvton.web.labels import Labels, choices, option_slider
+from idmvton.web.learned import adapter_file
 from idmvton.web.room import Room
 from idmvton.web.words import failure, said_all, say
 
@@ -44,6 +46,7 @@ class ResultCard:
     python: gr.Code
     curl: gr.Code
     mask: gr.DownloadButton
+    adapter: gr.DownloadButton
     history_title: gr.HTML
     history: gr.HTML
 
@@ -90,6 +93,9 @@ class ResultCard:
             mask = labels.put(
                 gr.DownloadButton(visible=False, size="sm", elem_id="mask-file"), label="result.copy_mask"
             )
+            adapter = labels.put(
+                gr.DownloadButton(visible=False, size="sm", elem_id="adapter-file"), label="result.copy_adapter"
+            )
             command = labels.put(_code("shell", "as-command"), label="result.cli")
             python = _code("python", "as-python", label="Python")
             curl = _code("shell", "as-curl", label="curl")
@@ -110,14 +116,14 @@ class ResultCard:
         history_title = gr.HTML(visible=False)
         history = look.picture_strip("history", visible=False)
         return cls(run, cancel, images, quality, seed, status, view, slider, difference, variations, facts, downloads,
-                   png, jpeg, copy, command, python, curl, mask, history_title, history)  # fmt: skip
+                   png, jpeg, copy, command, python, curl, mask, adapter, history_title, history)  # fmt: skip
 
     @property
     def outputs(self) -> list[Any]:
         """The components that change when something is made: those of :meth:`shows` and :meth:`works`."""
         return [self.run, self.cancel, self.status, self.view, self.slider, self.difference, self.variations,
                 self.facts, self.downloads, self.png, self.jpeg, self.copy, self.command, self.python, self.curl,
-                self.mask, self.history_title, self.history]  # fmt: skip
+                self.mask, self.adapter, self.history_title, self.history]  # fmt: skip
 
     def works(self, stage: str, more: str, share: float | None) -> list[Any]:
         """While something is made."""
@@ -181,7 +187,8 @@ class ResultCard:
             gr.update(visible=True, value=as_command(alone)),
             gr.update(visible=True, value=as_python(alone)),
             gr.update(visible=True, value=as_curl(alone)),
-            gr.update(visible=shown.mask is not None, value=str(shown.mask) if shown.mask else None),
+            _download(shown.mask),
+            _download(adapter_file(fitting.page, room, view.id, recipe.adapter)),
             *self._history(fitting, room),
         ]
 
@@ -191,6 +198,10 @@ class ResultCard:
         is_there = len(value["items"]) > 1 or (room.shown is None and bool(value["items"]))
         title = look.small_heading(say(room.language, "result.history"))
         return [gr.update(visible=is_there, value=title), gr.update(visible=is_there, value=value)]
+
+
+def _download(file: Path | None) -> Any:
+    return gr.update(visible=file is not None, value=None if file is None else str(file))
 
 
 def _code(language: Any, name: str, **options: Any) -> gr.Code:

@@ -92,6 +92,7 @@ class TryOnTab:
         card.painter.painted(self._painted, [room], [card.facts, card.notes], **QUIET)
         card.painter.cleared(self._cleared, [room], self.both, **QUIET)
         card.painter.chosen(self._chose_person, [room], self.both, **QUIET)
+        self.garment.learned.input(self._chose_learned, [room, self.garment.learned], None, **QUIET)
         card.look_closer.expand(self._closer, [room], [card.closer], **QUIET)
 
     @property
@@ -131,7 +132,9 @@ class TryOnTab:
 
     def _rendered(self, role: Role, room: Room) -> list[Any]:
         try:
-            self.fitting.take(room, role, *studio.render(role, self.fitting.page.folder / "studio"))
+            path, name = studio.render(role, self.fitting.page.folder / "studio")
+            self.fitting.take(room, role, path, name)
+            path.unlink()
         except MissingExtraError as error:
             words = say(room.language, "note.no_studio", fix=error.fix or error.what)
             room.trouble = {**room.trouble, role: (words,)}
@@ -158,6 +161,9 @@ class TryOnTab:
     def _chose_person(self, room: Room, event: gr.EventData) -> list[Any]:
         self.fitting.choose(room, person_number=int(event.number))
         return self.shows(room)
+
+    def _chose_learned(self, room: Room, key: str) -> None:
+        room.adapter = key or None
 
     def _painted(self, room: Room, event: gr.EventData) -> list[Any]:
         try:
