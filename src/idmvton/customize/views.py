@@ -76,11 +76,11 @@ def sample_of(prepared: Prepared, caption: str, size: Size, name: str) -> TryOnS
         PreparationError: the garment is not seen on the person.
     """
     shown = Size(prepared.person.height, prepared.person.width)
-    seen = min(shown, Size(prepared.photo.height, prepared.photo.width))  # small photos are enlarged when prepared
-    if seen.height < _LEAST_SIDE * size.height:
+    given = min(shown, Size(prepared.photo.height, prepared.photo.width))  # small photos are enlarged when prepared
+    if given.height < _LEAST_SIDE * size.height:
         raise InputError(
             "the photo is too small to learn a garment from",
-            got=f"{name}: {seen}",
+            got=f"{name}: {given}",
             expected=f"at least {math.ceil(_LEAST_SIDE * size.height)} pixels high, best {size.height} and more",
             fix="give a larger photo",
         )
