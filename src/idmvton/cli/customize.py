@@ -92,7 +92,7 @@ def customize(
                 _tell_cost(customization, probe)
 
         made = make_adapter(request, output, resume=resume, on_stage=told, on_cost=cost)
-    _tell(made, output, time.perf_counter() - start, as_json)
+    _tell(made, output, garment or person, time.perf_counter() - start, as_json)
 
 
 def _pairs(person: Path, garment: Path | None, more: list[str]) -> list[tuple[Path, Path | None]]:
@@ -123,7 +123,7 @@ def _tell_cost(customization: Any, probe: Any) -> None:
     err.print(f"{line}, all {left} about {time_told} at most; {probe.mebibytes:.0f} MiB are in use", soft_wrap=True)
 
 
-def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> None:
+def _tell(made: MadeAdapter, output: Path, garment: Path, seconds: float, as_json: bool) -> None:
     learned = made.learned
     if as_json:
         print_json(
@@ -148,6 +148,8 @@ def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> Non
         return
     if as_json:
         return
+    from idmvton.prepare.category import word_of
+
     record = learned.record
     losses = list(record.losses.values())
     early = " (it got no better after that)" if learned.reason == "settled" else ""
@@ -159,7 +161,7 @@ def _tell(made: MadeAdapter, output: Path, seconds: float, as_json: bool) -> Non
     )
     out.print(
         f"Saved [bold]{escape(str(output))}[/] ({seconds:.0f} s); use it: idmvton try-on PERSON "
-        f"{escape(str(made.garment))} -o OUT.png --adapter {escape(str(output))}",
+        f"{escape(str(garment))} -o OUT.png --category {word_of(record.category)} --adapter {escape(str(output))}",
         soft_wrap=True,
     )
 

@@ -43,7 +43,7 @@ from idmvton.types import Size
 
 PICTURE: Final = "before-after.png"
 GARMENT: Final = "garment.png"
-"""The garment as it was learned, on white: what later try-ons are given."""
+"""The garment as it was learned, on white: to look at; a cut-out with holes may be misread where it is given again."""
 _PRIOR_SAMPLES: Final = 64
 
 
@@ -85,7 +85,7 @@ class MadeAdapter:
         learned: of the training; its record is None where it was stopped and can go on.
         caption: of the garment.
         warnings: what the caller should know.
-        garment: the picture of it to give to later try-ons; None where it was stopped.
+        garment: its picture, on white; None where it was stopped.
         picture: person, garment, try-on before and after; None where it was stopped.
     """
 
