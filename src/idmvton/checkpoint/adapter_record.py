@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idmvton.errors import WeightsError
+from idmvton.types import Category
 from idmvton.weights import read_notes
 
 FILE: Final = "adapter.safetensors"
@@ -43,7 +44,7 @@ class AdapterRecord:
     layers: str
     rank: int
     caption: str
-    category: str
+    category: Category
     photos: Mapping[str, str]
     options: Mapping[str, Any]
     steps: int
