@@ -292,7 +292,7 @@ def about_adapter(record: AdapterRecord) -> Mapping[str, Any]:
     """What a list says of an adapter."""
     return {
         "caption": record.caption,
-        "category": word_of(record.category),  # type: ignore[arg-type]
+        "category": word_of(record.category),
         "trained": record.layers + (f", rank {record.rank}" if record.rank else ""),
         "steps": record.steps,
         "weights": record.base,
