@@ -1,5 +1,6 @@
 """Orders go in, jobs come out: whatever happens to the lanes on the way."""
 
+import dataclasses
 import hashlib
 import os
 import signal
@@ -170,7 +171,7 @@ def test_an_adapter_is_made_listed_used_and_stays_until_it_is_erased_without_its
 
 def test_an_adapter_that_is_cancelled_leaves_its_name_free(service):
     adapter = Order("adapter", {"person": picture()}, adapter="coat", options={"caption": "sleep 400"})
-    assert service.cancel(service.submit(Order("adapter", {"person": picture()}, adapter="재" * 66))).state
+    assert service.cancel(service.submit(dataclasses.replace(adapter, adapter="재" * 66))).state
     job = service.submit(adapter, Terms(key="coat"))
     assert service.submit(adapter, Terms(key="coat")) == job
     while service.view(job).stage != "denoising":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -209,3 +210,11 @@ def test_commands(tmp_path):
     assert "512x384" in refused.stderr
     with pytest.raises(InputError):
         parse_size("512")
+
+
+def test_another_thread_renders_the_same_picture():
+    """An OpenGL context works in the thread that made it; the page renders in one of its own."""
+    here = sampling.sample(3, 1, "test", "mixed", SIZE, worn=False).person
+    with ThreadPoolExecutor(1) as pool:
+        there = pool.submit(sampling.sample, 3, 1, "test", "mixed", SIZE, worn=False).result(timeout=120).person
+    assert np.array_equal(here, there)

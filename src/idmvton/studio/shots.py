@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Final
+import threading
+from typing import Final, cast
 
 import cv2
 import numpy as np
@@ -16,13 +16,15 @@ Bytes = NDArray[np.uint8]
 
 SMALL: Final = 320  # pictures up to this height are supersampled less and have coarser meshes
 CELLS: Final = (0.009, 0.006, 0.004, 0.0025)  # levels of detail of the body, metres
+_kept = threading.local()
 CROP_HEIGHTS: Final = {"half": 0.95, "three-quarter": 1.4, "full": 1.95, "product": 0.95}  # rough, metres
 
 
-@functools.lru_cache(maxsize=1)
 def renderer() -> Renderer:
-    """The renderer of this process."""
-    return Renderer()
+    """The renderer of this thread: an OpenGL context works in the thread that made it."""
+    if not hasattr(_kept, "renderer"):
+        _kept.renderer = Renderer()
+    return cast(Renderer, _kept.renderer)
 
 
 def shoot(items: list[Item], view: View, size: tuple[int, int], backdrop: Bytes, mode: int = 0) -> Frame:
