@@ -34,7 +34,7 @@ def main() -> None:
         with httpx.Client(base_url=server.url, timeout=60) as client:
             statuses, wrong = ask(client, arguments.requests, (folder,), tell)
             is_ready = client.get("/healthz/ready").status_code == 200
-        tracebacks = server.log.read_text().count("Traceback")
+        tracebacks = server.log.read_text().count('"traceback": ')
     told = {
         "requests": sum(statuses.values()),
         "statuses": {str(status): count for status, count in sorted(statuses.items(), key=str)},
