@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "idmvton"
 LAYERS = [
     {"errors"},
     {"types"},
-    {"declared", "devices", "atomic", "quiet"},
+    {"declared", "devices", "atomic", "quiet", "lean_imports"},
     {"options"},
     {"resume"},
     {"images"},

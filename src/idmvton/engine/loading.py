@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from idmvton.errors import ConfigError
+from idmvton.lean_imports import without_compiler
 from idmvton.options import ModelOptions, TryOnOptions
 
 if TYPE_CHECKING:
@@ -117,17 +118,18 @@ def load_pipeline(model: ModelOptions) -> TryOnPipeline:
 
     set_threads(model.threads)
     device = resolve_device(model.device)
-    pipe = TryOnPipeline.from_pretrained(
-        model.model,
-        torch_dtype=resolve_dtype(model.dtype, device),
-        device="cpu" if model.cpu_offload else model.device,
-        variant=model.variant,
-        memory="fast" if model.cpu_offload else model.memory,
-        attention=model.attention,
-        lora=lora_files(model.lora),
-        adapter=model.adapter,
-        adapter_scale=model.adapter_scale,
-    )
+    with without_compiler():
+        pipe = TryOnPipeline.from_pretrained(
+            model.model,
+            torch_dtype=resolve_dtype(model.dtype, device),
+            device="cpu" if model.cpu_offload else model.device,
+            variant=model.variant,
+            memory="fast" if model.cpu_offload else model.memory,
+            attention=model.attention,
+            lora=lora_files(model.lora),
+            adapter=model.adapter,
+            adapter_scale=model.adapter_scale,
+        )
     pipe.set_progress_bar_config(disable=True)  # the commands have their own
     if model.cpu_offload:
         pipe.enable_model_cpu_offload(device=device)

@@ -116,6 +116,11 @@ class Preparer:
         twin._notes = notes
         return twin
 
+    def load(self) -> None:
+        """Loads the backends now, which are otherwise loaded when they are first needed."""
+        for backend in (self.pose, self.outline, self.labels, self.body):
+            assert callable(backend)
+
     @property
     def pose(self) -> PoseEstimator:
         """The backend that finds people."""

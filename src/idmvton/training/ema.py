@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 
 class MovingAverage:
@@ -68,7 +67,8 @@ class MovingAverage:
 
 def _local(tensor: Tensor) -> Tensor:
     """The part of a sharded tensor that this process has; of others, all."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    to_local = getattr(tensor, "to_local", None)  # a DTensor has it; to import its class takes a second
+    return tensor if to_local is None else to_local()
 
 
 def _write(parameters: list[nn.Parameter], values: list[Tensor]) -> None:

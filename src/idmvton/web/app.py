@@ -15,10 +15,10 @@ from starlette.middleware import Middleware
 from idmvton.engine.service import Service
 from idmvton.options import WebOptions
 from idmvton.web import look
-from idmvton.web.examples import GARMENTS, PEOPLE, example_value
 from idmvton.web.fitting import Fitting
 from idmvton.web.guard import Guard
 from idmvton.web.labels import Labels
+from idmvton.web.learned import learned
 from idmvton.web.page import Page
 from idmvton.web.results import from_stored
 from idmvton.web.room import Room
@@ -54,22 +54,25 @@ def build(page: Page) -> gr.Blocks:
             with labels.put(gr.Tab(id="custom"), label="tab.custom"):
                 lessons = CustomizeTab.build(room, labels, tabs, tab)
         erase, erased = _footer(labels, page)
-        opened = [language, *labels.components, tab.person.examples, tab.garment.examples, *tab.both,
-                  *tab.result.outputs, *lessons.outputs, browser]  # fmt: skip
+        opened = [language, *labels.components, *tab.both,
+                  *tab.person.settings, *tab.result.outputs, *lessons.outputs, browser]  # fmt: skip
 
         def show_all(room: Room) -> list[Any]:
-            examples = [example_value(PEOPLE, say(room.language, "person.examples")),
-                        example_value(GARMENTS, say(room.language, "garment.examples"))]  # fmt: skip
             fitting.understand(room)
-            return [*labels.updates(room.language), *examples, *tab.shows(room), *tab.result.shows(fitting, room),
-                    *lessons.shows(room)]  # fmt: skip
+            return [*labels.updates(room.language), *tab.shows(room),
+                    *tab.person.chosen(room), *tab.result.shows(fitting, room), *lessons.shows(room)]  # fmt: skip
 
         def enter(room: Room, kept: Any, tag: str | None) -> list[Any]:
             kept = kept if isinstance(kept, dict) else {}
             room.language = language_of(kept.get("language") or tag)
             room.visitor = visitor_of(kept.get("visitor"))
             room.results = [each for each in map(from_stored, kept.get("results", ())) if each is not None]
+            earlier = page.enter(room)
+            if earlier is not None:
+                fitting.return_to(room, earlier)
             kept = {**kept, "visitor": room.visitor}
+            if earlier is None and room.language == "en" and not room.results and not learned(page, room):
+                return [gr.skip()] * (len(opened) - 1) + [kept]  # what is there already
             return [room.language, *show_all(room), kept]
 
         def translate(room: Room, kept: Any, chosen: str) -> list[Any]:
@@ -174,6 +177,7 @@ class Running:
             head=f"<script>{look.asset('page.js')}</script>",
             app_kwargs={"middleware": [Middleware(Guard)], "docs_url": None, "redoc_url": None, "openapi_url": None},
         )
+        threading.Thread(target=self.page.reader.load, name="page-reader", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

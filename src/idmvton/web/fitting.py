@@ -125,6 +125,25 @@ class Fitting:
             room.remember(room.garments, photo)
         self.understand(room)
 
+    @alone
+    def return_to(self, room: Room, earlier: Room) -> None:
+        """Puts on what was on before the page was loaded again; what was erased meanwhile is left out."""
+
+        def is_there(photo: str) -> bool:
+            try:
+                self.page.shelf.get(photo)
+            except InputError:
+                return False
+            return True
+
+        for name in ("person", "garment"):
+            photo = getattr(earlier, name)
+            setattr(room, name, photo if photo is not None and is_there(photo.id) else None)
+        room.people, room.garments = (list(filter(is_there, each)) for each in (earlier.people, earlier.garments))
+        room.prepare, room.edits, room.adapter = earlier.prepare, earlier.edits, earlier.adapter
+        if room.person is None:
+            room.edits, room.prepare = None, dataclasses.replace(room.prepare, person_number=1)
+
     # --------------------------------------------------------------------------------------------- settings
 
     @alone
@@ -266,7 +285,7 @@ class Fitting:
         self.page.results.erase(room.visitor)
         for path in self.page.uploads.pop(room.visitor, []):
             Path(path).unlink(missing_ok=True)
-        self.page.reader.forget()
+        self.page.forget_readings()
         fresh = Room(visitor=room.visitor, language=room.language, version=room.version + 1)
         for each in dataclasses.fields(Room):
             setattr(room, each.name, getattr(fresh, each.name))

@@ -46,7 +46,7 @@ def picture_strip(name: str, **options: Any) -> gr.HTML:
         name: id of its element.
         options: of the component.
     """
-    return _drawn("strip", value={"label": "", "items": []}, elem_id=name, **options)
+    return _drawn("strip", elem_id=name, **{"value": {"label": "", "items": []}} | options)
 
 
 def learned_list(name: str) -> gr.HTML:

@@ -14,12 +14,14 @@ from idmvton.atomic import make_folder, whole_file
 from idmvton.engine.service import Service
 from idmvton.options import ModelOptions, WebOptions
 from idmvton.web.results import Results
+from idmvton.web.room import Room
 from idmvton.web.shelf import Shelf
 from idmvton.web.understand import Reader
 from idmvton.weights.catalogue import CATALOGUE
 
 log: Final = logging.getLogger("idmvton.web")
 _HOUSEKEEPING: Final = 60.0  # seconds
+_ROOMS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Page:
         folder: for everything of the page.
         options: where the page is open, and its limits.
         uploads: visitor -> files as they came from the browser.
+        rooms: visitor -> what is chosen, for when the page is loaded again; the newest visitors'.
     """
 
     service: Service
@@ -43,6 +46,7 @@ class Page:
     folder: Path
     options: WebOptions
     uploads: dict[str, list[str]] = field(default_factory=dict, compare=False)
+    rooms: dict[str, Room] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, service: Service, options: WebOptions) -> Page:
@@ -50,11 +54,20 @@ class Page:
         folder = Path(service.options.state).absolute() / "page"
         make_folder(folder)
         shelf = Shelf(folder / "photos", service.options.retention, options.max_pixels)
-        return cls(service, Reader(service.model.model), shelf, Results(service, folder / "results"), folder, options)
+        reader = Reader(service.model.model, service.desk.readings.offer)
+        return cls(service, reader, shelf, Results(service, folder / "results"), folder, options)
 
     def note_uploads(self, visitor: str, paths: Sequence[str]) -> None:
         """Remembers files as they came from the browser, so that they can be erased."""
         self.uploads.setdefault(visitor, []).extend(paths)
+
+    def enter(self, room: Room) -> Room | None:
+        """Remembers a visitor's room; returns the one of before, where the page was loaded again."""
+        earlier = self.rooms.pop(room.visitor, None)
+        self.rooms[room.visitor] = room
+        while len(self.rooms) > _ROOMS:
+            del self.rooms[next(iter(self.rooms))]
+        return None if earlier is room else earlier
 
     @property
     def model(self) -> ModelOptions:
@@ -79,11 +92,18 @@ class Page:
                 opened.write(secrets.token_hex(16).encode())
         return file.read_text(encoding="ascii").strip()
 
+    def forget_readings(self) -> None:
+        """Drops what was read of photos, of all visitors; it is read again when it is needed."""
+        self.reader.forget()
+        self.service.desk.readings.forget()
+
     def erase_until(self, over: threading.Event) -> None:
         """Erases photos and results whose hours are over, until the page closes."""
         while not over.wait(_HOUSEKEEPING):
             try:
-                self.shelf.erase_old()
+                if self.shelf.erase_old():
+                    self.forget_readings()
+                    self.rooms.clear()
                 self.results.erase_old(self.hours)
             except OSError:
                 log.exception("old photos could not be erased; tried again in a minute")

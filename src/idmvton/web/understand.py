@@ -5,27 +5,30 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
 
 from idmvton.captions.templates import DEFAULT_CAPTION
+from idmvton.engine.service.readings import Reading, ReadingKey, garment_key, person_key
 from idmvton.errors import PreparationError
 from idmvton.images import load_image
 from idmvton.options import PrepareOptions
 from idmvton.prepare.backends.protocols import SHOULDERS, Pose
 from idmvton.prepare.category import expected_category
 from idmvton.prepare.garment import GarmentPicture
-from idmvton.prepare.garment_words import garment_words
 from idmvton.prepare.person_maps import DETECTION_SIDE, PersonMaps, shrunk
-from idmvton.prepare.preparer import Preparer, preparer_for
 from idmvton.prepare.record import Prepared
 from idmvton.resume import digest
 from idmvton.types import Category, CategoryChoice
 from idmvton.web.masks import Edits, Mask, shown_mask
+
+if TYPE_CHECKING:
+    from idmvton.prepare.preparer import Preparer
 
 MINI: Final = "mini"
 _KEPT: Final = 24
@@ -80,10 +83,11 @@ class Reader:
 
     Args:
         model: the model that the photos are read for.
+        offer: is given what was read, for lanes that would read it again.
     """
 
-    def __init__(self, model: str) -> None:
-        self.model = model
+    def __init__(self, model: str, offer: Callable[[ReadingKey, Reading], None] = lambda *_: None) -> None:
+        self.model, self._offer = model, offer
         self._lock = threading.Lock()
         self._maps = functools.lru_cache(_KEPT)(self._read_person)
         self._poses = functools.lru_cache(_KEPT)(self._find_people)
@@ -142,23 +146,36 @@ class Reader:
             for cache in (self._maps, self._poses, self._pictures, self._captions):
                 cache.cache_clear()
 
+    def load(self) -> None:
+        """Loads the networks, so that the first photo does not wait for them."""
+        with self._lock:
+            self._preparer(PrepareOptions()).load()
+
     def _preparer(self, options: PrepareOptions) -> Preparer:
+        from idmvton.prepare.preparer import preparer_for  # loads torch: the page is drawn meanwhile
+
         return preparer_for(options, self.model)
 
     def _picture(self, path: Path, options: PrepareOptions) -> GarmentPicture:
         return self._pictures(_file(path), options.category, options.garment_number)
 
     def _read_person(self, file: _File, number: int, expected: Category | None) -> PersonMaps:
-        return self._preparer(PrepareOptions()).read_person(file.path, number=number, category=expected)
+        maps = self._preparer(PrepareOptions()).read_person(file.path, number=number, category=expected)
+        self._offer(person_key(file.sha256, number, expected), maps)
+        return maps
 
     def _find_people(self, file: _File) -> tuple[np.ndarray, tuple[Pose, ...]]:
         small = np.asarray(shrunk(load_image(file.path, what="person"), DETECTION_SIDE))
         return small, tuple(self._preparer(PrepareOptions()).pose(small))
 
     def _read_garment(self, file: _File, category: CategoryChoice, number: int | None) -> GarmentPicture:
-        return self._preparer(PrepareOptions()).read_garment(file.path, category=category, number=number)
+        picture = self._preparer(PrepareOptions()).read_garment(file.path, category=category, number=number)
+        self._offer(garment_key(file.sha256, category, number), picture)
+        return picture
 
     def _describe(self, file: _File, choice: CategoryChoice, number: int | None, category: Category) -> str:
+        from idmvton.prepare.garment_words import garment_words
+
         try:
             return garment_words(self._pictures(file, choice, number).image, category=category).caption
         except PreparationError:

@@ -13,6 +13,7 @@ from idmvton.engine.service.database import Row
 from idmvton.engine.service.failures import UnavailableError, UnknownJobError
 from idmvton.engine.service.hub import Hub, Stage
 from idmvton.engine.service.journal import Journal
+from idmvton.engine.service.readings import Readings
 from idmvton.engine.service.store import Store
 from idmvton.engine.service.views import Problem, State
 from idmvton.errors import IdmVtonError, OutputError
@@ -46,6 +47,7 @@ class Desk:
 
     def __init__(self, journal: Journal, store: Store, hub: Hub, options: ServiceOptions) -> None:
         self.journal, self.store, self.hub, self.options = journal, store, hub, options
+        self.readings = Readings()
 
     # -------------------------------------------------------------------------------------------------- lanes
 

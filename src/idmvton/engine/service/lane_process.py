@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from idmvton.engine.service.views import Problem
 from idmvton.errors import IdmVtonError
+from idmvton.lean_imports import import_less
 from idmvton.options import ModelOptions
 
 Tell: TypeAlias = Callable[[str, int, int | None], None]
@@ -99,6 +100,7 @@ def main(connection: Connection, setup: LaneSetup) -> None:
     """
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # before torch is loaded: spinning threads would slow the other lanes
     os.environ["OMP_NUM_THREADS"] = str(setup.threads)
+    import_less()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which ends its lanes
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     mail = _Mail(connection)

@@ -25,6 +25,7 @@ from idmvton.engine.ready import Ready, joined, make_ready, with_prepared
 from idmvton.engine.service.lane_adapters import Wardrobe, learn
 from idmvton.engine.service.lane_process import JobError, LaneSetup, Tell
 from idmvton.engine.service.orders import part_of
+from idmvton.engine.service.readings import garment_key, has_default_backends, person_key
 from idmvton.engine.service.store import Store
 from idmvton.engine.service.views import Problem, about_record
 from idmvton.errors import IdmVtonError, InputError, NoPersonError, UnusablePersonError
@@ -94,10 +95,13 @@ class TryOnWorker:
         }
 
     def warm_up(self) -> None:
-        """Loads the networks of the preparation and makes a picture of nobody, at the checkpoint's size."""
-        preparer = self._preparer(PrepareOptions())
-        for network in (preparer.pose, preparer.outline, preparer.labels, preparer.body):
-            assert callable(network)
+        """Loads the networks of the preparation and, on a GPU, makes a picture of nobody, at the checkpoint's size.
+
+        On a CPU that picture would take longer than it saves the first one.
+        """
+        self._preparer(PrepareOptions()).load()
+        if self.pipe.networks.device.type == "cpu":
+            return
         size = self.pipe.default_size
         draws = np.random.default_rng(0)
         person, garment = (draws.integers(0, 256, (size.height, size.width, 3), np.uint8) for _ in range(2))
@@ -252,9 +256,14 @@ class TryOnWorker:
             with self._given(asked) as given, self._named(asked, "person", "garment") as places:
                 ready = make_ready(preparer, places["person"], places["garment"], given, options)
         else:
-            picture = self._garments(_file(asked, "garment"), choice)
+            known = asked.get("readings", {}) if has_default_backends(options) else {}
+            file = _file(asked, "garment")
+            picture = known.get(garment_key(file.sha256, choice.category, choice.number))
+            picture = picture or self._garments(file, choice)
             expected = expected_category(options.category, picture.category)
-            maps = self._people(_file(asked, "person"), preparer, options.person_number, expected)
+            file = _file(asked, "person")
+            maps = known.get(person_key(file.sha256, options.person_number, expected))
+            maps = maps or self._people(file, preparer, options.person_number, expected)
             with _about("person"):
                 ready = joined(preparer, maps, picture, options)
         return ready, hashlib.sha256(ready.garment.tobytes()).hexdigest()

@@ -214,7 +214,9 @@ class Lane(threading.Thread):
     def _do(self, row: Row) -> bool:
         """Has a job done; returns whether the process can go on."""
         watch = _Watch(self.desk, row)
-        self._send("work", row["id"], json.loads(row["asked"]))
+        asked = json.loads(row["asked"])
+        readings = self.desk.readings.of(each["sha256"] for each in asked.get("files", {}).values())
+        self._send("work", row["id"], asked | {"readings": readings})
         while True:
             message = self._receive(_TICK)
             word = message[0] if message else None

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from idmvton.web import look, views
+from idmvton.web.examples import GARMENTS, example_value
 from idmvton.web.fitting import Fitting
 from idmvton.web.labels import Labels
 from idmvton.web.learned import key_of, learned
@@ -46,7 +47,10 @@ class GarmentCard:
         upload = labels.put(photo_input("garment-upload"), placeholder="garment.drop", label="garment.title")
         with gr.Column(elem_classes="starts") as starts:
             labels.put(gr.HTML(), value=lambda language: look.start(language, "garment"))
-            examples = look.picture_strip("garment-examples")
+            examples = labels.put(
+                look.picture_strip("garment-examples"),
+                value=lambda language: example_value(GARMENTS, say(language, "garment.examples")),
+            )
             studio = labels.put(gr.Button(size="sm", elem_classes="quiet", elem_id="garment-studio"),
                                 value="garment.studio")  # fmt: skip
         picture = labels.put(

@@ -9,6 +9,7 @@ import gradio as gr
 
 from idmvton.options import PrepareOptions, describe
 from idmvton.web import look, views
+from idmvton.web.examples import PEOPLE, example_value
 from idmvton.web.fitting import Fitting
 from idmvton.web.labels import Labels, choices, option_slider
 from idmvton.web.photo_input import photo_input
@@ -51,7 +52,10 @@ class PersonCard:
         upload = labels.put(photo_input("person-upload"), placeholder="person.drop", label="person.title")
         with gr.Column(elem_classes="starts") as starts:
             labels.put(gr.HTML(), value=lambda language: look.start(language, "person"))
-            examples = look.picture_strip("person-examples")
+            examples = labels.put(
+                look.picture_strip("person-examples"),
+                value=lambda language: example_value(PEOPLE, say(language, "person.examples")),
+            )
             studio = labels.put(gr.Button(size="sm", elem_classes="quiet", elem_id="person-studio"),
                                 value="person.studio")  # fmt: skip
         painter = look.painter()
@@ -84,6 +88,18 @@ class PersonCard:
         """The components that :meth:`shows` has values for."""
         return [self.upload, self.change, self.starts, self.painter, self.facts, self.notes, self.tools,
                 self.look_closer, self.closer, self.rack_title, self.rack]  # fmt: skip
+
+    @property
+    def settings(self) -> list[Any]:
+        """The components that :meth:`chosen` has values for."""
+        return [self.category, self.grow, self.shape, self.hands]
+
+    @staticmethod
+    def chosen(room: Room) -> list[Any]:
+        """What is chosen for the mask."""
+        chosen = room.prepare
+        values = (chosen.category, chosen.mask_grow, chosen.mask_shape, chosen.keep_hands)
+        return [gr.update(value=value) for value in values]
 
     @staticmethod
     def told(fitting: Fitting, room: Room) -> list[Any]:
