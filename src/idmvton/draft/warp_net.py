@@ -102,7 +102,7 @@ class WarpNet(ModelMixin, ConfigMixin):
         for layer in self.fusion:
             tokens = layer(tokens, memory)
         state = tokens.mT.reshape(top.shape)
-        flow = places(top.shape[-2:], top) + self.coarse_flow(state)
+        flow = places(top.shape[-2:], top.float()) + self.coarse_flow(state)  # in full precision, whatever the net's
         for refine, skip, features in zip(self.refine, person[-2::-1], garment[-2::-1], strict=True):
             state, flow = refine(state, flow, skip, features)
         final = F.pixel_shuffle(self.last(state), 2)
@@ -128,8 +128,8 @@ class _Fine(nn.Module):
             _levels(levels, torch.cat([each, place], 1))[0]
             for levels, each in ((self.person, person_BCHW), (self.garment, garment_BCHW))
         )
-        fetched = sample_at(garment, coarse.flow.to(garment.dtype))
-        merged = torch.cat([_doubled(state), skip, fetched, *coarse], 1)
+        fetched = sample_at(garment, coarse.flow)
+        merged = torch.cat([_doubled(state), skip, fetched, *(each.to(state.dtype) for each in coarse)], 1)
         final = F.pixel_shuffle(self.last(self.block(self.merge(merged))), 2)
         return Warp(_doubled(coarse.flow) + final[:, :2], _doubled(coarse.outline) + final[:, 2:])
 
@@ -149,7 +149,7 @@ class _Refine(nn.Module):
 
     def forward(self, state: Tensor, flow: Tensor, skip: Tensor, garment: Tensor) -> tuple[Tensor, Tensor]:
         state, flow = (F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) for x in (state, flow))
-        state = self.block(self.merge(torch.cat([state, skip, sample_at(garment, flow), flow], 1)))
+        state = self.block(self.merge(torch.cat([state, skip, sample_at(garment, flow), flow.to(state.dtype)], 1)))
         return state, flow + self.flow(state)
 
 
@@ -199,5 +199,6 @@ def places(size: Sequence[int], like: Tensor) -> Tensor:
 
 def sample_at(pictures_BCHW: Tensor, flow_B2HW: Tensor, mode: str = "bilinear") -> Tensor:
     """The pictures' values where the flow points; border values beyond. Float (B, C, flow's H, W)."""
-    grid = flow_B2HW.permute(0, 2, 3, 1)
-    return F.grid_sample(pictures_BCHW, grid, mode=mode, padding_mode="border", align_corners=False)
+    grid = flow_B2HW.permute(0, 2, 3, 1).float()
+    sampled = F.grid_sample(pictures_BCHW.float(), grid, mode=mode, padding_mode="border", align_corners=False)
+    return sampled.to(pictures_BCHW.dtype)
