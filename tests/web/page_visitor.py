@@ -34,6 +34,7 @@ class Visitor:
         """Opens the page."""
         self.window.goto(self.url)
         self.see("#garment-examples .strip-item")
+        self.window.wait_for_function("document.body.dataset.entered")
         return self
 
     def leave(self):

@@ -98,7 +98,7 @@ def test_variations_are_chosen_and_made_again_alone(at_home):
     at_home.see("text=seed 43")
     assert (at_home.pixels("#png") == np.asarray(dressed(Image.open(PERSON), Image.open(SHIRT), 43))).all()
     at_home.window.click("#copy > button")
-    command = at_home.see("#as-command .cm-content").inner_text()
+    command = at_home.see("#as-command pre").inner_text()
     assert "--seed 43" in command
     assert "num-images" not in command
     at_home.window.click("#copy > button")
@@ -120,16 +120,22 @@ def test_nothing_comes_from_elsewhere(at_home, site):
     assert not [each for each in at_home.asked if not each.startswith((site.url, "data:", "blob:"))]
 
 
-def test_a_reload_keeps_the_history_and_erasing_takes_it(visitors, site):
+def test_a_reload_keeps_photos_choices_and_history_and_erasing_takes_them(visitors, site):
     visitor = visitors()
     visitor.put("person", PERSON)
     visitor.put("garment", SHIRT)
+    visitor.window.get_by_label("Top", exact=True).click()
+    visitor.see("text=the top will change")
     visitor.run()
     made = visitor.pixels("#png")
     visitor.window.reload()
     visitor.see("#history .strip-item").click()
     visitor.see("#slider img")
     assert (visitor.pixels("#png") == made).all()
+    assert visitor.window.get_by_label("Top", exact=True).is_checked()
+    visitor.see("#garment-picture img")
+    visitor.see("#painter .painter-photo")
+    visitor.run()  # with the photos of before
     photos = set(site.page.shelf.folder.iterdir())
     results = set(site.page.results.folder.iterdir())
     visitor.window.click("#erase")

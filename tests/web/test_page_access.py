@@ -30,7 +30,7 @@ _CONTRAST = """() => {
   }
   return weak;
 }"""
-_SMALL = """() => [...document.querySelectorAll('#run, .painter-tools button, #category label, [role=tab]')]
+_SMALL = """() => [...document.querySelectorAll('button.primary, .painter-tools button, .segments label, [role=tab]')]
   .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height)
   .filter((each) => each.getBoundingClientRect().height < 40).map((each) => each.outerHTML.slice(0, 120))"""
 
@@ -43,8 +43,28 @@ def test_text_can_be_read_and_buttons_are_large_enough_for_a_thumb(visitors, sch
         visitor.put(role, path)
     visitor.mask_share()
     assert visitor.window.evaluate(_CONTRAST) == []
-    assert visitor.window.evaluate(_SMALL) == []
-    assert visitor.window.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for tab, button in TABS.items():
+        visitor.tab(tab)
+        visitor.see(button)
+        assert (tab, visitor.window.evaluate(_CONTRAST)) == (tab, [])
+        assert (tab, visitor.window.evaluate(_SMALL)) == (tab, [])
+        assert (tab, nameless(visitor)) == (tab, [])
+        assert visitor.window.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
+        assert reaches(visitor, tab, button), tab
+
+
+TABS = {"Try on": "#run", "Outfit": "#outfit-run", "Many at once": "#many-run", "Learn a garment": "#custom-run"}
+MOST = 60  # places on a tab
+
+
+def reaches(visitor, tab, query):
+    """Whether the Tab key comes from the name of a tab to a place in it."""
+    visitor.window.get_by_role("tab", name=tab).focus()
+    for _ in range(MOST):
+        visitor.window.keyboard.press("Tab")
+        if visitor.window.evaluate("query => !!document.activeElement.closest(query)", query):
+            return True
+    return False
 
 
 def nameless(visitor):
@@ -85,8 +105,9 @@ DRESSED = ["theme", "person-change", "painter", "category", "mask-tools", "close
            "view", "slider", "png", "jpeg", "copy", "options", "erase"]  # fmt: skip
 
 
-def test_the_keyboard_reaches_every_place_in_the_order_of_the_page(visitors):
-    visitor = visitors()
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_keyboard_reaches_every_place_in_the_order_of_the_page(visitors, width):
+    visitor = visitors(width)
     assert nameless(visitor) == []
     assert stops(visitor, START) == START
 

@@ -1,7 +1,7 @@
 """The fourth tab in a real browser: learned, stopped, tried on, deleted; the lane learns nothing, but says it did."""
 
 import pytest
-from page_visitor import PERSON, SHIRT, Visitor
+from page_visitor import PERSON, Visitor
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_training_is_stopped(pupil):
 
 def test_a_garment_is_learned_tried_on_and_deleted(pupil, visitors):
     put(pupil, "person", PERSON)
-    put(pupil, "garment", SHIRT)
+    assert not pupil.window.locator("#custom-garment").is_visible()  # mini learns nothing from a product picture
     pupil.window.fill("#custom-name input, #custom-name textarea", "내 셔츠")
     pupil.window.click("#custom-run")
     assert "내-셔츠" in pupil.see(".learned-item").inner_text()
@@ -56,13 +56,13 @@ def test_a_garment_is_learned_tried_on_and_deleted(pupil, visitors):
     pupil.put("person", PERSON)
     pupil.run()
     pupil.window.click("#copy > button")
-    assert "--adapter '내-셔츠'" in pupil.see("#as-command .cm-content").inner_text()
+    assert "--adapter '내-셔츠'" in pupil.see("#as-command pre").inner_text()
     assert pupil.download("#adapter-file").name
     assert not visitors().window.locator(".learned-item").count()  # others do not see it
     pupil.window.click("#adapter input")
     pupil.window.get_by_role("option", name="None").click()
     pupil.run()
-    assert "--adapter" not in pupil.see("#as-command .cm-content").inner_text()
+    assert "--adapter" not in pupil.see("#as-command pre").inner_text()
     pupil.tab("Learn a garment")
     pupil.window.once("dialog", lambda dialog: dialog.dismiss())
     pupil.window.click(".learned-remove")
@@ -70,3 +70,16 @@ def test_a_garment_is_learned_tried_on_and_deleted(pupil, visitors):
     pupil.window.once("dialog", lambda dialog: dialog.accept())
     pupil.window.click(".learned-remove")
     pupil.see("text=Nothing is learned yet.")
+
+
+def test_what_a_device_cannot_train_is_said(pupil, site, monkeypatch):
+    large = {"parameters": 5_000_000_000, "device": "cpu", "device_memory": None}
+    monkeypatch.setattr(site.page.service.lanes[0].state, "about", large)
+    pupil.window.reload()
+    pupil.tab("Learn a garment")
+    pupil.see("text=mini can only learn on a GPU with 24 GB of memory. Here it runs on cpu.")
+    assert not pupil.window.locator("#custom-run").is_visible()
+    large["device_memory"] = 80 << 30
+    pupil.window.reload()
+    pupil.tab("Learn a garment")
+    pupil.see("#custom-run")

@@ -67,9 +67,7 @@ def test_two_photos_become_a_picture_that_is_made_again_elsewhere(chromium, with
     assert not changed[:60].any()  # above the head nothing is repainted
     assert not changed[380:540, 380:390].any()  # where the mask was erased neither
     visitor.window.click("#copy > button")
-    command, script, request = (
-        visitor.see(f"#as-{name} .cm-content").inner_text() for name in ("command", "python", "curl")
-    )
+    command, script, request = (visitor.see(f"#as-{name} pre").inner_text() for name in ("command", "python", "curl"))
     mask = visitor.download("#mask-file").read_bytes()
     visitor.leave()
 

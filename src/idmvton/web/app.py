@@ -19,6 +19,7 @@ from idmvton.web.fitting import Fitting
 from idmvton.web.guard import Guard
 from idmvton.web.labels import Labels
 from idmvton.web.learned import learned
+from idmvton.web.learning import why_not
 from idmvton.web.page import Page
 from idmvton.web.results import from_stored
 from idmvton.web.room import Room
@@ -54,13 +55,13 @@ def build(page: Page) -> gr.Blocks:
             with labels.put(gr.Tab(id="custom"), label="tab.custom"):
                 lessons = CustomizeTab.build(room, labels, tabs, tab)
         erase, erased = _footer(labels, page)
-        opened = [language, *labels.components, *tab.both,
-                  *tab.person.settings, *tab.result.outputs, *lessons.outputs, browser]  # fmt: skip
+        opened = [language, *labels.components, *tab.both, *tab.person.settings, *tab.result.outputs, *lessons.outputs]
+        greeted = gr.State("en")  # where it changes, the page shows more than it is built with
 
         def show_all(room: Room) -> list[Any]:
             fitting.understand(room)
-            return [*labels.updates(room.language), *tab.shows(room),
-                    *tab.person.chosen(room), *tab.result.shows(fitting, room), *lessons.shows(room)]  # fmt: skip
+            return [room.language, *labels.updates(room.language), *tab.shows(room), *tab.person.chosen(room),
+                    *tab.result.shows(fitting, room), *lessons.shows(room)]  # fmt: skip
 
         def enter(room: Room, kept: Any, tag: str | None) -> list[Any]:
             kept = kept if isinstance(kept, dict) else {}
@@ -70,25 +71,25 @@ def build(page: Page) -> gr.Blocks:
             earlier = page.enter(room)
             if earlier is not None:
                 fitting.return_to(room, earlier)
-            kept = {**kept, "visitor": room.visitor}
-            if earlier is None and room.language == "en" and not room.results and not learned(page, room):
-                return [gr.skip()] * (len(opened) - 1) + [kept]  # what is there already
-            return [room.language, *show_all(room), kept]
+            more = earlier is not None or room.results or learned(page, room) or why_not(page, room)
+            return [{**kept, "visitor": room.visitor}, f"{room.language} and more" if more else room.language]
 
         def translate(room: Room, kept: Any, chosen: str) -> list[Any]:
             room.language = language_of(chosen)
-            return [*show_all(room), {**(kept or {}), "language": room.language}]
+            return [*show_all(room)[1:], {**(kept or {}), "language": room.language}]
 
         def forget(room: Room, kept: Any) -> list[Any]:
             fitting.forget(room)
             forget_thumbnails()
             kept = {name: value for name, value in (kept or {}).items() if name != "results"}
-            return [*show_all(room), kept, look.notes([say(room.language, "page.erased")], "warning")]
+            return [*show_all(room)[1:], kept, look.notes([say(room.language, "page.erased")], "warning")]
 
         tag = gr.Textbox(visible=False)
-        blocks.load(enter, [room, browser, tag], opened, js=_WITH_LANGUAGE, **QUIET)
-        language.input(translate, [room, browser, language], opened[1:], **QUIET)
-        erase.click(forget, [room, browser], [*opened[1:], erased], **QUIET)
+        entered = blocks.load(enter, [room, browser, tag], [browser, greeted], js=_WITH_LANGUAGE, **QUIET)
+        entered.then(None, js="() => { document.body.dataset.entered = true; }")
+        greeted.change(show_all, [room], opened, **QUIET)
+        language.input(translate, [room, browser, language], [*opened[1:], browser], **QUIET)
+        erase.click(forget, [room, browser], [*opened[1:], browser, erased], **QUIET)
     return blocks
 
 

@@ -28,8 +28,10 @@ class Labels:
             texts: property -> its text.
         """
         self._texts.append((component, texts))
-        for name, value in self._of(texts, "en").items():
+        values = self._of(texts, "en")
+        for name, value in values.items():
             setattr(component, name, value)
+        component.constructor_args.update(values)  # gradio makes it anew from these when a visitor's is changed
         return component
 
     @property

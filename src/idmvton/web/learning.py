@@ -7,14 +7,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from idmvton.engine.service import Order, Terms, View
 from idmvton.options import PrepareOptions
 from idmvton.types import CategoryChoice
 from idmvton.web.copy_as import changed
 from idmvton.web.fitting import FOLLOWED, Fitting, Step
+from idmvton.web.page import Page
 from idmvton.web.room import Room
 from idmvton.web.words import say
+
+_SMALL: Final = 500_000_000  # parameters of a model that any device can train
+_LEAST: Final = 24 << 30  # bytes of a GPU that trains the others: docs/customization.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,14 @@ def stop(fitting: Fitting, room: Room) -> None:
     """Ends what is being learned."""
     if room.lesson is not None:
         fitting.page.service.cancel(room.lesson, room.visitor)
+
+
+def why_not(page: Page, room: Room) -> str | None:
+    """Why this device cannot train the model, in words; None where it can, or where the model is not loaded yet."""
+    about = next((each.about for each in page.service.lane_states() if each.about), None)
+    if about is None or about.get("parameters", 0) < _SMALL or (about.get("device_memory") or 0) >= _LEAST:
+        return None
+    return say(room.language, "custom.cannot", model=page.model.model, least=_LEAST >> 30, device=about["device"])
 
 
 class _Pace:

@@ -108,6 +108,22 @@ def progress(stage: str, more: str, share: float | None) -> str:
     )
 
 
+def code(title: str, text: str, take: str) -> str:
+    """A text to copy, under its title.
+
+    Args:
+        title: what it is.
+        text: as it is copied.
+        take: on the button that copies it.
+    """
+    name = escape(f"{take}: {title}")
+    return (
+        f'<figure class="code"><figcaption><span>{escape(title)}</span><button type="button" aria-label="{name}" '
+        f'onclick="idmvtonCopy(this)">{escape(take)}</button></figcaption>'
+        f'<pre tabindex="0" aria-label="{escape(title)}">{escape(text)}</pre></figure>'
+    )
+
+
 def small_heading(words: str) -> str:
     """The title of a part of a card."""
     return f"<h3>{escape(words)}</h3>"

@@ -25,18 +25,20 @@ _METHODS: Final = {
 _PhotoInput: Final[Any] = ABCMeta.__new__(type(gr.Image), "PhotoInput", (gr.Image,), _METHODS)
 
 
-def photo_input(name: str, height: int = 300) -> gr.Image:
+def photo_input(name: str, height: int = 300, *, visible: bool = True) -> gr.Image:
     """A place to put a photo.
 
     Args:
         name: id of its element.
         height: pixels.
+        visible: whether it is seen.
     """
     image: gr.Image = _PhotoInput(
         type="filepath",
         image_mode=None,
         sources=["upload", "webcam", "clipboard"],
         height=height,
+        visible=visible,
         elem_id=name,
         elem_classes="drop",
         webcam_options=gr.WebcamOptions(mirror=False),

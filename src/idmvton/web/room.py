@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +43,7 @@ class Room:
         adapter: what was learned and is on, as an order calls it.
     """
 
-    visitor: str = ""
+    visitor: str = field(default_factory=lambda: secrets.token_hex(16))
     language: Language = "en"
     person: Photo | None = None
     garment: Photo | None = None

@@ -84,11 +84,14 @@ class TryOnWorker:
 
     def about(self) -> dict[str, Any]:
         """What is loaded."""
-        size = self.pipe.default_size
+        size, device = self.pipe.default_size, self.pipe.networks.device
+        networks = [each for each in self.pipe.components.values() if isinstance(each, torch.nn.Module)]
         return {
             "model": self.model.model,
             "weights": self.pipe.weights_name,
-            "device": str(self.pipe.networks.device),
+            "device": str(device),
+            "device_memory": torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None,
+            "parameters": sum(each.numel() for network in networks for each in network.parameters()),
             "height": size.height,
             "width": size.width,
             "steps": self.pipe.config.num_inference_steps,

@@ -44,3 +44,15 @@ const idmvtonReady = (act) =>
     new MutationObserver(soon).observe(document.body, { childList: true, subtree: true, characterData: true });
   });
 })();
+
+// Copies a text that stands under its title; where the browser does not let a page copy, it is marked.
+window.idmvtonCopy = async (button) => {
+  const text = button.closest(".code").querySelector("pre");
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 1500);
+  } catch {
+    getSelection().selectAllChildren(text);
+  }
+};

@@ -20,12 +20,13 @@ from idmvton.web import look
 from idmvton.web.fitting import Fitting, problem_of
 from idmvton.web.labels import Labels, choices
 from idmvton.web.learned import delete, key_of, learned
-from idmvton.web.learning import Lesson, learn, plain_name, stop
+from idmvton.web.learning import Lesson, learn, plain_name, stop, why_not
 from idmvton.web.masks import thumbnail
 from idmvton.web.photo_input import photo_input
 from idmvton.web.room import Room
 from idmvton.web.shelf import check_photo
 from idmvton.web.tabs.try_on import QUIET, TryOnTab
+from idmvton.web.understand import MINI
 from idmvton.web.words import Language, failure, say
 
 _NAME = 60  # characters
@@ -43,6 +44,7 @@ class CustomizeTab:
         inputs: person, garment, name, category.
         button, cancel, status: how far it is.
         shelf, empty: what was learned; that there is nothing yet.
+        form, cannot: what is asked for; why nothing can be learned, in its place.
     """
 
     fitting: Fitting
@@ -53,6 +55,8 @@ class CustomizeTab:
     status: gr.HTML
     shelf: gr.HTML
     empty: gr.HTML
+    form: gr.Column
+    cannot: gr.HTML
 
     @classmethod
     def build(cls, room: gr.State, labels: Labels, tabs: gr.Tabs, first: TryOnTab) -> CustomizeTab:
@@ -66,17 +70,21 @@ class CustomizeTab:
         """
         with gr.Row(elem_classes="cards"):
             with gr.Column(elem_classes="card", min_width=300):
-                inputs = _inputs(labels)
-                with gr.Row(elem_classes="actions"):
-                    button = labels.put(gr.Button(variant="primary", elem_id="custom-run"), value="custom.button")
-                    cancel = labels.put(gr.Button(variant="stop", visible=False, elem_id="custom-cancel",
-                                                  elem_classes="stop"), value="run.cancel")  # fmt: skip
-                status = gr.HTML(elem_id="custom-status")
+                labels.put(gr.HTML(), value=_text(look.heading, "custom.title"))
+                cannot = gr.HTML(elem_id="custom-cannot", visible=False)
+                with gr.Column(elem_classes="form-of-card") as form:
+                    inputs = _inputs(labels, has_product=first.fitting.page.model.model != MINI)
+                    with gr.Row(elem_classes="actions"):
+                        button = labels.put(gr.Button(variant="primary", elem_id="custom-run"), value="custom.button")
+                        cancel = labels.put(gr.Button(variant="stop", visible=False, elem_id="custom-cancel",
+                                                      elem_classes="stop"), value="run.cancel")  # fmt: skip
+                    status = gr.HTML(elem_id="custom-status")
             with gr.Column(elem_classes="card result", min_width=320):
                 labels.put(gr.HTML(), value=_text(look.heading, "custom.list"))
                 labels.put(gr.HTML(), value=_text(look.hint, "custom.stays"))
-                empty, shelf = gr.HTML(elem_id="custom-empty"), look.learned_list("learned")
-        tab = cls(first.fitting, first, inputs, button, cancel, status, shelf, empty)
+                empty = labels.put(gr.HTML(elem_id="custom-empty"), value=_text(look.hint, "custom.none"))
+                shelf = look.learned_list("learned")
+        tab = cls(first.fitting, first, inputs, button, cancel, status, shelf, empty, form, cannot)
         for each in inputs[:2]:
             each.input(tab._note, [room, each], None, **QUIET)
         button.click(tab._run, [room, *inputs], tab._run_outputs, **QUIET)
@@ -88,7 +96,7 @@ class CustomizeTab:
     @property
     def outputs(self) -> list[Any]:
         """The components that :meth:`shows` has values for."""
-        return [self.shelf, self.empty]
+        return [self.shelf, self.empty, self.form, self.cannot]
 
     def shows(self, room: Room) -> list[Any]:
         """What was learned."""
@@ -99,8 +107,13 @@ class CustomizeTab:
             "items": [self._item(room, each) for each in found],
             "texts": texts,
         }
-        nothing = look.hint(say(room.language, "custom.none"))
-        return [gr.update(visible=bool(found), value=value), gr.update(visible=not found, value=nothing)]
+        why = why_not(self.fitting.page, room)
+        return [
+            gr.update(visible=bool(found), value=value),
+            gr.update(visible=not found),
+            gr.update(visible=why is None),
+            gr.update(visible=why is not None, value=look.notes([why]) if why else ""),
+        ]
 
     def _item(self, room: Room, adapter: Adapter) -> dict[str, Any]:
         source = None
@@ -121,6 +134,10 @@ class CustomizeTab:
         self, room: Room, person: str | None, garment: str | None, name: str, category: CategoryChoice
     ) -> Iterator[list[Any]]:
         """Follows the training; the last answer has the list with what was learned."""
+        if why_not(self.fitting.page, room) is not None:  # the model was not loaded yet when the page was opened
+            told = [gr.update(visible=True), gr.update(visible=False), ""]
+            yield [*told, *self.shows(room), *([gr.skip()] * len(self.first.both))]
+            return
         if person is None or not name.strip():
             key = "custom.need_person" if person is None else "custom.need_name"
             yield self._says(look.notes([say(room.language, key)]))
@@ -167,15 +184,20 @@ class CustomizeTab:
         return [*self.shows(room), *self.first.shows(room)]
 
 
-def _inputs(labels: Labels) -> list[Any]:
-    """Person, garment, name, category."""
-    labels.put(gr.HTML(), value=_text(look.heading, "custom.title"))
+def _inputs(labels: Labels, *, has_product: bool) -> list[Any]:
+    """Person, garment, name, category.
+
+    Args:
+        labels: of the page.
+        has_product: whether the model learns from one photo and a product picture, which mini does not.
+    """
     labels.put(gr.HTML(), value=_text(look.hint, "custom.info"))
     photos = []
     places = (("person", "custom.person", "person.drop"), ("garment", "custom.garment", "garment.drop"))
-    for name, title, drop in places:
-        labels.put(gr.HTML(), value=_text(look.small_heading, title))
-        photos.append(labels.put(photo_input(f"custom-{name}", height=190), label=title, placeholder=drop))
+    for (name, title, drop), is_shown in zip(places, (True, has_product), strict=True):
+        labels.put(gr.HTML(visible=is_shown), value=_text(look.small_heading, title))
+        photo = photo_input(f"custom-{name}", height=190, visible=is_shown)
+        photos.append(labels.put(photo, label=title, placeholder=drop))
     name = labels.put(gr.Textbox(max_length=_NAME, elem_id="custom-name"), label="custom.name", info="custom.name_info")
     category = labels.put(
         gr.Radio(value="auto", elem_id="custom-category", elem_classes="segments"),

@@ -42,9 +42,9 @@ class ResultCard:
     png: gr.DownloadButton
     jpeg: gr.DownloadButton
     copy: gr.Accordion
-    command: gr.Code
-    python: gr.Code
-    curl: gr.Code
+    command: gr.HTML
+    python: gr.HTML
+    curl: gr.HTML
     mask: gr.DownloadButton
     adapter: gr.DownloadButton
     history_title: gr.HTML
@@ -96,9 +96,7 @@ class ResultCard:
             adapter = labels.put(
                 gr.DownloadButton(visible=False, size="sm", elem_id="adapter-file"), label="result.copy_adapter"
             )
-            command = labels.put(_code("shell", "as-command"), label="result.cli")
-            python = _code("python", "as-python", label="Python")
-            curl = _code("shell", "as-curl", label="curl")
+            command, python, curl = (gr.HTML(elem_id=f"as-{name}") for name in ("command", "python", "curl"))
         with labels.put(gr.Accordion(open=False, elem_id="options"), label="run.options"):
             images = labels.put(
                 option_slider(_OPTIONS["num_images"], "images", maximum=max_images, step=1),
@@ -169,6 +167,8 @@ class ResultCard:
                    seconds=seconds)  # fmt: skip
         about = say(room.language, "page.model", model=recipe.model, licence=fitting.page.licence())
         equal = tuple(each for each in view.warnings if "seeds made" in each)
+        titles = say(room.language, "result.cli"), "Python", "curl"
+        codes = zip(titles, (as_command(alone), as_python(alone), as_curl(alone)), strict=True)
         several = len(seeds) > 1
         strip = views.variations_value(fitting.page, room, view.id, seeds) if several else None
         return [
@@ -184,9 +184,10 @@ class ResultCard:
             gr.update(visible=True, value=str(shown.png)),
             gr.update(visible=True, value=str(shown.jpeg)),
             gr.update(visible=True),
-            gr.update(visible=True, value=as_command(alone)),
-            gr.update(visible=True, value=as_python(alone)),
-            gr.update(visible=True, value=as_curl(alone)),
+            *(
+                gr.update(visible=True, value=look.code(title, text, say(room.language, "result.take")))
+                for title, text in codes
+            ),
             _download(shown.mask),
             _download(adapter_file(fitting.page, room, view.id, recipe.adapter)),
             *self._history(fitting, room),
@@ -202,9 +203,3 @@ class ResultCard:
 
 def _download(file: Path | None) -> Any:
     return gr.update(visible=file is not None, value=None if file is None else str(file))
-
-
-def _code(language: Any, name: str, **options: Any) -> gr.Code:
-    return gr.Code(
-        language=language, interactive=False, elem_id=name, lines=1, wrap_lines=True, show_line_numbers=False, **options
-    )
