@@ -69,6 +69,7 @@ def reaches(visitor, tab, query):
 
 def nameless(visitor):
     """What a screen reader would announce without a name: the browser's own account of the page."""
+    visitor.window.wait_for_function("!document.querySelector('svg:not([aria-hidden])')")  # the page marks icons late
     session = visitor.context.new_cdp_session(visitor.window)
     found = []
     for node in session.send("Accessibility.getFullAXTree")["nodes"]:

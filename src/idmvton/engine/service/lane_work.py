@@ -264,12 +264,12 @@ class TryOnWorker:
         else:
             known = asked.get("readings", {}) if has_default_backends(options) else {}
             file = _file(asked, "garment")
-            picture = known.get(garment_key(file.sha256, choice.category, choice.number))
-            picture = picture or self._garments(file, choice)
+            found = known.get(garment_key(file.sha256, choice.category, choice.number))
+            picture = found or self._garments(file, choice)
             expected = expected_category(options.category, picture.category)
             file = _file(asked, "person")
-            maps = known.get(person_key(file.sha256, options.person_number, expected))
-            maps = maps or self._people(file, preparer, options.person_number, expected)
+            found = known.get(person_key(file.sha256, options.person_number, expected))
+            maps = found or self._people(file, preparer, options.person_number, expected)
             with _about("person"):
                 ready = joined(preparer, maps, picture, options)
         return ready, hashlib.sha256(ready.garment.tobytes()).hexdigest()

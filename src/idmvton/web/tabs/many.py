@@ -53,8 +53,7 @@ class ManyTab:
                 value=lambda language: look.hint(say(language, "many.info", pairs=fitting.page.options.max_batch)),
             )
             with gr.Row(elem_classes="cards"):
-                people = labels.put(_files("many-people"), label="many.people")
-                garments = labels.put(_files("many-garments"), label="many.garments")
+                people, garments = (_files(labels, name) for name in ("people", "garments"))
             with gr.Row(elem_classes="actions"):
                 button = labels.put(gr.Button(variant="primary", elem_id="many-run"), value="many.button")
                 cancel = labels.put(gr.Button(variant="stop", visible=False, elem_id="many-cancel",
@@ -122,8 +121,13 @@ class ManyTab:
             self.fitting.page.service.cancel(pair.job, room.visitor)
 
 
-def _files(name: str) -> gr.File:
-    return gr.File(file_count="multiple", file_types=_TYPES, height=160, elem_id=name, elem_classes="drop")
+def _files(labels: Labels, name: str) -> Any:
+    """A place for files, under its title."""
+    with gr.Column(min_width=260):
+        labels.put(gr.HTML(), value=lambda language: look.small_heading(say(language, f"many.{name}")))
+        place = gr.File(file_count="multiple", file_types=_TYPES, height=160, elem_id=f"many-{name}",
+                        elem_classes="drop")  # fmt: skip
+        return labels.put(place, label=f"many.{name}")
 
 
 def _headers(language: Language) -> list[str]:
