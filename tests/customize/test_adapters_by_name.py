@@ -16,7 +16,7 @@ from idmvton.customize.options import CustomizeOptions
 from idmvton.customize.views import closer, sample_of, worn_region
 from idmvton.engine.adapter_folder import adapter_place, choose_adapter, delete_adapter, list_adapters
 from idmvton.engine.adapters import PhotoPair, check_worth, prepare_pair
-from idmvton.errors import ConfigError, InputError, PreparationError, UnusablePersonError, WeightsError
+from idmvton.errors import ConfigError, InputError, NoPersonError, PreparationError, UnusablePersonError, WeightsError
 from idmvton.options import PrepareOptions
 from idmvton.prepare.garment import WORN_SOURCE
 from idmvton.prepare.preparer import preparer_for
@@ -121,6 +121,9 @@ def test_photos_that_nothing_can_be_learned_from_are_refused(photos, preparer, t
         sample_of(prepared, "shirt", SIZE, "anna")
     with pytest.raises(PreparationError, match="nobody is seen wearing"):
         prepare_pair(preparer, PhotoPair(photos / "shirt.png"), options)
+    monkeypatch.setattr(type(truth), "find", lambda self, photo: ())
+    with pytest.raises(NoPersonError, match="nobody is seen in the photo"):
+        prepare_pair(preparer, PhotoPair(anna), options)
     monkeypatch.setattr(type(truth), "find", lambda self, photo: (self.known, self.known))
     with pytest.raises(UnusablePersonError, match=r"(?s)2 people.*crop the photo"):
         prepare_pair(preparer, PhotoPair(anna, photos / "shirt.png"), options)

@@ -13,6 +13,7 @@ import numpy as np
 from idmvton.atomic import check_folder, whole_file
 from idmvton.customize.free import check_free
 from idmvton.customize.options import CustomizeOptions
+from idmvton.customize.recipe import check_choices
 from idmvton.customize.run import Customization, Learned
 from idmvton.customize.views import picture_row, sample_of
 from idmvton.data.opening import open_dataset
@@ -20,7 +21,7 @@ from idmvton.data.sample import TryOnSample
 from idmvton.engine.adapter_folder import GARMENT, PICTURE
 from idmvton.engine.describer import Describer
 from idmvton.engine.job import Settings, TryOn
-from idmvton.errors import ConfigError, InputError, PreparationError, UnusablePersonError
+from idmvton.errors import ConfigError, InputError, NoPersonError, PreparationError, UnusablePersonError
 from idmvton.images import load_image
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.category import word_of
@@ -119,6 +120,7 @@ def make_adapter(
     check_folder(folder, "the adapter's folder")
     on_stage("loading the model")
     pipe = _load(request, device="cpu", dtype="float32")
+    check_choices(request.choices, drafts=pipe.warp_net is not None)
     on_stage("preparing the photos")
     preparer = preparer_for(request.prepare, request.model.model)
     lesson = _read(request, preparer, pipe)
@@ -194,6 +196,13 @@ def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -
             expected="one person, who wears the garment",
             fix="crop the photo to that person",
         )
+    if not people:
+        raise NoPersonError(
+            "nobody is seen in the photo",
+            got=pair.person,
+            expected="one person, who wears the garment",
+            fix="give a photo of somebody who wears it; a picture of the garment alone goes after that",
+        )
     picture = preparer.read_garment(
         pair.person if pair.garment is None else pair.garment,
         category=options.category,
@@ -204,7 +213,7 @@ def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -
             "nobody is seen wearing the garment",
             got=f"{pair.person}, which looks like a picture of a garment alone",
             expected="a photo of somebody who wears it",
-            fix="give the photo of a person, and that of the garment after it",
+            fix="give a photo with face or arms in view; a picture of the garment alone goes after it",
         )
     return preparer(pair.person, picture, options=options)
 
