@@ -90,10 +90,11 @@ def test_one_photo_with_a_product_picture_is_refused_where_it_would_do_harm(phot
     pair = prepare_pair(preparer, PhotoPair(anna, photos / "shirt.png"), options)
     with pytest.raises(ConfigError, match=r"(?s)nothing that helps other people.*--pair OTHER"):
         check_worth([pair], CustomizeOptions())
-    check_worth([pair, pair], CustomizeOptions())
-    check_worth([pair], CustomizeOptions(warp=True))
-    check_worth([pair], CustomizeOptions(layers="up_attention", warp=False))
-    check_worth([dataclasses.replace(pair, sources=pair.sources | {"garment": WORN_SOURCE})], CustomizeOptions())
+    assert "nothing that helps" in check_worth([pair], CustomizeOptions(warp=True))[0]
+    assert check_worth([pair, pair], CustomizeOptions()) == ()
+    assert check_worth([pair], CustomizeOptions(layers="up_attention", warp=False)) == ()
+    cut_out = dataclasses.replace(pair, sources=pair.sources | {"garment": WORN_SOURCE})
+    assert check_worth([cut_out], CustomizeOptions()) == ()
 
 
 def test_the_held_out_view_is_closer_with_the_garment_in_the_middle(photos, preparer):

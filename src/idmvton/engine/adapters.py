@@ -159,8 +159,7 @@ def _read(request: AdapterRequest, preparer: Preparer, pipe: TryOnPipeline) -> _
     size = pipe.working_size(request.height, request.width)
     prepared = [prepare_pair(preparer, pair, request.prepare) for pair in request.pairs]
     _check_category(prepared, request.pairs)
-    if pipe.warp_net is not None:
-        check_worth(prepared, request.choices)
+    doubts = () if pipe.warp_net is None else check_worth(prepared, request.choices)
     first = prepared[0]
     assert first.garment is not None
     described = Describer(pipe)(first.garment, first.category, request.caption)
@@ -168,7 +167,7 @@ def _read(request: AdapterRequest, preparer: Preparer, pipe: TryOnPipeline) -> _
         sample_of(each, described.caption, size, pair.person.name)
         for each, pair in zip(prepared, request.pairs, strict=True)
     ]
-    notes = dict.fromkeys([*described.warnings, *(note for each in prepared for note in each.warnings)])
+    notes = dict.fromkeys([*doubts, *described.warnings, *(note for each in prepared for note in each.warnings)])
     return _Lesson(first, samples, described.caption, tuple(notes))
 
 
@@ -240,25 +239,32 @@ def _check_category(prepared: Sequence[Prepared], pairs: Sequence[PhotoPair]) ->
         )
 
 
-def check_worth(prepared: Sequence[Prepared], choices: CustomizeOptions) -> None:
+def check_worth(prepared: Sequence[Prepared], choices: CustomizeOptions) -> tuple[str, ...]:
     """Makes sure that a WarpNet would not learn the one pose of a garment that it lays well already.
 
     Args:
         prepared: the photos, with what the garment was taken from.
         choices: of the user; who says --warp or --no-warp gets it.
 
+    Returns:
+        What the caller should know where it is trained all the same.
+
     Raises:
         ConfigError: there is one photo, and a product picture.
     """
     has_product = all(each.sources.get("garment") not in (None, WORN_SOURCE) for each in prepared)
-    if has_product and len(prepared) == 1 and choices.warp is None:
+    if not has_product or len(prepared) > 1 or choices.warp is False:
+        return ()
+    doubt = "from a product picture and one photo this model learns nothing that helps other people"
+    if choices.warp is None:
         raise ConfigError(
-            "from a product picture and one photo this model learns nothing that helps other people",
+            doubt,
             got="it was trained on product pictures: what it would learn is how the garment lies in this one pose",
             expected="several photos of people who wear it, or one photo and no product picture",
             fix="try the product picture on as it is, without an adapter; or add --pair OTHER.jpg,GARMENT.jpg for each "
             "further photo; or, to do it all the same, add --warp",
         )
+    return (doubt,)
 
 
 def _prior(choices: CustomizeOptions, size: Size) -> Sequence[TryOnSample]:
