@@ -1,10 +1,14 @@
 """Processes of the command line import less, and nothing is lost that is used after all."""
 
+import contextlib
 import json
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
+
+from idmvton import lean_imports
 
 HEAVY = ["torch._dynamo", "torch.distributed.tensor"]
 CODE = f"""
@@ -40,6 +44,16 @@ def test_loading_mini_and_gradio_imports_none_of_what_is_never_called(told):
 def test_what_was_put_aside_can_be_used(told):
     assert told["whole"]
     assert told["late"] == "TransformGetItemToIndex"
+
+
+@pytest.mark.parametrize("name", ["diffusers.utils.torch_utils", "diffusers.hooks.*", "gradio.component_meta"])
+def test_versions_with_other_names_are_left_as_they_are(name):
+    module = ModuleType(name)
+    before = dict(vars(module))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lean_imports._AROUND[name](module))
+    assert vars(module) == before
+    assert not isinstance(sys.modules.get("torch._dynamo"), lean_imports._StandIn)
 
 
 def test_importing_the_library_changes_nothing():

@@ -1,8 +1,8 @@
 """The command line and its processes start without what other libraries import and no command calls.
 
 Diffusers and transformers import torch's compiler and its sharded tensors (4.5 s of CPU time with what these import),
-and gradio writes a file of type hints beside each of its components (5.9 s). Programs that import this library are left
-as they are, and so are processes of a training on several GPUs.
+and gradio writes a file of type hints beside each of its components (5.9 s). Where a version of theirs has other names,
+it is left as it is; so are programs that import this library, and processes of a training on several GPUs.
 """
 
 from __future__ import annotations
@@ -87,30 +87,31 @@ def _diffusers_torch(torch_utils: Any) -> Iterator[None]:
     """To ask whether a network is compiled would load the compiler; before it is loaded none is."""
     with without_compiler():
         yield
-    ask = torch_utils.is_compiled_module
-    torch_utils.is_compiled_module = lambda net: (
-        not isinstance(sys.modules.get(_COMPILER), _StandIn | None) and ask(net)
-    )
+    ask = getattr(torch_utils, "is_compiled_module", None)
+    if ask is not None:
+        torch_utils.is_compiled_module = lambda network: _is_loaded() and ask(network)
 
 
 @contextlib.contextmanager
 def _without_sharding(module: Any) -> Iterator[None]:
     """As transformers is where torch was built without it."""
-    utils, more = (importlib.import_module(each) for each in ("transformers.utils", "transformers.utils.import_utils"))
-    name, is_there = "is_torch_distributed_available", more.is_torch_distributed_available
+    name = "is_torch_distributed_available"
+    places = [importlib.import_module(each) for each in ("transformers.utils", "transformers.utils.import_utils")]
+    before = [(place, getattr(place, name)) for place in places if hasattr(place, name)]
     try:
-        for each in (utils, more):
-            setattr(each, name, lambda: False)
+        for place, _ in before:
+            setattr(place, name, lambda: False)
         yield
     finally:
-        for each in (utils, more):
-            setattr(each, name, is_there)
+        for place, function in before:
+            setattr(place, name, function)
 
 
 @contextlib.contextmanager
 def _without_hints(component_meta: Any) -> Iterator[None]:
     yield
-    component_meta.create_or_modify_pyi = lambda *_: None
+    if hasattr(component_meta, "create_or_modify_pyi"):
+        component_meta.create_or_modify_pyi = lambda *_: None
 
 
 _AROUND: Final[Mapping[str, Callable[[Any], contextlib.AbstractContextManager[None]]]] = {
@@ -133,7 +134,7 @@ class _Finder(MetaPathFinder):
         around = _AROUND.get(name) or _AROUND.get(name.rpartition(".")[0] + ".*")
         spec = PathFinder.find_spec(name, path, target) if around else None
         if around and spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
+            execute = spec.loader.exec_module  # of a loader that was made for this module alone
 
             def inside(module: ModuleType) -> None:
                 with around(module):

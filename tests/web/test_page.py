@@ -9,6 +9,8 @@ from page_visitor import HOODIE, PERSON, SHIRT
 from PIL import Image
 from tests.web.page_lane import dressed
 
+from idmvton.resume import digest
+
 
 def photo(path):
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
@@ -142,6 +144,7 @@ def test_a_reload_keeps_photos_choices_and_history_and_erasing_takes_them(visito
     visitor.see("text=were erased")
     assert len(set(site.page.shelf.folder.iterdir())) == len(photos) - 2
     assert len(set(site.page.results.folder.iterdir())) < len(results)
+    assert not site.page.service.desk.readings.of([digest(PERSON), digest(SHIRT)])
     assert not visitor.window.locator("#history .strip-item").count()
 
 

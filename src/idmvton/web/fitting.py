@@ -92,7 +92,7 @@ class Fitting:
         if id not in rack:
             return
         rack.remove(id)
-        self.page.shelf.erase(id)
+        self.page.erase_photo(id)
         on = room.person if role == "person" else room.garment
         if on is not None and on.id == id:
             self.leave(room, role)

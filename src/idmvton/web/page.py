@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -12,7 +13,9 @@ from typing import Final
 
 from idmvton.atomic import make_folder, whole_file
 from idmvton.engine.service import Service
+from idmvton.errors import InputError
 from idmvton.options import ModelOptions, WebOptions
+from idmvton.resume import digest
 from idmvton.web.results import Results
 from idmvton.web.room import Room
 from idmvton.web.shelf import Shelf
@@ -91,6 +94,12 @@ class Page:
             with whole_file(file, "the page's secret") as opened:
                 opened.write(secrets.token_hex(16).encode())
         return file.read_text(encoding="ascii").strip()
+
+    def erase_photo(self, id: str) -> None:
+        """Erases a photo, and what was read of it for lanes."""
+        with contextlib.suppress(InputError):  # it was erased meanwhile
+            self.service.desk.readings.forget([digest(self.shelf.get(id).path)])
+        self.shelf.erase(id)
 
     def forget_readings(self) -> None:
         """Drops what was read of photos, of all visitors; it is read again when it is needed."""

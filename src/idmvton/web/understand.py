@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from idmvton.prepare.preparer import Preparer
 
 MINI: Final = "mini"
-_KEPT: Final = 24
+_KEPT: Final = 8  # as many as lanes are told of: what is kept holds its photo
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ class Desk:
         try:
             row = self.journal.get(job)
             batch = row["batch"]
+            self.readings.forget(each["sha256"] for each in json.loads(row["asked"]).get("files", {}).values())
         except UnknownJobError:
             log.debug("job %s is erased already", job)
         self.store.delete(self.store.job_key(job))

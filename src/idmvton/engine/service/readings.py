@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Reading: TypeAlias = "PersonMaps | GarmentPicture"
 ReadingKey: TypeAlias = tuple[str, ...]
 """The photo's SHA-256 first, then how it was read: with the backends that the options name at their defaults."""
-_KEPT: Final = 64
+_KEPT: Final = 8  # a reading holds its photo: 36 MB for 12 megapixels
 
 
 def person_key(sha256: str, number: int, category: Category | None) -> ReadingKey:
@@ -58,7 +58,10 @@ class Readings:
         with self._lock:
             return {key: reading for key, reading in self._kept.items() if key[0] in wanted}
 
-    def forget(self) -> None:
-        """Drops everything."""
+    def forget(self, photos: Iterable[str] | None = None) -> None:
+        """Drops what was read of photos, by their SHA-256; without those everything."""
+        wanted = None if photos is None else set(photos)
         with self._lock:
-            self._kept.clear()
+            dropped = [key for key in self._kept if wanted is None or key[0] in wanted]
+            for key in dropped:
+                del self._kept[key]
