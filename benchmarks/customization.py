@@ -1,12 +1,14 @@
 """What a customization is worth: learned on one person, scored on four others in the same garment.
 
 The studio renders garments of the split "wild" that have a print or a pattern, each worn by five people. A checkpoint
-is customized on the first of them on whom it can be, from the product picture and the photo (pair) or from the photo
-alone (alone). The others are dressed from photos in which they wear something else, with the weights of each check of
-the held-out view, and scored inside the mask against the exact picture. Results are kept; run it again to go on.
+is customized on the first of them on whom it can be (or the first of several photos), from photo and product picture
+(pair) or from the photo alone (alone). The others are dressed from photos in which they wear something else, with the
+weights of each check of the held-out view, and scored inside the mask against the exact picture. Results are
+kept; run it again to go on.
 
     python -m benchmarks.customization results --garments 20
     python -m benchmarks.customization results --garments 4 --kinds alone --name layers --set layers='"up_attention"'
+    python -m benchmarks.customization results --kinds pair --photos 3 --name "three photos"
     python -m benchmarks.customization results --only-summary
 """
 
@@ -69,15 +71,20 @@ class Lesson:
 
     Attributes:
         worn: the garment.
-        pair: the photo that it is learned from, prepared.
+        pairs: the photos that it is learned from, prepared.
         others: people with the truth.
-        number: of the person in the photo.
+        numbers: of the people in the photos.
     """
 
     worn: Worn
-    pair: Prepared
+    pairs: list[Prepared]
     others: list[Wearer]
-    number: int
+    numbers: list[int]
+
+    @property
+    def pair(self) -> Prepared:
+        """The first photo."""
+        return self.pairs[0]
 
     def dress(self, pipe: TryOnPipeline) -> list[Image.Image]:
         """The others, by the weights of the moment."""
@@ -100,26 +107,28 @@ class Lesson:
         return psnr(np.asarray(result), np.asarray(self.pair.photo), self.pair.photo_mask)
 
 
-def photographed(worn: Worn, kind: str, folder: Path) -> Lesson:
-    """The first person on whom the garment can be learned, and the four others.
+def photographed(worn: Worn, kind: str, folder: Path, num_photos: int = 1) -> Lesson:
+    """The first people on whom the garment can be learned, and all others.
 
     Raises:
-        PreparationError: there is none.
+        PreparationError: there are too few.
     """
     folder.mkdir(parents=True, exist_ok=True)
     garment = folder / "garment.png"
     Image.fromarray(worn.garment).save(garment)
+    pairs: dict[int, Prepared] = {}
     for number, wearer in enumerate(worn.wearers):
         person = folder / f"person{number}.png"
         Image.fromarray(wearer.new).save(person)
         photos = PhotoPair(person, garment if kind == "pair" else None)
         try:
-            pair = prepare_pair(Preparer(), photos, PrepareOptions(category="upper"))
+            pairs[number] = prepare_pair(Preparer(), photos, PrepareOptions(category="upper"))
         except (PreparationError, InputError) as error:
             print(f"person {number}: {error.what}")
-            continue
-        return Lesson(worn, pair, [each for each in worn.wearers if each is not wearer], number)
-    raise PreparationError("nobody of the five can be prepared")
+        if len(pairs) == num_photos:
+            others = [each for place, each in enumerate(worn.wearers) if place not in pairs]
+            return Lesson(worn, list(pairs.values()), others, list(pairs))
+    raise PreparationError("too few of the five can be prepared", got=len(pairs), expected=num_photos)
 
 
 def score(result: Image.Image, truth: Wearer) -> dict[str, Any]:
@@ -139,9 +148,9 @@ def learn(lesson: Lesson, choices: CustomizeOptions, folder: Path) -> dict[str, 
     """
     pipe = TryOnPipeline.from_pretrained("mini", device="cpu")
     pipe.set_progress_bar_config(disable=True)
-    sample = sample_of(lesson.pair, lesson.worn.caption, pipe.default_size, "pair")
+    samples = [sample_of(each, lesson.worn.caption, pipe.default_size, "pair") for each in lesson.pairs]
     shutil.rmtree(folder, ignore_errors=True)
-    customization = Customization(pipe, [sample], folder, choices, photos={}, device="cpu")
+    customization = Customization(pipe, samples, folder, choices, photos={}, device="cpu")
     checks: dict[str, dict[str, Any]] = {}
     sheets: list[list[Image.Image]] = []
     spent = [0.0]
@@ -206,6 +215,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--garments", type=int, default=20)
     parser.add_argument("--kinds", nargs="+", choices=("pair", "alone"), default=["pair", "alone"])
+    parser.add_argument("--photos", type=int, default=1, help="that it is learned from")
     parser.add_argument("--name", default="default", help="of these choices, in the table")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="of the choices, as JSON")
     parser.add_argument("--only-summary", action="store_true")
@@ -224,8 +234,12 @@ def main() -> None:
                 continue
             worn = worn or many_in_one(SEED, index, PEOPLE)
             place = arguments.output / f"{index:03d}"
-            lesson = photographed(worn, kind, place)
-            line = key | {"caption": worn.caption, "print": worn.attributes["print"], "person": lesson.number}
+            try:
+                lesson = photographed(worn, kind, place, arguments.photos)
+            except PreparationError as error:
+                print(f"{index} {kind} {arguments.name}: {error.what}", flush=True)
+                continue
+            line = key | {"caption": worn.caption, "print": worn.attributes["print"], "people": lesson.numbers}
             line |= {"choices": choices.to_dict()} | learn(lesson, choices, place / f"{kind}-{arguments.name}")
             lines.append(line)
             with file.open("a") as out:

@@ -50,7 +50,13 @@ SIZES: dict[str, dict[str, Any]] = {
 POOLED, CLIP_WIDTH, CLIP_TOKENS = 1280, 1280, 257
 
 
-def build(widths: tuple[int, ...], heads: tuple[int, ...], text: int, device: torch.device) -> TryOnPipeline:
+def build(
+    widths: tuple[int, ...],
+    heads: tuple[int, ...],
+    text: int,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+) -> TryOnPipeline:
     """A pipeline whose two UNets have random weights of the given size; its encoders are not used."""
     torch.manual_seed(0)
     shape = SDXL | {"block_out_channels": widths, "attention_head_dim": heads, "cross_attention_dim": text}
@@ -59,7 +65,7 @@ def build(widths: tuple[int, ...], heads: tuple[int, ...], text: int, device: to
         "addition_time_embed_dim": 256,
         "projection_class_embeddings_input_dim": POOLED + 6 * 256,
     }
-    dtype = resolve_dtype("auto", device)
+    dtype = dtype or resolve_dtype("auto", device)
     with torch.device("meta"):
         unet = TryonNet.from_config(shape | added | {"in_channels": 13, "out_channels": 4})
         resampler = IPAdapterPlusImageProjection(CLIP_WIDTH, text, text // 2, depth=4, heads=4, num_queries=16)

@@ -5,7 +5,7 @@ error, and the next one runs. What was measured is written after every part.
 
     python -m benchmarks.full_size_gpu --output results.json             # on a GPU of 60 GB or more, ten minutes
     python -m benchmarks.full_size_gpu --size tiny --device cpu --steps 4    # the same code, rehearsed
-    python -m benchmarks.full_size_gpu --parts limits attention forms profile
+    python -m benchmarks.full_size_gpu --parts limits forms profile
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tests.plain_form import plain_form
 from torch import Tensor, nn
 
 from benchmarks.denoising import SIZES, Case, build, fill
+from benchmarks.full_size_customization import Plan, measure_customization
 from benchmarks.full_size_training import measure_train_command, measure_training_steps
 from benchmarks.training_memory import encoders
 from idmvton import TryOnPipeline
@@ -59,6 +60,7 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.device = torch.device(arguments.device)
         self.steps, self.repeats, self.output = arguments.steps, arguments.repeats, arguments.output
+        self.customize_steps = arguments.customize_steps
         self.chosen: dict[str, Any] = TINY if arguments.size == "tiny" else SIZES[arguments.size]
         self.found: dict[str, Any] = {}
         self.generator = np.random.default_rng(0)
@@ -311,7 +313,11 @@ def measure_batches(bench: Bench) -> None:
 
 def build_whole(bench: Bench) -> TryOnPipeline:
     """The pipeline with encoders and a VAE of the published sizes beside the nets."""
-    nets = bench.case.pipe
+    return with_encoders(bench, bench.case.pipe)
+
+
+def with_encoders(bench: Bench, nets: TryOnPipeline) -> TryOnPipeline:
+    """The pipeline of two nets, and the other networks of the published sizes."""
     made = encoders() if bench.chosen is not TINY else encoders(2, (32, 32), 32)
     text_encoders = list(made["text encoders"].children())
     parts = {"text_encoder": text_encoders[0], "text_encoder_2": text_encoders[1], "vae": made["VAE"]}
@@ -390,6 +396,18 @@ class Published:
             return self.case.plain()
 
 
+def measure_customizing(bench: Bench) -> None:
+    """What a customization takes at full size, with and without less memory."""
+    bench.release()
+
+    def whole() -> TryOnPipeline:
+        widths, heads, text = (bench.chosen[name] for name in ("widths", "heads", "text"))
+        nets = build(widths, heads, text, bench.device, torch.float32)  # random numbers are made faster there
+        return with_encoders(bench, nets).to("cpu")
+
+    measure_customization(Plan(whole, bench.chosen["picture"], bench.customize_steps, bench.device), bench.tell)
+
+
 def measure_training(bench: Bench) -> None:
     """Training steps at full size, and a whole tiny training by the command."""
     bench.release()
@@ -406,6 +424,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "batches": measure_batches,
     "profile": measure_profile,
     "training": measure_training,
+    "customize": measure_customizing,
     "compiled": measure_compiled,
 }
 
@@ -432,6 +451,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--customize-steps", type=int, default=100, help="of each customization")
     parser.add_argument("--seconds", type=float, default=300, help="no part starts after so many")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--output", type=Path)

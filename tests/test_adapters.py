@@ -6,16 +6,21 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
 from idmvton.checkpoint.adapter import Adapter, base_values, read_adapter, write_adapter
 from idmvton.checkpoint.adapter_record import AdapterRecord, adapter_files, find_adapter, read_record
-from idmvton.engine.folders import FolderTryOn
+from idmvton.cli import app
 from idmvton.errors import ConfigError, WeightsError
 from idmvton.models.changed_weights import ChangedWeights, LowRank
 from idmvton.tryon.graphs import EagerRecorder, Graphs
+from photo_fixtures import photos, rendered, truth
+
+__all__ = ["photos", "rendered", "truth"]  # fixtures
 
 LAYER = "up_blocks.0.attentions.0.transformer_blocks.0.attn1"
 RECORD = AdapterRecord(
@@ -143,9 +148,10 @@ def test_damaged_and_foreign_files_are_refused(own_pipe, tmp_path):
     tensors = load_file(file)
     whole = file.read_bytes()
 
-    file.write_bytes(whole[:-1])
-    with pytest.raises(WeightsError):
-        own_pipe.load_adapter(file)
+    for part in (whole[:-1], whole[:100], b"", b"<html>"):
+        file.write_bytes(part)
+        with pytest.raises(WeightsError, match="make the adapter again with `idmvton customize`"):
+            own_pipe.load_adapter(file)
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(WeightsError, match="is damaged"):
         own_pipe.load_adapter(file)
@@ -176,19 +182,51 @@ def test_files_are_found_by_folder_name_and_stem(own_pipe, tmp_path):
     assert record.digest == read_adapter(loose).record.digest != ""
 
 
-def test_a_result_names_it_and_a_folder_is_made_anew_with_it(own_pipe, one_call, tmp_path):
+def test_a_result_names_it(own_pipe, one_call, tmp_path):
     folder = make_adapter(own_pipe, tmp_path / "my-jacket")
-    job = type("Job", (), {"pipe": own_pipe, "preparer": None})()
-    from idmvton.engine.job import Settings
-
-    made = FolderTryOn(job, Settings())
-    pair = (tmp_path / "person.png", tmp_path / "garment.png")
-    before = made._asked(pair)
     own_pipe.load_adapter(folder, 0.8)
-    about = own_pipe(**one_call).provenance()["made_with"]["adapter"]
     digest = read_record(folder / "adapter.safetensors").digest
-    assert about == f"my-jacket at {digest[:12]}, scale 0.8"
-    assert made._asked(pair) == before | {"adapter": about}
+    assert own_pipe(**one_call).provenance()["made_with"]["adapter"] == f"my-jacket at {digest[:12]}, scale 0.8"
+
+
+def test_a_folder_is_made_anew_where_the_adapter_changed(photos, own_pipe):
+    people, out = photos / "people", photos / "out"
+    people.mkdir()
+    (photos / "anna.png").rename(people / "anna.png")
+    folder = make_adapter(own_pipe, photos / "mine")
+
+    def dress(*options):
+        """What a run made and skipped, and the picture."""
+        words = [
+            "try-on",
+            people,
+            photos / "shirt.png",
+            "-o",
+            out,
+            "--model",
+            CHECKPOINT,
+            "--steps",
+            "1",
+            "--seed",
+            "1",
+        ]
+        told = CliRunner().invoke(app, [str(each) for each in [*words, "--caption", "vest", *options]])
+        assert told.exit_code == 0, told.output
+        report = json.loads((out / "report.json").read_text())
+        (name,) = {*report["made"], *report["skipped"]}
+        return bool(report["made"]), np.asarray(Image.open(out / name))
+
+    was_made, plain = dress()
+    assert was_made
+    was_made, first = dress("--adapter", folder)
+    assert was_made
+    assert (first != plain).any()
+    assert not dress("--adapter", folder)[0]
+    (folder / "adapter.safetensors").unlink()
+    make_adapter(own_pipe, folder, low_rank=True)  # another one under the same name
+    was_made, second = dress("--adapter", folder)
+    assert was_made
+    assert (second != first).any()
 
 
 def test_it_is_on_from_the_start_where_it_is_named(untouched, one_call, tmp_path):

@@ -122,3 +122,31 @@ def test_specks_go_and_nothing_leaves_the_mask():
     assert opacity(logits, carried, parts, mask).max() == 0
     logits[:] = 5
     assert opacity(logits, carried, parts, mask)[60:].max() == 0
+
+
+def test_no_slit_is_left_between_a_sleeve_and_the_trunk():
+    logits, carried, parts = (each.repeat(2, 0).repeat(2, 1) for each in torn())
+    logits[:], parts[40:220, 40:64] = 5, 15
+    carried[60:200, 64:68] = 0
+    assert opacity(logits, carried, parts)[70:190, 64:68].min() > 0.9
+
+
+def trousers(top, ankle):
+    """Where trousers are seen whose waistband and hems are so many pixels away from top and shoes."""
+    parts, mask = np.zeros((128, 96), np.uint8), np.zeros((128, 96), bool)
+    parts[10:50, 30:66], parts[50:110, 30:66], parts[110:120, 30:66] = 2, 9, 5
+    mask[44:110] = True
+    carried = np.zeros((128, 96), np.float32)
+    carried[44 + top : 110 - ankle, 30:66] = 1
+    logits = np.where(carried > 0, 5, -5).astype(np.float32)
+    return opacity(logits, carried, parts, mask)[:, 34:62]
+
+
+def test_trousers_reach_the_top_and_the_shoes_nearby():
+    assert trousers(4, 4)[46:108].min() > 0.9
+
+
+def test_short_trousers_stay_short():
+    found = trousers(15, 30)
+    assert found[84:108].max() < 0.1
+    assert found[46:56].max() < 0.1

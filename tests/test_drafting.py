@@ -92,6 +92,16 @@ def test_outlines_hold_white_prints_but_no_background():
     assert torch.equal(garment_outlines(shown)[0, 0], expected)
 
 
+def test_outlines_leave_out_narrow_gaps_that_are_exactly_background():
+    shown = filled((1.0, 1.0, 1.0)).repeat_interleave(8, -1).repeat_interleave(8, -2)
+    shown[..., 100:400, 100:400] = torch.tensor(BLUE)[:, None, None]
+    shown[..., 150:400, 200:206] = 1.0  # between sleeve and trunk
+    shown[..., 200:206, 250:350] = 1.0  # a printed line
+    found = garment_outlines(shown)[0, 0]
+    assert not found[160:390, 200:206].any()
+    assert found[200:206, 260:340].all()
+
+
 def test_pictures_spread_from_the_nearest_known_pixels():
     known = torch.zeros(1, 1, 64, 64)
     known[..., :20], known[..., 44:] = 1, 1

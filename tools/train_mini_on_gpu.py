@@ -2,10 +2,11 @@
 
     python tools/train_mini_on_gpu.py OUT --minutes 8 --workers 15
 
-While worker processes render (and prepare every second photo as a try-on does), WarpNet is trained on what is there
-already; then TryonNet, with the exact flow of the renders. Samples stay in the accelerator's memory, and both start
-from the weights that come with the library. Last comes the network that reads garments, from random weights. Written,
-as each is done: warp, unet and attributes (.safetensors, half precision) and log.txt in OUT.
+While worker processes render (and prepare every second photo as a try-on does), WarpNet is trained from random weights
+on what is there already; then TryonNet, from the weights that come with the library, with the exact flow of the
+renders. Last comes the network that reads garments, from random weights. Samples stay in the accelerator's memory; the
+first ones are held back, and WarpNet is measured on them. Written, as each is done: warp, unet and attributes
+(.safetensors, half precision), warp_config.json and log.txt in OUT.
 
 ``python tools/train_mini_on_gpu.py OUT --minutes 2 --workers 1 --tiny`` rehearses it on a CPU.
 """
@@ -17,9 +18,10 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -30,15 +32,17 @@ from idmvton.draft.warp_net import WarpNet
 from idmvton.prepare.attribute_net import AttributeNet
 from idmvton.training.ema import MovingAverage
 from idmvton.training.mini.attributes import Products, cosine, loss_of
-from idmvton.training.mini.batches import brightened, draw_samples, tryon_batch, warp_batch
+from idmvton.training.mini.batches import draw_samples, recoloured, tryon_batch, warp_batch
 from idmvton.training.mini.mini_tryon_task import MiniTryOnTask
 from idmvton.training.mini.pool import People, Pool
+from idmvton.training.mini.stage_sections import WarpOptions
 from idmvton.training.mini.warp_task import WarpTask
 from idmvton.training.recipe import load_recipe
 from idmvton.types import Size
 
 MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
-SHARES = {"first": 0.08, "warp": 0.52, "encode": 0.64, "tryon": 0.88, "attributes": 0.98}
+WARP_SIZE = Size(256, 192)
+SHARES = {"first": 0.08, "warp": 0.55, "encode": 0.60, "tryon": 0.90, "attributes": 0.98}
 """Section -> when it ends, as a share of the time."""
 
 
@@ -78,51 +82,37 @@ def adamw(parameters: list[nn.Parameter], device: torch.device) -> torch.optim.A
     return torch.optim.AdamW(parameters, 1e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=device.type == "cuda")
 
 
-def new_warp_task(fine_channels: int, num_layers: int) -> WarpTask:
-    """WarpNet's task, with the weights of the library, and a fine stage and more layers if they have none.
-
-    Both start without any effect.
-    """
-    task = WarpTask(load_recipe("mini_warp", ["warp.outline_weight=0.3", f"warp.init={MINI / WARP_NET}"]), None)  # type: ignore[arg-type]
-    old: Any = task.net
-    config = old.config
-    adds_stage, known = old.fine is None and fine_channels > 0, config["num_layers"]
-    if adds_stage or num_layers > known:
-        factor = 2 if adds_stage else 1
-        new = WarpNet(
-            factor * config["height"],
-            factor * config["width"],
-            tuple(config["channels"]),
-            max(num_layers, known),
-            fine_channels if adds_stage else config["fine_channels"],
-        )
-        missing = new.load_state_dict(old.state_dict(), strict=False)
-        assert not missing.unexpected_keys
-        assert all(name.startswith(("fine.", "fusion.")) for name in missing.missing_keys)
-        for layer in list(new.fusion)[known:]:
-            for last in (layer.self_attn.out_proj, layer.multihead_attn.out_proj, layer.linear2):
-                nn.init.zeros_(last.weight)
-                nn.init.zeros_(last.bias)
-        task.net = task.model = new.requires_grad_(True).train()
-    task.size = Size(task.net.config.height, task.net.config.width)
-    return task
+def new_warp_task(arguments: argparse.Namespace) -> WarpTask:
+    """WarpNet's task, with random weights."""
+    height, width = WARP_SIZE
+    changes = {
+        "warp.height": height,
+        "warp.width": width,
+        "warp.channels": arguments.warp_channels,
+        "warp.num_layers": arguments.warp_layers,
+        "warp.outline_weight": 0.4,
+    }
+    torch.manual_seed(1)
+    return WarpTask(load_recipe("mini_warp", [f"{name}={value}" for name, value in changes.items()]), None)  # type: ignore[arg-type]
 
 
 def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespace) -> None:
     """Section 1: WarpNet."""
     device = pool.device
-    task = new_warp_task(arguments.fine_channels, arguments.warp_layers)
+    task = new_warp_task(arguments)
     net = task.net.to(device)
+    if arguments.channels_last:
+        net.to(memory_format=torch.channels_last)
     generator = torch.Generator(device).manual_seed(1)
     parameters = list(net.parameters())
     optimizer, average = adamw(parameters, device), MovingAverage(parameters, 0.998)
-    options = task.options
-    seen = 0
+    seen, measured = 0, clock.share
     for step in steps_until(clock, SHARES["warp"], optimizer, arguments.warp_rate):
         with torch.no_grad():
-            drawn = draw_samples(pool, arguments.warp_batch, generator)
-            batch = brightened(warp_batch(pool, drawn, task.size, options, generator), generator)
-        loss = task.loss(net, batch)
+            drawn = draw_samples(pool, arguments.warp_batch, generator, first=arguments.held)
+            batch = recoloured(warp_batch(pool, drawn, task.size, task.options, generator), generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=arguments.half):
+            loss = task.loss(net, batch)
         optimizer.zero_grad(set_to_none=True)
         loss.per_sample.mean().backward()
         norm = nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -133,11 +123,48 @@ def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespac
         if step % (1 if arguments.tiny else 200) == 0:
             parts = ", ".join(f"{name} {each.item():.4f}" for name, each in loss.parts.items())
             clock.tell(f"warp step {step}, {len(pool)} samples, {seen} seen: {parts}")
+        if clock.share - measured > 0.1:
+            measured = clock.share
+            with average.in_place():
+                clock.tell(f"  held back: {measure(net, pool, task.options, arguments.held)}")
     with average.in_place():
+        clock.tell(f"warp: {step + 1} steps x {arguments.warp_batch}")
+        clock.tell(f"  held back: {measure(net, pool, task.options, arguments.held)}")
         save(net, out / "warp.safetensors")
         (out / "warp_config.json").write_text(net.to_json_string())
         net.cpu().save_pretrained(arguments.stage / WARP_NET)
-    clock.tell(f"warp: {step + 1} steps x {arguments.warp_batch}")
+    shipped = load_part(MINI / WARP_NET, WARP_NET).to(device)
+    clock.tell(f"  the library's: {measure(shipped, pool, task.options, arguments.held)}")
+
+
+@torch.no_grad()
+def measure(net: WarpNet, pool: Pool, options: WarpOptions, count: int) -> str:
+    """How WarpNet does on the first samples, in words: own and other garment, with exact and with prepared maps."""
+    net.eval()
+    still = replace(options, turn=0.0, zoom=0.0, shear=0.0, shift=0.0)
+    size, device = Size(net.config.height, net.config.width), pool.device
+    generator = torch.Generator(device).manual_seed(0)
+    scale = torch.tensor([size.width / size.height, 1.0], device=device)[:, None, None] / 2
+    told = []
+    for other, maps in product((0, 1), (0, 1)):
+        errors, overlaps = [], []
+        for rows in torch.arange(count, device=device).split(16):
+            drawn = {
+                "number": rows,
+                "other": torch.full_like(rows, other),
+                "maps": torch.full_like(rows, maps),
+                "varied": torch.zeros_like(rows, dtype=torch.bool),
+                "mirrored": torch.zeros_like(rows, dtype=torch.bool),
+            }
+            batch = warp_batch(pool, drawn, size, still, generator)
+            warp = net(batch["person"], batch["garment"])
+            errors.append(((warp.flow - batch["flow"]) * scale).norm(dim=1)[batch["known"][:, 0] > 0])
+            seen, said = batch["seen"] > 0, (warp.outline > 0) & (batch["person"][:, -4:-3] > 0)
+            overlaps.append((seen & said).sum((1, 2, 3)) / (seen | said).sum((1, 2, 3)).clamp(min=1))
+        name = f"{('own', 'other')[other]}/{('exact', 'prepared')[maps]}"
+        told.append(f"{name} {torch.cat(errors).median():.2%} {torch.cat(overlaps).mean():.3f}")
+    net.train()
+    return ", ".join(told)
 
 
 def encode_pairs(task: MiniTryOnTask, pool: Pool, clock: Clock, batch_size: int) -> dict[str, Tensor]:
@@ -263,21 +290,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--capacity", type=int, default=4000)
     parser.add_argument("--num-products", type=int, default=24000)
-    parser.add_argument("--fine-channels", type=int, default=32)
+    parser.add_argument("--held", type=int, default=64, help="samples that WarpNet is measured on")
+    parser.add_argument("--warp-channels", type=int, nargs=4, default=[32, 64, 128, 192])
     parser.add_argument("--warp-layers", type=int, default=6)
     parser.add_argument("--warp-batch", type=int, default=64)
-    parser.add_argument("--warp-rate", type=float, default=1.2e-3)
+    parser.add_argument("--warp-rate", type=float, default=1e-3)
     parser.add_argument("--tryon-batch", type=int, default=24)
     parser.add_argument("--tryon-rate", type=float, default=3e-4)
     parser.add_argument("--encode-batch", type=int, default=16)
     parser.add_argument("--product-batch", type=int, default=192)
+    parser.add_argument("--half", action="store_true", help="WarpNet's products in bfloat16")
+    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--without-prepared", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal: a few samples, small batches")
     arguments = parser.parse_args()
     if arguments.tiny:
         arguments.warp_batch = arguments.tryon_batch = arguments.encode_batch = 2
         arguments.product_batch = 8
-        arguments.capacity, arguments.num_products = 6, 32
+        arguments.capacity, arguments.num_products, arguments.held = 6, 32, 1
     arguments.out.mkdir(parents=True, exist_ok=True)
     arguments.stage, arguments.products = Path(tempfile.mkdtemp()), None
     clock = Clock(arguments.minutes, arguments.out / "log.txt")
@@ -287,8 +317,8 @@ def main() -> None:
     make = partial(People, arguments.seed, Size(512, 384), clip_size, not arguments.without_prepared)
     pool = Pool(arguments.capacity, device, make, arguments.workers)
     clock.tell(f"{device}: {arguments.workers} processes render")
-    needed = 2 if arguments.tiny else 96
-    while len(pool) < needed and (clock.share < SHARES["first"] or not len(pool)) and clock.share < 0.4:
+    needed = arguments.held + (2 if arguments.tiny else 64)
+    while len(pool) < needed and (clock.share < SHARES["first"] or len(pool) <= arguments.held) and clock.share < 0.4:
         time.sleep(0.5)
     clock.tell(f"{len(pool)} samples; errors: {pool.errors[:1]}")
     for section in (train_warp, train_tryon, train_attributes):

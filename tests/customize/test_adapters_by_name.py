@@ -1,6 +1,7 @@
 """From photos to an adapter by name: what is made, listed, chosen and deleted, and which photos are refused."""
 
 import copy
+import dataclasses
 import json
 import shutil
 
@@ -11,17 +12,13 @@ from typer.testing import CliRunner
 
 from golden_data import CHECKPOINT
 from idmvton.cli import app
+from idmvton.customize.options import CustomizeOptions
 from idmvton.customize.views import closer, sample_of, worn_region
-from idmvton.engine.adapters import (
-    PhotoPair,
-    adapter_place,
-    choose_adapter,
-    delete_adapter,
-    list_adapters,
-    prepare_pair,
-)
-from idmvton.errors import InputError, PreparationError, UnusablePersonError, WeightsError
+from idmvton.engine.adapter_folder import adapter_place, choose_adapter, delete_adapter, list_adapters
+from idmvton.engine.adapters import PhotoPair, check_worth, prepare_pair
+from idmvton.errors import ConfigError, InputError, PreparationError, UnusablePersonError, WeightsError
 from idmvton.options import PrepareOptions
+from idmvton.prepare.garment import WORN_SOURCE
 from idmvton.prepare.preparer import preparer_for
 from idmvton.types import Size
 
@@ -82,9 +79,21 @@ def test_without_a_garment_it_is_cut_out_of_the_photo(photos, preparer):
     garment = np.asarray(prepared.garment)
     assert (garment[0] == 255).all()
     assert prepared.garment_mask.mean() > 0.1
+    assert prepared.sources["garment"] == WORN_SOURCE
     sample = sample_of(prepared, "shirt", SIZE, "anna")
     assert (sample.size, sample.garment.size) == (SIZE, (96, 128))
     assert 0.02 < worn_region(sample).mean() <= sample.mask.mean()
+
+
+def test_one_photo_with_a_product_picture_is_refused_where_it_would_do_harm(photos, preparer):
+    anna, options = photos / "anna.png", PrepareOptions(category="upper")
+    pair = prepare_pair(preparer, PhotoPair(anna, photos / "shirt.png"), options)
+    with pytest.raises(ConfigError, match=r"(?s)nothing that helps other people.*--pair OTHER"):
+        check_worth([pair], CustomizeOptions())
+    check_worth([pair, pair], CustomizeOptions())
+    check_worth([pair], CustomizeOptions(warp=True))
+    check_worth([pair], CustomizeOptions(layers="up_attention", warp=False))
+    check_worth([dataclasses.replace(pair, sources=pair.sources | {"garment": WORN_SOURCE})], CustomizeOptions())
 
 
 def test_the_held_out_view_is_closer_with_the_garment_in_the_middle(photos, preparer):

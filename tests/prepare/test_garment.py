@@ -224,3 +224,28 @@ def points():
     found[[3, 6]] = (50, 150), (250, 150)
     found[[4, 7]] = (40, 220), (260, 220)
     return found
+
+
+def gapped_shirt(rows=slice(0)):
+    """A pink shirt on light grey with a narrow gap between sleeve and trunk; rows of it are as white as paper."""
+    picture, shirt = np.full((400, 300, 3), 246.0), np.zeros((400, 300), bool)
+    shirt[60:340, 90:210], shirt[60:340, 60:82], shirt[60:110, 60:210] = True, True, True
+    picture[shirt] = (200, 90, 110)
+    shade = np.random.default_rng(2).normal(246, 1.5, (400, 300, 1))
+    stripes = shirt.copy()
+    stripes[np.setdiff1d(np.arange(400), np.arange(400)[rows])] = False
+    picture = np.where(stripes[..., None], shade, picture)
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8), shirt
+
+
+def test_a_narrow_gap_between_sleeve_and_trunk_is_no_garment():
+    picture, shirt = gapped_shirt()
+    found, _ = cut_out(picture)
+    assert not found[130:330, 84:88].any()
+    assert overlap(found, shirt) > 0.97
+
+
+def test_white_stripes_between_the_gaps_stay():
+    picture, _ = gapped_shirt(slice(140, 330, 16))
+    found, _ = cut_out(picture)
+    assert found[150:330, 95:205].all()

@@ -16,7 +16,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from idmvton.checkpoint.adapter_record import AdapterRecord, read_record
+from idmvton.checkpoint.adapter_record import AGAIN, AdapterRecord, read_record
 from idmvton.errors import WeightsError
 from idmvton.models.changed_weights import Difference, LowRank
 from idmvton.weights import read_tensors, write_tensors
@@ -110,7 +110,7 @@ def read_adapter(file: Path) -> Adapter:
         raise WeightsError(
             f"{file} is damaged",
             got="tensors that are not those that were written",
-            fix="copy the file again, or make the adapter again with `idmvton customize`",
+            fix=AGAIN,
         )
     values = tensors.pop(_BASE)
     low_rank = {name.removesuffix(DOWN) for name in tensors if name.endswith(DOWN)}

@@ -19,6 +19,7 @@ from idmvton.weights import read_notes
 FILE: Final = "adapter.safetensors"
 NOTE: Final = "idmvton_adapter"
 """The name of the record among the notes of the file."""
+AGAIN: Final = "copy the file again, or make the adapter again with `idmvton customize`"
 _FORMAT: Final = 1
 
 
@@ -109,7 +110,10 @@ def read_record(file: Path) -> AdapterRecord:
     Raises:
         WeightsError: the file is damaged, or no adapter of this library.
     """
-    notes = read_notes(file)
+    try:
+        notes = read_notes(file)
+    except WeightsError as error:
+        raise WeightsError(error.what, got=error.got, expected=error.expected, fix=AGAIN) from error
     if NOTE not in notes:
         raise WeightsError(
             f"{file} is no adapter of this library",

@@ -175,7 +175,7 @@ def adapters(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON, and nothing else.")] = False,
 ) -> None:
     """List the adapters in a folder: what they know, and which weights they are for."""
-    from idmvton.engine.adapters import about_adapter, delete_adapter, list_adapters
+    from idmvton.engine.adapter_folder import about_adapter, delete_adapter, list_adapters
 
     if not folder.is_dir():
         raise InputError("there is no such folder", got=folder, expected="a folder of adapters")

@@ -29,6 +29,10 @@ _LEAST_REACH = 0.1
 _ALIKE = 0.05  # in [-1, 1]: white garments on white differ little more from the background
 _CONTRAST = 0.6  # in [-1, 1]: garments of less are hard to see
 _HALF_A_GAP = 0.008  # of the height: the background does not get through narrower gaps
+_EXACTLY = 0.004  # in [-1, 1]: a cut-out's background differs by no more than its rounding
+_CLEAR = 0.25  # in [-1, 1]: garments that differ by more beside it have no edge that looks like background
+_MOSTLY = 0.9  # share of such a gap
+_BITE = 4.5e-4  # share of the picture: smaller ones are what a cut-out bites from white stripes
 _FRINGE = 0.002  # of the height, inside the garment's edge: there the background mixes in
 
 
@@ -94,23 +98,45 @@ def garment_windows(garments_BCHW: Tensor) -> Windows:
 def garment_outlines(garments_BCHW: Tensor) -> Tensor:
     """Where product pictures on a plain background show the garment, less a fringe.
 
-    Background is what looks like the border and reaches it; white prints are garment.
+    Background is what looks like the border and reaches it; white prints are garment. Narrow gaps between sleeve and
+    trunk are background where they have exactly its colour, between cloth that clearly has not.
 
     Returns:
         bool (B, 1, H, W).
     """
-    alike = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1) < _ALIKE
-    outlines = [_garment_outline(each) for each in alike.cpu().numpy().astype(np.uint8)]
+    differences = (garments_BCHW - plain_background(garments_BCHW)).abs().amax(1).float().cpu().numpy()
+    outlines = [_garment_outline(each) for each in differences]
     return torch.from_numpy(np.stack(outlines))[:, None].to(garments_BCHW.device)
 
 
-def _garment_outline(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """The same for one picture (H, W) of what looks like the background."""
-    gap, fringe = (np.ones((2 * round(len(alike) * reach) + 1,) * 2, np.uint8) for reach in (_HALF_A_GAP, _FRINGE))
-    framed = np.pad(cv2.morphologyEx(alike, cv2.MORPH_OPEN, gap), 1, constant_values=1)
-    _, pieces = cv2.connectedComponents(framed, connectivity=4)
-    inside = (pieces[1:-1, 1:-1] != pieces[0, 0]).astype(np.uint8)
+def _garment_outline(difference: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The same for one picture (H, W) of how far colours are from the background's."""
+    gap, fringe, near = (
+        np.ones((side,) * 2, np.uint8)
+        for side in (_odd(len(difference) * _HALF_A_GAP), _odd(len(difference) * _FRINGE), 3)
+    )
+    alike = (difference < _ALIKE).astype(np.uint8)
+    background = _from_border(cv2.morphologyEx(alike, cv2.MORPH_OPEN, gap))
+    count, pieces = cv2.connectedComponents(((difference < _EXACTLY) & ~background).astype(np.uint8), connectivity=4)
+    is_clear = cv2.dilate(difference, np.ones((3 * len(gap),) * 2, np.uint8)) > _CLEAR
+    clear, area = (np.bincount(pieces[where], minlength=count) for where in (is_clear, np.ones_like(background)))
+    is_gap = (clear > _MOSTLY * area) & (area > _BITE * difference.size)
+    is_gap &= np.isin(np.arange(count), pieces[cv2.dilate(background.astype(np.uint8), near) > 0])
+    is_gap[0] = False
+    gaps = cv2.dilate(is_gap[pieces].astype(np.uint8), np.ones((5, 5), np.uint8)) & alike
+    inside = (~(background | (gaps > 0))).astype(np.uint8)
     return np.asarray(cv2.erode(inside, fringe, borderValue=1) > 0)
+
+
+def _odd(half: float) -> int:
+    """The side of a brush that reaches so many pixels."""
+    return 2 * round(half) + 1
+
+
+def _from_border(alike: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """What hangs together with the outside of the picture."""
+    _, pieces = cv2.connectedComponents(np.pad(alike, 1, constant_values=1), connectivity=4)
+    return np.asarray(pieces[1:-1, 1:-1] == pieces[0, 0])
 
 
 def stand_out(garments_BCHW: Tensor, outlines_B1HW: Tensor | None = None) -> Tensor:

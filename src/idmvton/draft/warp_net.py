@@ -42,10 +42,9 @@ class WarpNet(ModelMixin, ConfigMixin):
     """Predicts flow and outline, from coarse to fine.
 
     Args:
-        height, width: the size it works at, pixels; multiples of 16, with a fine stage of 32.
+        height, width: the size it works at, pixels; multiples of 16.
         channels: of the four levels, from fine to coarse.
         num_layers: transformer layers at the coarsest level.
-        fine_channels: of a last stage at the full size; the others then work at half of it. 0: there is none.
     """
 
     @register_to_config
@@ -55,12 +54,8 @@ class WarpNet(ModelMixin, ConfigMixin):
         width: int = 96,
         channels: tuple[int, int, int, int] = (24, 48, 80, 128),
         num_layers: int = 3,
-        fine_channels: int = 0,
     ) -> None:
         super().__init__()
-        if fine_channels:
-            height, width = height // 2, width // 2
-        self.fine = _Fine(fine_channels, above=channels[0]) if fine_channels else None
         self.person_levels = _encoder(PERSON_CHANNELS, channels)
         self.garment_levels = _encoder(GARMENT_CHANNELS, channels)
         coarse = channels[-1]
@@ -86,13 +81,6 @@ class WarpNet(ModelMixin, ConfigMixin):
                 [-1, 1].
             garment_BCHW: float (B, 3, H, W), the product picture in [-1, 1].
         """
-        if self.fine is None:
-            return self._coarse(person_BCHW, garment_BCHW)[0]
-        halves = (F.avg_pool2d(each, 2) for each in (person_BCHW, garment_BCHW))
-        return self.fine(*self._coarse(*halves), person_BCHW, garment_BCHW)
-
-    def _coarse(self, person_BCHW: Tensor, garment_BCHW: Tensor) -> tuple[Warp, Tensor]:
-        """The warp, and the features of the finest level that it was made from."""
         place = places(person_BCHW.shape[-2:], person_BCHW).expand(len(person_BCHW), -1, -1, -1)
         person = _levels(self.person_levels, torch.cat([person_BCHW, place], 1))
         garment = _levels(self.garment_levels, torch.cat([garment_BCHW, place], 1))
@@ -102,40 +90,12 @@ class WarpNet(ModelMixin, ConfigMixin):
         for layer in self.fusion:
             tokens = layer(tokens, memory)
         state = tokens.mT.reshape(top.shape)
-        flow = places(top.shape[-2:], top) + self.coarse_flow(state)
+        flow = places(top.shape[-2:], top.float()) + self.coarse_flow(state)  # in full precision, whatever the net's
         for refine, skip, features in zip(self.refine, person[-2::-1], garment[-2::-1], strict=True):
             state, flow = refine(state, flow, skip, features)
         final = F.pixel_shuffle(self.last(state), 2)
         flow = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False) + final[:, :2]
-        return Warp(flow, final[:, 2:]), state
-
-
-class _Fine(nn.Module):
-    """The last stage: corrects a warp of half the size, starting with no correction."""
-
-    def __init__(self, fine: int, *, above: int) -> None:
-        super().__init__()
-        self.person, self.garment = (_encoder(count, (fine,)) for count in (PERSON_CHANNELS, GARMENT_CHANNELS))
-        self.merge = nn.Conv2d(2 * fine + above + 3, fine, 3, padding=1)
-        self.block = _Block(fine, fine)
-        self.last = nn.Conv2d(fine, 4 * 3, 3, padding=1)
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, coarse: Warp, state: Tensor, person_BCHW: Tensor, garment_BCHW: Tensor) -> Warp:
-        place = places(person_BCHW.shape[-2:], person_BCHW).expand(len(person_BCHW), -1, -1, -1)
-        skip, garment = (
-            _levels(levels, torch.cat([each, place], 1))[0]
-            for levels, each in ((self.person, person_BCHW), (self.garment, garment_BCHW))
-        )
-        fetched = sample_at(garment, coarse.flow.to(garment.dtype))
-        merged = torch.cat([_doubled(state), skip, fetched, *coarse], 1)
-        final = F.pixel_shuffle(self.last(self.block(self.merge(merged))), 2)
-        return Warp(_doubled(coarse.flow) + final[:, :2], _doubled(coarse.outline) + final[:, 2:])
-
-
-def _doubled(values: Tensor) -> Tensor:
-    return F.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
+        return Warp(flow, final[:, 2:])
 
 
 class _Refine(nn.Module):
@@ -149,7 +109,7 @@ class _Refine(nn.Module):
 
     def forward(self, state: Tensor, flow: Tensor, skip: Tensor, garment: Tensor) -> tuple[Tensor, Tensor]:
         state, flow = (F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) for x in (state, flow))
-        state = self.block(self.merge(torch.cat([state, skip, sample_at(garment, flow), flow], 1)))
+        state = self.block(self.merge(torch.cat([state, skip, sample_at(garment, flow), flow.to(state.dtype)], 1)))
         return state, flow + self.flow(state)
 
 
@@ -199,5 +159,6 @@ def places(size: Sequence[int], like: Tensor) -> Tensor:
 
 def sample_at(pictures_BCHW: Tensor, flow_B2HW: Tensor, mode: str = "bilinear") -> Tensor:
     """The pictures' values where the flow points; border values beyond. Float (B, C, flow's H, W)."""
-    grid = flow_B2HW.permute(0, 2, 3, 1)
-    return F.grid_sample(pictures_BCHW, grid, mode=mode, padding_mode="border", align_corners=False)
+    grid = flow_B2HW.permute(0, 2, 3, 1).float()
+    sampled = F.grid_sample(pictures_BCHW.float(), grid, mode=mode, padding_mode="border", align_corners=False)
+    return sampled.to(pictures_BCHW.dtype)

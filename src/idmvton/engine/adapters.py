@@ -1,38 +1,30 @@
-"""Adapters by name, in a folder: made from photos, listed, chosen and deleted. What every interface calls."""
+"""Photos in, an adapter out: what every interface calls."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from idmvton.atomic import MAX_NAME, check_folder, whole_file
-from idmvton.checkpoint.adapter_record import (
-    FILE,
-    AdapterRecord,
-    adapter_files,
-    adapter_name,
-    find_adapter,
-    read_record,
-)
-from idmvton.customize.free import RUN, check_free
+from idmvton.atomic import check_folder, whole_file
+from idmvton.customize.free import check_free
 from idmvton.customize.options import CustomizeOptions
 from idmvton.customize.run import Customization, Learned
 from idmvton.customize.views import picture_row, sample_of
 from idmvton.data.opening import open_dataset
 from idmvton.data.sample import TryOnSample
+from idmvton.engine.adapter_folder import GARMENT, PICTURE
 from idmvton.engine.describer import Describer
 from idmvton.engine.job import Settings, TryOn
-from idmvton.errors import ConfigError, InputError, OutputError, PreparationError, UnusablePersonError, WeightsError
+from idmvton.errors import ConfigError, InputError, PreparationError, UnusablePersonError
 from idmvton.images import load_image
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.category import word_of
+from idmvton.prepare.garment import WORN_SOURCE
 from idmvton.prepare.preparer import Preparer, preparer_for
 from idmvton.prepare.record import Prepared, read_prepared
 from idmvton.prepare.record_files import is_prepared
@@ -41,9 +33,6 @@ from idmvton.training.trainer import Probe
 from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Size
 
-PICTURE: Final = "before-after.png"
-GARMENT: Final = "garment.png"
-"""The garment as it was learned, on white: to look at; a cut-out with holes may be misread where it is given again."""
 _PRIOR_SAMPLES: Final = 64
 
 
@@ -168,6 +157,8 @@ def _read(request: AdapterRequest, preparer: Preparer, pipe: TryOnPipeline) -> _
     size = pipe.working_size(request.height, request.width)
     prepared = [prepare_pair(preparer, pair, request.prepare) for pair in request.pairs]
     _check_category(prepared, request.pairs)
+    if pipe.warp_net is not None:
+        check_worth(prepared, request.choices)
     first = prepared[0]
     assert first.garment is not None
     described = Describer(pipe)(first.garment, first.category, request.caption)
@@ -193,7 +184,8 @@ def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -
                 raise InputError("no garment was given", got=f"{pair.person}, which has none", expected="a photo of it")
             return prepared
         garment = preparer.read_garment(pair.garment, category=prepared.category, number=options.garment_number)
-        return dataclasses.replace(prepared, garment=garment.image, garment_mask=garment.mask)
+        sources = {**prepared.sources, "garment": garment.source}
+        return dataclasses.replace(prepared, garment=garment.image, garment_mask=garment.mask, sources=sources)
     people = preparer.pose(np.asarray(load_image(pair.person, what="person")))
     if len(people) > 1:
         raise UnusablePersonError(
@@ -217,67 +209,6 @@ def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -
     return preparer(pair.person, picture, options=options)
 
 
-def list_adapters(folder: Path) -> dict[str, AdapterRecord | WeightsError]:
-    """Name -> how it was made, or what is wrong with it, of every adapter in a folder, by name."""
-    found: dict[str, AdapterRecord | WeightsError] = {}
-    for name, file in adapter_files(folder).items():
-        try:
-            found[name] = read_record(file)
-        except WeightsError as error:
-            found[name] = error
-    return found
-
-
-def adapter_place(name: str, folder: Path) -> Path:
-    """The folder of an adapter, in a folder of them, from a name that somebody chose.
-
-    Raises:
-        InputError: no name of a folder.
-    """
-    plain = name == Path(name).name and not name.startswith(".") and "\\" not in name and "\0" not in name
-    if not name.strip() or not plain or not name.isprintable() or len(name.encode()) > MAX_NAME:
-        raise InputError(
-            "the adapter cannot have this name",
-            got=repr(name),
-            expected="letters, digits, - and _, at most 255",
-        )
-    return folder / name
-
-
-def choose_adapter(name: str, folder: Path) -> Path:
-    """The file of an adapter in a folder of them, for ``pipe.load_adapter``.
-
-    Raises:
-        InputError: no name of an adapter.
-        WeightsError: there is none of this name.
-    """
-    return find_adapter(adapter_place(name, folder).name, folder)
-
-
-def delete_adapter(name: str, folder: Path) -> None:
-    """Deletes an adapter of a folder of them; with one that has not ended, its saved state.
-
-    Raises:
-        InputError: no name of an adapter.
-        WeightsError: there is none of this name.
-        OutputError: it cannot be deleted.
-    """
-    place = adapter_place(name, folder)
-    unfinished = place / RUN
-    file = None if unfinished.is_dir() and not (place / FILE).is_file() else choose_adapter(name, folder)
-    try:
-        if file is not None:
-            file.unlink()
-        if file is None or file.name == FILE:
-            for picture in (PICTURE, GARMENT):
-                (place / picture).unlink(missing_ok=True)
-            shutil.rmtree(unfinished, ignore_errors=True)
-            with contextlib.suppress(OSError):  # what else somebody put there stays
-                place.rmdir()
-    except OSError as error:
-        raise OutputError("the adapter cannot be deleted", got=f"{file or place}: {error.strerror}") from error
-
-
 def photo_hashes(pairs: Sequence[PhotoPair]) -> dict[str, str]:
     """Name -> SHA-256 of the photos; of prepared people, of their photo."""
     files: dict[str, Path] = {}
@@ -286,17 +217,6 @@ def photo_hashes(pairs: Sequence[PhotoPair]) -> dict[str, str]:
         if pair.garment is not None:
             files[pair.garment.name] = pair.garment
     return {name: digest(file) for name, file in files.items()}
-
-
-def about_adapter(record: AdapterRecord) -> Mapping[str, Any]:
-    """What a list says of an adapter."""
-    return {
-        "caption": record.caption,
-        "category": word_of(record.category),
-        "trained": record.layers + (f", rank {record.rank}" if record.rank else ""),
-        "steps": record.steps,
-        "weights": record.base,
-    }
 
 
 def _check_category(prepared: Sequence[Prepared], pairs: Sequence[PhotoPair]) -> None:
@@ -308,6 +228,27 @@ def _check_category(prepared: Sequence[Prepared], pairs: Sequence[PhotoPair]) ->
             got=told,
             expected="the same garment in all pairs",
             fix="give --category, or only pairs of one garment",
+        )
+
+
+def check_worth(prepared: Sequence[Prepared], choices: CustomizeOptions) -> None:
+    """Makes sure that a WarpNet would not learn the one pose of a garment that it lays well already.
+
+    Args:
+        prepared: the photos, with what the garment was taken from.
+        choices: of the user; who says --warp or --no-warp gets it.
+
+    Raises:
+        ConfigError: there is one photo, and a product picture.
+    """
+    has_product = all(each.sources.get("garment") not in (None, WORN_SOURCE) for each in prepared)
+    if has_product and len(prepared) == 1 and choices.warp is None:
+        raise ConfigError(
+            "from a product picture and one photo this model learns nothing that helps other people",
+            got="it was trained on product pictures: what it would learn is how the garment lies in this one pose",
+            expected="several photos of people who wear it, or one photo and no product picture",
+            fix="try the product picture on as it is, without an adapter; or add --pair OTHER.jpg,GARMENT.jpg for each "
+            "further photo; or, to do it all the same, add --warp",
         )
 
 
@@ -339,17 +280,3 @@ def _write_pictures(request: AdapterRequest, preparer: Preparer, lesson: _Lesson
     for name, picture in ((GARMENT, person.garment), (PICTURE, row)):
         with whole_file(folder / name, "the picture") as file:
             picture.save(file, "PNG")
-
-
-__all__ = [
-    "AdapterRequest",
-    "MadeAdapter",
-    "PhotoPair",
-    "about_adapter",
-    "adapter_name",
-    "adapter_place",
-    "choose_adapter",
-    "delete_adapter",
-    "list_adapters",
-    "make_adapter",
-]

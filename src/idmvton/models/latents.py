@@ -39,10 +39,10 @@ def decode_latents(vae: Any, latents_BChw: Tensor) -> Tensor:
 
 
 def _parts(tensor_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """On a CPU one picture at a time, channels last: its activations stay in the cache, which is 2.8 times as fast."""
-    if tensor_BCHW.device.type != "cpu":
-        return (tensor_BCHW,)
-    return tensor_BCHW.contiguous(memory_format=torch.channels_last).split(1)
+    """One picture at a time: less memory. On a CPU channels last: activations stay in the cache, 2.8 times as fast."""
+    if tensor_BCHW.device.type == "cpu":
+        tensor_BCHW = tensor_BCHW.contiguous(memory_format=torch.channels_last)
+    return tensor_BCHW.split(1)
 
 
 def _own_precision(tensor: Tensor) -> torch.autocast:

@@ -29,6 +29,10 @@ _SPECK: Final = 0.0015  # share of the picture: foreground smaller than this is 
 _MORE: Final = 0.03  # share of the garment: broad faint parts beyond this may be cloth
 _FLAT: Final = 0.4  # cloth varies by more than this, pasted patches of background do not
 _HALO: Final = 6  # pixels: compression blurs a strong outline this far
+_NARROW: Final = 2.0  # pixels: half the width of the narrowest gap that is found between sleeve and trunk
+_EQUAL: Final = 0.3  # colour distance from a background without noise
+_RINGING: Final = 1.0  # likewise beside strong edges, after JPEG
+_EVEN: Final = 0.235  # deviation of the lightness: cloth that looks like the background varies by more
 _FIRM: Final = 4.0  # colour distance beyond compression noise
 _HALO_SHARE: Final = 0.4  # a rim pixel with less than this share of the contrast beside it is background
 _SHADOW_CHROMA: Final = 5.0  # a shadow keeps the background's hue within this
@@ -192,7 +196,7 @@ def _standing_out(lab: Floats, background: Background, least: float) -> Mask:
     # what closing added beside the reached background is background again
     near = cv2.dilate(reached.astype(np.uint8), np.ones((2 * _GAP + 3, 2 * _GAP + 3), np.uint8)) > 0
     outside = reached | (near & ~barrier & _joined(reached | (near & ~barrier), reached))
-    return ~outside & ~_holes(off, barrier, ~outside, background.spread)
+    return ~outside & ~_holes(lab[..., 0], off, barrier, ~outside, background.spread)
 
 
 def _joined(region: Mask, seeds: Mask) -> Mask:
@@ -204,8 +208,11 @@ def _joined(region: Mask, seeds: Mask) -> Mask:
     return wanted[parts]
 
 
-def _holes(off: Floats, barrier: Mask, inside: Mask, background_spread: float) -> Mask:
-    """Background that the garment encloses: exactly the background's colour, behind a rim of strong contrast."""
+def _holes(lightness: Floats, off: Floats, barrier: Mask, inside: Mask, background_spread: float) -> Mask:
+    """Background that the garment encloses: exactly the background's colour, behind a rim of strong contrast.
+
+    Narrow ones, as between sleeve and trunk, are flat too: white stripes and prints have folds and weave.
+    """
     count, parts, stats, _ = cv2.connectedComponentsWithStats((inside & ~barrier).astype(np.uint8), connectivity=4)
     holes = np.zeros(count, bool)
     for part in range(1, count):
@@ -216,7 +223,12 @@ def _holes(off: Floats, barrier: Mask, inside: Mask, background_spread: float) -
         hole = parts[window] == part
         rim = (cv2.dilate(hole.astype(np.uint8), np.ones((17, 17), np.uint8)) > 0) & ~hole
         depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3).max()
-        is_background = depth >= _HALO and np.median(off[window][hole]) < 0.3 + background_spread
+        core = cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        is_flat = depth >= _NARROW and lightness[window][core].std() < _EVEN
+        if is_flat:
+            is_background = np.median(off[window][core]) < _RINGING + background_spread
+        else:
+            is_background = depth >= _HALO and np.median(off[window][hole]) < _EQUAL + background_spread
         holes[part] = is_background and np.percentile(off[window][rim], 70) > _DISTINCT
     return holes[parts]
 

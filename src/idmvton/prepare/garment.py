@@ -38,6 +38,8 @@ from idmvton.prepare.wearer import FindPeople, find_wearer
 from idmvton.types import Category, Size
 
 Kind = Literal["plain background", "busy background", "cut-out", "worn"]
+WORN_SOURCE: Final = "the wearer's label map"
+"""What cuts a worn garment out."""
 Mask = NDArray[np.bool_]
 Parse = Callable[[Photo, Pose], Labels]
 
@@ -178,7 +180,7 @@ def _from_wearer(pixels: Photo, choice: str, labels: Labels) -> GarmentPicture:
     if choice == "auto" and others:
         also = " and ".join(f"--category {each}" for each in others)
         notes.append(f"of the wearer's clothes the {word_of(category)} garment was taken; for the other one: {also}")
-    return _framed(onto_white(pixels, mask, None), mask, category, "worn", "the wearer's label map", tuple(notes))
+    return _framed(onto_white(pixels, mask, None), mask, category, "worn", WORN_SOURCE, tuple(notes))
 
 
 def _solid(mask: Mask) -> Mask:

@@ -96,8 +96,9 @@ class Jobs:
         tag = {"ETag": f'"{found.sha256}"', "Cache-Control": "private, no-cache"} if found else {}
         if found and request.headers.get("if-none-match") == tag["ETag"]:
             return Response(status_code=304, headers=tag)
-        if found and self.service.store.folder is not None and name.endswith(".safetensors"):  # may be gigabytes
-            return FileResponse(self.service.store.folder / f"jobs/{job}/{name}", headers=tag, filename=name)
+        store = self.service.store
+        if found and store.folder is not None and name.endswith(".safetensors"):  # may be gigabytes
+            return FileResponse(store.folder / store.job_key(job, name), headers=tag, filename=name)
         content = await run_in_threadpool(self.service.read, job, name, caller)
         return Response(content, 200, tag, _TYPES.get(name.rpartition(".")[2], "application/octet-stream"))
 

@@ -11,7 +11,7 @@ from PIL import Image
 from idmvton.data.sample import TryOnSample
 from idmvton.training.batches import Batch, Ticket, checked, collate, to_device
 from idmvton.training.recipe import Recipe
-from idmvton.training.sections import DataOptions, ValidationOptions
+from idmvton.training.sections import DataOptions, TrainOptions, ValidationOptions
 from idmvton.training.sources import NO_CHANGE, Captioned, Fetcher, open_source
 from idmvton.training.task import Task
 
@@ -36,6 +36,8 @@ class Validation:
     ) -> None:
         self.options = recipe.section(ValidationOptions)
         self.task, self.device = task, device
+        training = recipe.section(TrainOptions)
+        self._at_once = min(_BATCH, max(1, training.batch_size // training.accumulation))  # no more than a step holds
         wanted = max(self.options.num_samples, self.options.num_losses) if self.options.every else 0
         self.dataset = sources(recipe.section(DataOptions), self.options.split, wanted) if wanted else ()
 
@@ -50,8 +52,8 @@ class Validation:
         fetcher = Fetcher(Listed(self.samples), self.task, NO_CHANGE, self.options.seed)
         tickets = [Ticket(index, index, 0) for index in range(min(self.options.num_losses, len(self.samples)))]
         kept = []
-        for start in range(0, len(tickets), _BATCH):
-            samples = [fetcher(ticket) for ticket in tickets[start : start + _BATCH]]
+        for start in range(0, len(tickets), self._at_once):
+            samples = [fetcher(ticket) for ticket in tickets[start : start + self._at_once]]
             contents = to_device(checked(collate(samples)), self.device)
             kept.append(to_device(contents | self.task.encode(contents), torch.device("cpu")))
         return kept

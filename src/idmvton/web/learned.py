@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from idmvton.checkpoint.adapter_record import FILE
 from idmvton.engine.service.views import Adapter
 from idmvton.web.page import Page
 from idmvton.web.room import Room
-
-PICTURE: Final = "before-after.png"
 
 
 def learned(page: Page, room: Room) -> list[Adapter]:

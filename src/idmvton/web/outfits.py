@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from idmvton.engine.service import Order, Terms, View
+from idmvton.prepare.category import CATEGORY_NAMES
+from idmvton.web import learned
 from idmvton.web.fitting import Fitting, Step
 from idmvton.web.room import Room
 from idmvton.web.words import say
@@ -32,7 +34,7 @@ class Outfit:
 
 
 def put_on(fitting: Fitting, room: Room, outfit: Outfit, seed: int | None = None) -> Iterator[Step]:
-    """Makes both pictures, one after the other.
+    """Makes both pictures, one after the other; a learned garment that is on is used for the part that it is.
 
     Args:
         fitting: of the page.
@@ -48,16 +50,21 @@ def put_on(fitting: Fitting, room: Room, outfit: Outfit, seed: int | None = None
     """
     person: Path | bytes = outfit.person
     view: View | None = None
+    known = learned.put_on(fitting.page, room)
     for number, part in enumerate(PARTS, 1):
         garment = outfit.lower if part == "lower" else outfit.upper
         options = {"category": part} | ({} if seed is None else {"seed": seed})
-        order = Order(files={"person": person, "garment": garment}, options=options)
+        helps = known is not None and known.about["category"] == CATEGORY_NAMES[part]
+        adapter = learned.key_of(known) if known is not None and helps else None
+        order = Order(files={"person": person, "garment": garment}, options=options, adapter=adapter)
         room.job = fitting.page.service.submit(order, Terms(caller=room.visitor))
         try:
             for step in fitting.follow(room, room.job):
                 view = step.view
                 if view is None:
                     words = say(room.language, "outfit.step", number=number, stage=step.stage)
+                    if known is not None and helps:
+                        words += f" · {known.name}"
                     share = None if step.share is None else (number - 1 + step.share) / len(PARTS)
                     yield dataclasses.replace(step, stage=words, share=share)
         finally:

@@ -84,12 +84,12 @@ class Results:
             what_changed(photo, after).save(difference, "PNG", compress_level=3)
         mask = place / MASK if recipe.has_mask else None
         if mask is not None and not mask.is_file():
-            mask.write_bytes(self.service.store.read(f"jobs/{view.id}/mask"))
+            mask.write_bytes(self.service.store.read(self.service.store.job_key(view.id, "mask")))
         return Shown(png, jpeg, before, difference, mask, seed, after.width, after.height)
 
     def _photo(self, job: str, place: Path) -> Image.Image:
         file = place / "photo"
-        file.write_bytes(self.service.store.read(f"jobs/{job}/person"))
+        file.write_bytes(self.service.store.read(self.service.store.job_key(job, "person")))
         return load_image(file, what="person")
 
     def put(self, visitor: str, name: str, picture: Image.Image) -> Path:

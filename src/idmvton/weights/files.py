@@ -251,7 +251,7 @@ def read_notes(path: str | Path) -> dict[str, str]:
     path = Path(path)
     check_file(path, (".safetensors",))
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:  # loads no torch
             return dict(file.metadata() or {})
     except SafetensorError as error:
         raise WeightsError(f"{path} is damaged", got=error, fix=_GET) from error

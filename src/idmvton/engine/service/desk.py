@@ -122,7 +122,7 @@ class Desk:
     def _forget_photos(self, row: Row) -> None:
         """An adapter stays until it is deleted; the photos that it was learned from do not."""
         for file in json.loads(row["asked"])["files"].values():
-            if file["key"].startswith(f"jobs/{row['id']}/"):
+            if file["key"].startswith(self.store.job_key(row["id"], "")):
                 self.store.delete(file["key"])
 
     def _is_gone(self, job: str) -> bool:
@@ -151,9 +151,9 @@ class Desk:
             batch = row["batch"]
         except UnknownJobError:
             log.debug("job %s is erased already", job)
-        self.store.delete(f"jobs/{job}")
+        self.store.delete(self.store.job_key(job))
         if self.journal.delete(job) and batch is not None:
-            self.store.delete(f"batches/{batch}")
+            self.store.delete(self.store.batch_key(batch))
         self.journal.database.shrink()
         self.hub.tell(job)
 
@@ -176,12 +176,12 @@ class Desk:
             self._forget_photos(self.journal.get(job))
         if self.store.folder is None or self.journal.database.is_shared:
             return
-        for folder in (self.store.folder / "jobs").glob("*"):
+        for folder in (self.store.folder / self.store.job_key("")).glob("*"):
             if self._is_gone(folder.name):
-                self.store.delete(f"jobs/{folder.name}")
-        for folder in (self.store.folder / "batches").glob("*"):
+                self.store.delete(self.store.job_key(folder.name))
+        for folder in (self.store.folder / self.store.batch_key("")).glob("*"):
             if not self.journal.of_batch(folder.name):
-                self.store.delete(f"batches/{folder.name}")
+                self.store.delete(self.store.batch_key(folder.name))
 
 
 def _end_of(word: str, found: Any) -> tuple[State, dict[str, Any]]:

@@ -158,7 +158,7 @@ class Intake:
                 there = ", ".join(list(known)[:8]) or "there is none"
                 raise UnknownJobError("there is no such adapter", got=name[:80], expected=there)
             found = known[name]
-        key = None if found is None else f"jobs/{found}/{FILE}"
+        key = None if found is None else Store.job_key(found, FILE)
         return {"name": name, "key": key, "scale": order.adapter_scale}
 
     def _new_adapter(self, job: str, order: Order, terms: Terms) -> dict[str, Any]:
@@ -219,9 +219,9 @@ class _Files:
         """Stores a file; returns its key, hash and size."""
         if self.batch is not None and content in self._stored:
             return self._stored[content]
-        place = f"jobs/{job}" if self.batch is None else f"batches/{self.batch}"
-        self._places.add(place)
-        key = f"{place}/{role if self.batch is None else len(self._stored)}"
+        store, batch = self.store, self.batch
+        self._places.add(store.job_key(job) if batch is None else store.batch_key(batch))
+        key = store.job_key(job, role) if batch is None else store.batch_key(batch, str(len(self._stored)))
         sha, size = self.store.put(key, content)
         self._stored[content] = {"key": key, "sha256": sha, "bytes": size}
         return self._stored[content]

@@ -12,7 +12,8 @@ import torch
 
 from idmvton.checkpoint.adapter_record import FILE
 from idmvton.customize.options import CustomizeOptions
-from idmvton.engine.adapters import AdapterRequest, MadeAdapter, PhotoPair, choose_adapter, make_adapter
+from idmvton.engine.adapter_folder import choose_adapter
+from idmvton.engine.adapters import AdapterRequest, MadeAdapter, PhotoPair, make_adapter
 from idmvton.engine.service.lane_process import Tell
 from idmvton.engine.service.orders import part_of
 from idmvton.engine.service.store import Store

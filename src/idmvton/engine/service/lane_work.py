@@ -176,7 +176,7 @@ class TryOnWorker:
         """A corrected mask in the place of the one that was made; the picture to look at is drawn anew."""
         target = asked["prepared"]
         tell("reading the mask", 0, None)
-        with self.store.local(f"jobs/{target}") as folder, self._named(asked, "mask") as places:
+        with self.store.local(self.store.job_key(target)) as folder, self._named(asked, "mask") as places:
             before = read_prepared(folder)
             mask = load_image(places["mask"], what="mask").convert("L")
             if mask.size != before.person.size:
@@ -190,7 +190,10 @@ class TryOnWorker:
                 file = Path(scratch) / "mask.png"
                 mask.save(file)
                 changed = self._write(target, "mask.png", file, mask.size)
-        with self.store.local(f"jobs/{target}") as folder, tempfile.TemporaryDirectory(prefix="idmvton-") as scratch:
+        with (
+            self.store.local(self.store.job_key(target)) as folder,
+            tempfile.TemporaryDirectory(prefix="idmvton-") as scratch,
+        ):
             overlay = Path(scratch) / "overlay.png"
             after = read_prepared(folder)
             after.overlay().save(overlay)
@@ -230,7 +233,7 @@ class TryOnWorker:
         if not asked.get("prepared"):
             yield None
             return
-        with self.store.local(f"jobs/{asked['prepared']}") as folder, _about("prepared", {str(folder): "it"}):
+        with self.store.local(self.store.job_key(asked["prepared"])) as folder, _about("prepared", {str(folder): "it"}):
             yield folder
 
     # ------------------------------------------------------------------------------------------------- reading
@@ -269,7 +272,7 @@ class TryOnWorker:
 
     def _read_prepared(self, prepared: str, version: str) -> Prepared:
         """Of a prepared photo; its version changes with its mask."""
-        with self.store.local(f"jobs/{prepared}") as folder:
+        with self.store.local(self.store.job_key(prepared)) as folder:
             return read_prepared(folder)
 
     def _describe(self, key: str, category: Category | None, caption: str | None, ready: Any) -> Described:
@@ -306,7 +309,7 @@ class TryOnWorker:
 
     def _write(self, job: str, name: str, file: Path, size: tuple[int, int] | None = None) -> dict[str, Any]:
         with _about(None):
-            sha, count = self.store.put(f"jobs/{job}/{name}", file)
+            sha, count = self.store.put(self.store.job_key(job, name), file)
         width, height = size or (None, None)
         return {"name": name, "sha256": sha, "bytes": count, "width": width, "height": height}
 

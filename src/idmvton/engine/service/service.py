@@ -307,7 +307,7 @@ class Service:
         view = self.view(job, caller)
         if name not in (each.name for each in view.outputs):
             raise UnknownJobError("the job has no such file", got=name[:80], expected=_names(view))
-        return self.store.read(f"jobs/{job}/{name}")
+        return self.store.read(self.store.job_key(job, name))
 
     def _view(self, row: Row) -> View:
         result = json.loads(row["result"] or "{}")

@@ -37,6 +37,16 @@ class Store:
             self.folder = Path(place).absolute()
             make_folder(self.folder, "the folder of pictures")
 
+    @staticmethod
+    def job_key(job: str, name: str | None = None) -> str:
+        """The key of a job's file, or of the folder of all of them."""
+        return f"jobs/{job}" if name is None else f"jobs/{job}/{name}"
+
+    @staticmethod
+    def batch_key(batch: str, name: str | None = None) -> str:
+        """Likewise of what the jobs of a batch share."""
+        return f"batches/{batch}" if name is None else f"batches/{batch}/{name}"
+
     def put(self, key: str, content: bytes | Path) -> tuple[str, int]:
         """Writes a file; it appears whole or not at all.
 

@@ -22,12 +22,16 @@ from idmvton.training.mini.stage_sections import WarpOptions
 from idmvton.types import Size
 
 _GROWN: Final = 0.5  # how often a mask is varied
+_EXCHANGED: Final = 0.3  # how often a garment's red, green and blue change places
 
 
-def draw_samples(pool: Any, count: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Numbers of samples, which garment, which maps, whether the mask is varied, whether all is mirrored: (B,) each."""
+def draw_samples(pool: Any, count: int, generator: torch.Generator, first: int = 0) -> dict[str, Tensor]:
+    """Numbers of samples, which garment, which maps, whether the mask is varied, whether all is mirrored: (B,) each.
+
+    Samples before ``first`` are not drawn.
+    """
     device = pool.device
-    number = torch.randint(len(pool), (count,), generator=generator, device=device)
+    number = torch.randint(first, len(pool), (count,), generator=generator, device=device)
     half = torch.rand((4, count), generator=generator, device=device)
     return {
         "number": number,
@@ -113,6 +117,16 @@ def tryon_batch(pool: Any, size: Size, number: int, other: int, maps: int, varie
         "caption": pool.told[number][other],
         "flow": torch.where(known, flow, torch.where(unknown.isinf(), torch.nan, unknown))[0],
     }
+
+
+def recoloured(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """WarpNet's pictures in a little other light, some garments with their colours exchanged: the flow stays."""
+    changed = brightened(batch, generator)
+    garment = changed["garment"]
+    order = torch.rand((len(garment), 3), generator=generator, device=garment.device).argsort(1)
+    exchanged = garment.gather(1, order[:, :, None, None].expand_as(garment))
+    chosen = torch.rand(len(garment), generator=generator, device=garment.device) < _EXCHANGED
+    return changed | {"garment": torch.where(chosen[:, None, None, None], exchanged, garment)}
 
 
 def brightened(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:

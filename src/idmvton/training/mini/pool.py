@@ -27,14 +27,17 @@ from idmvton.types import Size
 Arrays = dict[str, NDArray[Any]]
 Maker = Callable[[int], tuple[Arrays, list[Any]]]
 _STEPS: Final = 64  # of a pixel, in which a flow is kept
+_LIKE_SHOPS: Final = 0.5
 _UNSEEN, _HIDDEN = -32768, -32767  # where the garment is not seen; where the product picture does not show the spot
 
 
 def render(seed: int, index: int, size: Size, preparer: Any, clip_size: int) -> tuple[Arrays, tuple[str, str]]:
-    """One sample of the studio: a person, and two garments that fit.
+    """One sample of the studio: a person, and two garments that fit. Every fourth poses freely.
+
+    Half of the product pictures look like those of shops (:mod:`idmvton.training.mini.shop_look`).
 
     Args:
-        seed, index: of the studio's training stream.
+        seed, index: of the studio's streams: ``train``, and ``wild`` for free poses; not those of the test splits.
         size: of the pictures.
         preparer: makes the prepared maps; where None, or nobody is found, the exact ones are taken twice.
         clip_size: side of the image encoder's pictures.
@@ -46,11 +49,14 @@ def render(seed: int, index: int, size: Size, preparer: Any, clip_size: int) -> 
     from idmvton.draft.warp import garment_outlines
     from idmvton.studio.sampling import sample
 
-    made = sample(seed, index, size=size, flow=True, worn=False)
+    made = sample(seed, index, "wild" if index % 4 == 3 else "train", size=size, flow=True, worn=False)
     rng = np.random.default_rng([seed, index, 15])
     products = [
-        shop_look(made.garment, made.garment_mask, made.attributes["neckline"], rng),
-        shop_look(made.other_garment, made.other_garment_mask, made.other_attributes["neckline"], rng),
+        shop_look(picture, outline, attributes["neckline"], rng) if rng.random() < _LIKE_SHOPS else picture
+        for picture, outline, attributes in (
+            (made.garment, made.garment_mask, made.attributes),
+            (made.other_garment, made.other_garment_mask, made.other_attributes),
+        )
     ]
     pictures = [Image.fromarray(each) for each in products]
     masks, parts = [made.mask > 0] * 2, [made.iuv[..., 0]] * 2

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from idmvton.engine.adapter_folder import PICTURE
 from idmvton.engine.service import View
 from idmvton.engine.service.views import Adapter
 from idmvton.errors import IdmVtonError
@@ -18,7 +19,7 @@ from idmvton.types import CategoryChoice
 from idmvton.web import look
 from idmvton.web.fitting import Fitting, problem_of
 from idmvton.web.labels import Labels, choices
-from idmvton.web.learned import PICTURE, delete, key_of, learned
+from idmvton.web.learned import delete, key_of, learned
 from idmvton.web.learning import Lesson, learn, plain_name, stop
 from idmvton.web.masks import thumbnail
 from idmvton.web.photo_input import photo_input
