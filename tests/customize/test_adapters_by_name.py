@@ -16,7 +16,7 @@ from idmvton.customize.options import CustomizeOptions
 from idmvton.customize.views import closer, sample_of, worn_region
 from idmvton.engine.adapter_folder import adapter_place, choose_adapter, delete_adapter, list_adapters
 from idmvton.engine.adapters import PhotoPair, check_worth, prepare_pair
-from idmvton.errors import ConfigError, InputError, PreparationError, UnusablePersonError, WeightsError
+from idmvton.errors import ConfigError, InputError, NoPersonError, PreparationError, UnusablePersonError, WeightsError
 from idmvton.options import PrepareOptions
 from idmvton.prepare.garment import WORN_SOURCE
 from idmvton.prepare.preparer import preparer_for
@@ -90,10 +90,11 @@ def test_one_photo_with_a_product_picture_is_refused_where_it_would_do_harm(phot
     pair = prepare_pair(preparer, PhotoPair(anna, photos / "shirt.png"), options)
     with pytest.raises(ConfigError, match=r"(?s)nothing that helps other people.*--pair OTHER"):
         check_worth([pair], CustomizeOptions())
-    check_worth([pair, pair], CustomizeOptions())
-    check_worth([pair], CustomizeOptions(warp=True))
-    check_worth([pair], CustomizeOptions(layers="up_attention", warp=False))
-    check_worth([dataclasses.replace(pair, sources=pair.sources | {"garment": WORN_SOURCE})], CustomizeOptions())
+    assert "nothing that helps" in check_worth([pair], CustomizeOptions(warp=True))[0]
+    assert check_worth([pair, pair], CustomizeOptions()) == ()
+    assert check_worth([pair], CustomizeOptions(layers="up_attention", warp=False)) == ()
+    cut_out = dataclasses.replace(pair, sources=pair.sources | {"garment": WORN_SOURCE})
+    assert check_worth([cut_out], CustomizeOptions()) == ()
 
 
 def test_the_held_out_view_is_closer_with_the_garment_in_the_middle(photos, preparer):
@@ -121,6 +122,9 @@ def test_photos_that_nothing_can_be_learned_from_are_refused(photos, preparer, t
         sample_of(prepared, "shirt", SIZE, "anna")
     with pytest.raises(PreparationError, match="nobody is seen wearing"):
         prepare_pair(preparer, PhotoPair(photos / "shirt.png"), options)
+    monkeypatch.setattr(type(truth), "find", lambda self, photo: ())
+    with pytest.raises(NoPersonError, match="nobody is seen in the photo"):
+        prepare_pair(preparer, PhotoPair(anna), options)
     monkeypatch.setattr(type(truth), "find", lambda self, photo: (self.known, self.known))
     with pytest.raises(UnusablePersonError, match=r"(?s)2 people.*crop the photo"):
         prepare_pair(preparer, PhotoPair(anna, photos / "shirt.png"), options)

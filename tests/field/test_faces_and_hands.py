@@ -86,6 +86,22 @@ def test_a_hand_before_cloth_is_found_by_its_colour():
     assert (parts[found == ARM] == 4).all()
 
 
+def test_hands_and_feet_beyond_the_picture_are_left():
+    pose = pose_of(
+        {
+            Landmark.LEFT_SHOULDER: (180, 60), Landmark.RIGHT_SHOULDER: (100, 60),
+            Landmark.LEFT_HIP: (165, 220), Landmark.RIGHT_HIP: (115, 220),
+            Landmark.LEFT_ELBOW: (260, 140), Landmark.LEFT_WRIST: (500, 180),
+            Landmark.LEFT_PINKY: (520, 192), Landmark.LEFT_INDEX: (520, 186),
+            Landmark.LEFT_ANKLE: (165, 480), Landmark.LEFT_HEEL: (165, 500), Landmark.LEFT_FOOT: (175, 520),
+        }
+    )  # fmt: skip
+    labels = np.full((300, 280), CLOTH, np.uint8)
+    found, parts = repair(np.full((300, 280, 3), BLUE, np.uint8), labels, np.zeros_like(labels), pose)
+    assert np.array_equal(found, labels)
+    assert not parts.any()
+
+
 def test_without_a_size_nothing_but_the_face_is_touched():
     labels = np.full((60, 60), CLOTH, np.uint8)
     found, _ = repair(np.zeros((60, 60, 3), np.uint8), labels, labels * 0, pose_of({}))

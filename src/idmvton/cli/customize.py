@@ -142,7 +142,9 @@ def _tell(made: MadeAdapter, output: Path, garment: Path, seconds: float, as_jso
         tell_warnings(made.warnings)
     if learned.record is None:
         why = "time is over" if learned.reason == "time" else "stopped by a signal"
-        err.print(f"{why} at step {learned.step}: the state is saved, the same command with --resume goes on")
+        err.print(
+            f"{why} at step {learned.step}: the state is saved, the same command with --resume goes on", soft_wrap=True
+        )
         if learned.reason != "time":
             raise typer.Exit(EXIT_INTERRUPTED if learned.reason == "interrupt" else EXIT_TERMINATED)
         return

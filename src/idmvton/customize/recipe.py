@@ -33,7 +33,7 @@ def recipe_of(pipe: TryOnPipeline, choices: CustomizeOptions, device: str, size:
         ConfigError: choices that do not fit the checkpoint or one another.
     """
     drafts = pipe.warp_net is not None
-    _check(choices, drafts=drafts)
+    check_choices(choices, drafts=drafts)
     policy = pipe.config.garment_timestep
     values = {
         "task": "mini_tryon" if drafts else "tryon",
@@ -136,8 +136,16 @@ def _is_warp_alone(choices: CustomizeOptions, *, drafts: bool) -> bool:
     return drafts and choices.layers in (None, "none")
 
 
-def _check(choices: CustomizeOptions, *, drafts: bool) -> None:
-    """Raises :class:`ConfigError` for choices that would train nothing, or not what is meant."""
+def check_choices(choices: CustomizeOptions, *, drafts: bool) -> None:
+    """Makes sure that choices train something, and what is meant.
+
+    Args:
+        choices: of the user.
+        drafts: whether the checkpoint has a WarpNet.
+
+    Raises:
+        ConfigError: they do not.
+    """
     if choices.warp and not drafts:
         raise ConfigError("the checkpoint has no WarpNet to train", got="--warp", fix="leave it out")
     if choices.layers == "none" and not drafts:

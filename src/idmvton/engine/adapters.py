@@ -13,6 +13,7 @@ import numpy as np
 from idmvton.atomic import check_folder, whole_file
 from idmvton.customize.free import check_free
 from idmvton.customize.options import CustomizeOptions
+from idmvton.customize.recipe import check_choices
 from idmvton.customize.run import Customization, Learned
 from idmvton.customize.views import picture_row, sample_of
 from idmvton.data.opening import open_dataset
@@ -20,7 +21,7 @@ from idmvton.data.sample import TryOnSample
 from idmvton.engine.adapter_folder import GARMENT, PICTURE
 from idmvton.engine.describer import Describer
 from idmvton.engine.job import Settings, TryOn
-from idmvton.errors import ConfigError, InputError, PreparationError, UnusablePersonError
+from idmvton.errors import ConfigError, InputError, NoPersonError, PreparationError, UnusablePersonError
 from idmvton.images import load_image
 from idmvton.options import JobOptions, ModelOptions, PrepareOptions, TryOnOptions
 from idmvton.prepare.category import word_of
@@ -119,6 +120,7 @@ def make_adapter(
     check_folder(folder, "the adapter's folder")
     on_stage("loading the model")
     pipe = _load(request, device="cpu", dtype="float32")
+    check_choices(request.choices, drafts=pipe.warp_net is not None)
     on_stage("preparing the photos")
     preparer = preparer_for(request.prepare, request.model.model)
     lesson = _read(request, preparer, pipe)
@@ -157,8 +159,7 @@ def _read(request: AdapterRequest, preparer: Preparer, pipe: TryOnPipeline) -> _
     size = pipe.working_size(request.height, request.width)
     prepared = [prepare_pair(preparer, pair, request.prepare) for pair in request.pairs]
     _check_category(prepared, request.pairs)
-    if pipe.warp_net is not None:
-        check_worth(prepared, request.choices)
+    doubts = () if pipe.warp_net is None else check_worth(prepared, request.choices)
     first = prepared[0]
     assert first.garment is not None
     described = Describer(pipe)(first.garment, first.category, request.caption)
@@ -166,7 +167,7 @@ def _read(request: AdapterRequest, preparer: Preparer, pipe: TryOnPipeline) -> _
         sample_of(each, described.caption, size, pair.person.name)
         for each, pair in zip(prepared, request.pairs, strict=True)
     ]
-    notes = dict.fromkeys([*described.warnings, *(note for each in prepared for note in each.warnings)])
+    notes = dict.fromkeys([*doubts, *described.warnings, *(note for each in prepared for note in each.warnings)])
     return _Lesson(first, samples, described.caption, tuple(notes))
 
 
@@ -194,6 +195,13 @@ def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -
             expected="one person, who wears the garment",
             fix="crop the photo to that person",
         )
+    if not people:
+        raise NoPersonError(
+            "nobody is seen in the photo",
+            got=pair.person,
+            expected="one person, who wears the garment",
+            fix="give a photo of somebody who wears it; a picture of the garment alone goes after that",
+        )
     picture = preparer.read_garment(
         pair.person if pair.garment is None else pair.garment,
         category=options.category,
@@ -204,7 +212,7 @@ def prepare_pair(preparer: Preparer, pair: PhotoPair, options: PrepareOptions) -
             "nobody is seen wearing the garment",
             got=f"{pair.person}, which looks like a picture of a garment alone",
             expected="a photo of somebody who wears it",
-            fix="give the photo of a person, and that of the garment after it",
+            fix="give a photo with face or arms in view; a picture of the garment alone goes after it",
         )
     return preparer(pair.person, picture, options=options)
 
@@ -231,25 +239,32 @@ def _check_category(prepared: Sequence[Prepared], pairs: Sequence[PhotoPair]) ->
         )
 
 
-def check_worth(prepared: Sequence[Prepared], choices: CustomizeOptions) -> None:
+def check_worth(prepared: Sequence[Prepared], choices: CustomizeOptions) -> tuple[str, ...]:
     """Makes sure that a WarpNet would not learn the one pose of a garment that it lays well already.
 
     Args:
         prepared: the photos, with what the garment was taken from.
         choices: of the user; who says --warp or --no-warp gets it.
 
+    Returns:
+        What the caller should know where it is trained all the same.
+
     Raises:
         ConfigError: there is one photo, and a product picture.
     """
     has_product = all(each.sources.get("garment") not in (None, WORN_SOURCE) for each in prepared)
-    if has_product and len(prepared) == 1 and choices.warp is None:
+    if not has_product or len(prepared) > 1 or choices.warp is False:
+        return ()
+    doubt = "from a product picture and one photo this model learns nothing that helps other people"
+    if choices.warp is None:
         raise ConfigError(
-            "from a product picture and one photo this model learns nothing that helps other people",
+            doubt,
             got="it was trained on product pictures: what it would learn is how the garment lies in this one pose",
             expected="several photos of people who wear it, or one photo and no product picture",
             fix="try the product picture on as it is, without an adapter; or add --pair OTHER.jpg,GARMENT.jpg for each "
             "further photo; or, to do it all the same, add --warp",
         )
+    return (doubt,)
 
 
 def _prior(choices: CustomizeOptions, size: Size) -> Sequence[TryOnSample]:

@@ -77,7 +77,7 @@ def repair(photo: Photo, labels: Labels, parts: Parts, pose: Landmarks) -> tuple
         parts[found] = hand
     for ankle, heel, toes, shoe in _FOOT_JOINTS:
         region = _foot_region(pose, (ankle, heel, toes), labels.shape)
-        if region is not None:
+        if region is not None and region.any():  # a skeleton goes on beyond the picture
             labels[_find_shoe(codes, labels, region)] = shoe
     return labels, parts
 
