@@ -1,36 +1,63 @@
-"""Everything here runs offline, on the tiny golden checkpoint."""
+"""Everything here runs offline, on the tiny golden checkpoint.
+
+Nothing heavy is imported at the top: a test of texts or pictures needs no torch, nor does the process that only hands
+tests to others.
+"""
+
+from __future__ import annotations
 
 import copy
 import functools
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("COLUMNS", "200")  # before rich makes a console: tables are not folded
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin slow whatever runs beside
 os.environ["OMP_NUM_THREADS"] = "1"  # the networks are tiny: threads would only wait for each other
 
-import huggingface_hub
 import pytest
-import torch
-from safetensors.torch import load_file
+import typer.testing
 
-from fake_hub import Hub
 from golden_data import CHECKPOINT, GOLDEN, forget, golden_pictures
-from idmvton import TryOnPipeline
-from idmvton.checkpoint.published import load_checkpoint
-from idmvton.training import start
-from idmvton.tryon import system
+from idmvton.options import ModelOptions
 from idmvton.weights import locate
+
+if TYPE_CHECKING:
+    import torch
+
+    from fake_hub import Hub
+    from idmvton import TryOnPipeline
+
+GOLDEN_MODEL = ModelOptions(model=str(CHECKPOINT))
+LONG = ("tests/web", "tests/test_ray.py", "tests/engine/test_lane_with_mini.py", "tests/server", "tests/field",
+        "tests/customize", "tests/training/test_processes.py", "tests/prepare", "tests/test_cli.py")  # fmt: skip
+"""What takes longest: begun first, so that two processes end at about the same time."""
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # once, not in each call
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; the order within a file stays."""
+    order = {name: place for place, name in enumerate(LONG)}
+
+    def place_of(item: pytest.Item) -> int:
+        return min((order[name] for name in LONG if item.nodeid.startswith(name)), default=len(LONG))
+
+    items.sort(key=place_of)
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A small hub on this machine, and an empty cache."""
+    import huggingface_hub
+
+    from fake_hub import Hub
+
     server = Hub()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -52,7 +79,14 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 @pytest.fixture(scope="session")
 def loaded_once() -> Any:
     """Loads each checkpoint once."""
-    return functools.cache(load_checkpoint)
+
+    @functools.cache
+    def load(folder: Path, **how: Any) -> dict[str, Any]:
+        from idmvton.checkpoint.published import load_checkpoint
+
+        return load_checkpoint(folder, **how)
+
+    return load
 
 
 @pytest.fixture(autouse=True)
@@ -61,20 +95,53 @@ def _copies_of_checkpoints(loaded_once: Any, monkeypatch: pytest.MonkeyPatch) ->
     kept = (CHECKPOINT, locate("mini"))
 
     def load(folder: Path, **how: Any) -> dict[str, Any]:
-        if folder in kept:
-            return copy.deepcopy(loaded_once(folder, **how))
-        return load_checkpoint(folder, **how)
+        from idmvton.checkpoint.published import load_checkpoint
 
-    for module in (system, start):
-        monkeypatch.setattr(module, "load_checkpoint", load)
+        return copy.deepcopy(loaded_once(folder, **how)) if folder in kept else load_checkpoint(folder, **how)
+
+    for name in ("idmvton.tryon.system", "idmvton.training.start"):
+        if name in sys.modules:
+            monkeypatch.setattr(sys.modules[name], "load_checkpoint", load)
+
+
+@pytest.fixture(scope="session")
+def golden_of_commands() -> Any:
+    """The golden checkpoint for commands that leave it as it is, loaded once."""
+    from idmvton.engine import loading
+
+    return functools.cache(functools.partial(loading.load_pipeline, GOLDEN_MODEL))
+
+
+@pytest.fixture(autouse=True)
+def _one_golden_checkpoint(golden_of_commands: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that name the golden checkpoint, and nothing to change about it, share one."""
+    from idmvton.engine import loading
+
+    load_pipeline = loading.load_pipeline
+
+    def load(model: ModelOptions) -> TryOnPipeline:
+        if model != GOLDEN_MODEL:
+            return load_pipeline(model)
+        pipe = golden_of_commands()
+        forget(pipe)
+        return pipe
+
+    monkeypatch.setattr(loading, "load_pipeline", load)
+
+
+def load_golden() -> TryOnPipeline:
+    """The golden checkpoint, without a bar of its own."""
+    from idmvton import TryOnPipeline
+
+    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 @pytest.fixture(scope="session")
 def loaded() -> TryOnPipeline:
     """The golden checkpoint, loaded once; tests that change it take ``pipe`` or load their own."""
-    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return load_golden()
 
 
 @pytest.fixture
@@ -87,9 +154,7 @@ def pipe(loaded: TryOnPipeline) -> TryOnPipeline:
 @pytest.fixture(scope="session")
 def untouched() -> TryOnPipeline:
     """The golden checkpoint as it was loaded: to be copied, which takes a quarter of the time of loading it."""
-    pipe = TryOnPipeline.from_pretrained(CHECKPOINT, device="cpu")
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return load_golden()
 
 
 @pytest.fixture
@@ -101,12 +166,16 @@ def own_pipe(untouched: TryOnPipeline) -> TryOnPipeline:
 @pytest.fixture(scope="session")
 def unet_io() -> dict[str, torch.Tensor]:
     """Inputs and outputs of one GarmentNet and TryonNet evaluation of the published code."""
+    from safetensors.torch import load_file
+
     return load_file(GOLDEN / "dev" / "unet_io.safetensors")
 
 
 @pytest.fixture(scope="session")
 def pipeline_io() -> dict[str, torch.Tensor]:
     """Inputs and outputs of a whole try-on of the published code."""
+    from safetensors.torch import load_file
+
     return load_file(GOLDEN / "dev" / "pipeline_io.safetensors")
 
 

@@ -1,8 +1,12 @@
 """Where the golden data lies, and what tests do with it."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from idmvton import TryOnPipeline
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from idmvton import TryOnPipeline
 
 GOLDEN = Path(__file__).parent / "golden"
 CHECKPOINT = GOLDEN / "dev" / "pipeline"

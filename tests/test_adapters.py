@@ -235,4 +235,5 @@ def test_it_is_on_from_the_start_where_it_is_named(untouched, one_call, tmp_path
     assert pipe.adapter is not None
     assert pipe.adapter.scale == 0.5
     pipe.unload_adapter()
-    assert all(torch.equal(each, untouched.unet.state_dict()[name]) for name, each in pipe.unet.state_dict().items())
+    expected = untouched.unet.state_dict()
+    assert all(torch.equal(each, expected[name]) for name, each in pipe.unet.state_dict().items())

@@ -152,9 +152,9 @@ def test_importing_loads_no_torch(names):
 
 
 def cpu_seconds(code):
-    """Processor time of the quickest of five runs: what other programs do on the machine matters little."""
+    """Processor time of the quickest of three runs: what other programs do on the machine matters little."""
     seconds = []
-    for _ in range(5):
+    for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run(sys.executable, "-c", code)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

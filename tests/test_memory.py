@@ -77,8 +77,9 @@ def test_laid_out_for_gpus_a_pipeline_gives_the_same_and_is_saved_whole(own_pipe
     assert (own_pipe(**one_call).latents - expected).abs().max() < 1e-4
     own_pipe.save_pretrained(tmp_path)
     again = type(own_pipe).from_pretrained(tmp_path, device="cpu")
+    saved = again.unet.state_dict()
     for name, weight in own_pipe.unet.state_dict().items():
-        assert torch.equal(again.unet.state_dict()[name], weight), name
+        assert torch.equal(saved[name], weight), name
 
 
 @pytest.mark.parametrize(("free", "mode"), [(1 << 40, "fast"), (5000, "balanced"), (10, "low")])

@@ -172,7 +172,8 @@ def test_a_saved_warp_net_comes_back(warping_pipe, one_call, tmp_path):
     again = TryOnPipeline.from_pretrained(tmp_path / "saved", device="cpu")
     assert isinstance(again.warp_net, WarpNet)
     for ours, theirs in ((again.warp_net, warping_pipe.warp_net), (again.unet, warping_pipe.unet)):
-        assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
+        expected = theirs.state_dict()
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
     assert np.abs(picture_of(again, one_call) - before).max() < 1.5 / 255
 
 

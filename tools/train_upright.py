@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=29)
     parser.add_argument("-o", "--output", type=Path, default=Path("src/idmvton/prepare/assets/upright.npy"))
     options = parser.parse_args()
+    if options.people < FOLDS:
+        parser.error(f"--people {options.people}: at least {FOLDS}, because each fifth of them is left out once")
     found = [(index, features) for index in range(options.people) for features in product_features(options.seed, index)]
     person = np.array([index for index, _ in found])
     features = np.stack([each for _, each in found])

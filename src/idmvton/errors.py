@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class IdmVtonError(Exception):
     """Base of every error that this library raises on purpose.
@@ -25,6 +27,13 @@ class IdmVtonError(Exception):
         lines += [f"  expected: {expected}"] if expected is not None else []
         lines += [f"  do this:  {fix}"] if fix is not None else []
         super().__init__("\n".join(lines))
+
+
+def some_of(names: Iterable[str], limit: int = 8) -> str:
+    """The first of many names, and how many more there are, for a message."""
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 class InputError(IdmVtonError, ValueError):
@@ -69,6 +78,10 @@ class NumericsError(IdmVtonError, ArithmeticError):
 
 class IdmVtonWarning(UserWarning):
     """Base of every warning that this library emits."""
+
+
+class NameWarning(IdmVtonWarning):
+    """A name that means weights is also that of a folder here, which is not read."""
 
 
 class CaptionTruncatedWarning(IdmVtonWarning):

@@ -6,15 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.data import layouts
+from tests.field.test_signals import heeded
 
-from golden_data import CHECKPOINT
+from idmvton import TryOnPipeline
 from idmvton.data.prepare import Made, prepare_dataset
 from idmvton.engine.pairs import names_of
 from idmvton.images import read_provenance
@@ -198,26 +198,20 @@ def test_names_that_are_too_long_are_cut_and_told_and_end_no_batch(folders, try_
     assert all(len(name) <= 255 for name in names)
 
 
-def test_sigterm_writes_the_report_and_says_so(tmp_path):
-    """A real process, ended while it makes the first of its pairs."""
-    examples = Path(__file__).parents[2] / "examples"
-    (tmp_path / "garments").mkdir()
-    shutil.copy(examples / "checked_shirt.jpg", tmp_path / "garments")
-    shutil.copy(examples / "checked_shirt.jpg", tmp_path / "garments" / "b.jpg")
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "idmvton", "try-on", examples / "person.jpg", tmp_path / "garments",
-            "-o", tmp_path / "out", "--model", CHECKPOINT, "--steps", "900",
-        ],
-        stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"},
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "out").glob(".claim-*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert "terminated: what was made is kept" in told
-    assert "Traceback" not in told
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["made"] == []
-    assert made(tmp_path / "out") == ["report.json"]
+def test_sigterm_writes_the_report_and_says_so(folders, try_on, monkeypatch):
+    """While it makes the second of its pairs."""
+    call, calls = TryOnPipeline.__call__, []
+
+    def dress(*arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return call(*arguments, **keywords)
+
+    monkeypatch.setattr(TryOnPipeline, "__call__", dress)
+    with heeded():
+        result = try_on(folders / "people", folders / "garments", "-o", folders / "out")
+    assert result.exit_code == 143
+    assert "terminated: what was made is kept" in result.stderr
+    assert json.loads((folders / "out" / "report.json").read_text())["made"] == ["anna__other.png"]
+    assert made(folders / "out") == ["anna__other.png", "report.json"]

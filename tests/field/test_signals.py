@@ -1,16 +1,17 @@
 """Ctrl-C and SIGTERM at any moment of a single try-on: an exit status and a line, no traceback and no half file."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from golden_data import CHECKPOINT
+from idmvton.cli import terminate
+from idmvton.prepare import preparer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 AT_AN_IMPORT = """
 import os, signal, sys
 
@@ -23,30 +24,23 @@ sys.meta_path.insert(0, Sender())
 from idmvton.__main__ import main
 main()
 """
-AT_A_CALL = """
-import importlib, os, sys
-
-module, _, name = sys.argv.pop(1).partition(":")
-number = int(sys.argv.pop(1))
-place, names = importlib.import_module(module), name.split(".")
-for each in names[:-1]:
-    place = getattr(place, each)
-original = getattr(place, names[-1])
-
-def send(*arguments, **keywords):
-    result = original(*arguments, **keywords)
-    os.kill(os.getpid(), number)
-    return result
-
-setattr(place, names[-1], send)
-from idmvton.__main__ import main
-main()
-"""
 
 
 def heed_ctrl_c():
     """Of a process whose parent ignores it, as shells have their background jobs do."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def heeded():
+    """Signals as the command line has them."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("module", ["logging", "idmvton.cli", "typer", "idmvton.cli.try_on"])
@@ -57,29 +51,27 @@ def test_ctrl_c_while_modules_are_imported(module):
 
 
 @pytest.mark.parametrize(
-    ("moment", "number", "status", "word"),
+    ("place", "name", "number", "status", "word"),
     [
-        ("idmvton.prepare.preparer:preparer_for", signal.SIGINT, 130, "interrupted"),
-        ("PIL.Image:Image.save", signal.SIGTERM, 143, "terminated"),
+        (preparer, "preparer_for", signal.SIGINT, 130, "interrupted"),
+        (Image.Image, "save", signal.SIGTERM, 143, "terminated"),
     ],
+    ids=["prepares", "writes"],
 )
-def test_a_single_try_on(tmp_path, moment, number, status, word):
-    """While it prepares, and while it writes the result."""
-    output = tmp_path / "out" / "result.png"
+def test_a_single_try_on(photos, try_on, monkeypatch, place, name, number, status, word):
+    """While it prepares, and while it writes the result, sent to this process: `test_cli` interrupts one of its own."""
+    original = getattr(place, name)
+
+    def send(*arguments, **keywords):
+        result = original(*arguments, **keywords)
+        os.kill(os.getpid(), number)
+        return result
+
+    output = photos / "out" / "result.png"
     output.parent.mkdir()
-    command = [
-        sys.executable, "-c", AT_A_CALL, moment, str(int(number)), "try-on",
-        EXAMPLES / "person.jpg", EXAMPLES / "checked_shirt.jpg", "-o", output, "--model", CHECKPOINT, "--steps", "1",
-    ]  # fmt: skip
-    told = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"COLUMNS": "200"},
-        preexec_fn=heed_ctrl_c,
-    )
-    assert told.returncode == status, told.stderr
+    monkeypatch.setattr(place, name, send)
+    with heeded():
+        told = try_on(photos / "anna.png", photos / "shirt.png", "-o", output)
+    assert told.exit_code == status, told.output
     assert f"{word}: no file was written" in told.stderr
-    assert "Traceback" not in told.stderr
     assert not list(output.parent.iterdir())

@@ -1,6 +1,8 @@
 """Weight files as people have them: one variant only, and what training scripts wrap around a state dict."""
 
 import shutil
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ from safetensors.torch import save_file
 
 from golden_data import CHECKPOINT
 from idmvton import TryOnPipeline
-from idmvton.errors import WeightsError
-from idmvton.weights import find_weights, read_tensors
+from idmvton.checkpoint.folder import find_parts
+from idmvton.errors import NameWarning, WeightsError
+from idmvton.weights import find_weights, locate, read_tensors
 
 NETWORK = {"conv.weight": torch.ones(2, 2), "conv.bias": torch.zeros(2)}
 
@@ -73,3 +76,38 @@ def test_what_cannot_be_unwrapped_is_named(tmp_path):
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(WeightsError, match="all start with 'net'"):
         TryOnPipeline.from_pretrained(folder, device="cpu")
+
+
+class TestAFolderOfTheSameName:
+    """Where the working directory has a folder ``mini``, the name still means the weights."""
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("idmvton.weights.local.__warningregistry__", {}, raising=False)
+        for number in range(30):
+            (tmp_path / "mini" / f"photo-{number:02}").mkdir(parents=True)
+        return tmp_path / "mini"
+
+    def test_the_name_wins_and_that_is_said_once(self, folder):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("default")
+            found = [locate("mini") for _ in range(2)]
+        assert all((each / "unet").is_dir() for each in found)
+        assert [each.category for each in told] == [NameWarning]
+        assert "./mini" in str(told[0].message)
+
+    def test_a_path_means_the_folder(self, folder):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert locate("./mini").samefile(folder)
+            assert locate(Path("mini")).samefile(folder)
+        with pytest.raises(WeightsError, match="not an IDM-VTON checkpoint") as raised:
+            find_parts(locate("./mini"))
+        assert "photo-07 and 22 more" in str(raised.value)
+
+    def test_missing_weights_name_the_folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "idm-vton").mkdir()
+        with pytest.warns(NameWarning), pytest.raises(WeightsError, match=r"\./idm-vton"):
+            locate("idm-vton", cache_dir=tmp_path)

@@ -12,7 +12,7 @@ from tests.server.conftest import PAIR, made_of
 
 from idmvton.client import Client
 
-JOBS, CLIENTS = 200, 64
+JOBS, CLIENTS = 128, 64
 
 
 def test_many_clients_at_once(server):

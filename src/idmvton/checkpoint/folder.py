@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from idmvton.errors import WeightsError
+from idmvton.errors import WeightsError, some_of
 from idmvton.types import Size
 
 NETWORKS: Final = ("vae", "text_encoder", "text_encoder_2", "image_encoder", "unet", "unet_encoder")
@@ -29,7 +29,7 @@ def find_parts(folder: Path, base: Path | None = None) -> dict[str, Path]:
     parts = {name: place / name for place in reversed(places) for name in FOLDERS if (place / name).is_dir()}
     missing = [name for name in FOLDERS if name not in parts]
     if missing:
-        found = ", ".join(sorted(each.name for each in folder.iterdir())) if folder.is_dir() else "no such folder"
+        found = some_of(sorted(each.name for each in folder.iterdir())) if folder.is_dir() else "no such folder"
         raise WeightsError(
             f"{folder} is not an IDM-VTON checkpoint",
             got=found or "an empty folder",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -69,7 +70,8 @@ def _root(
     pass
 
 
-def _terminate(_signal: int, _frame: object) -> None:
+def terminate(_signal: int, _frame: object) -> None:
+    """Ends a command on SIGTERM as Ctrl-C does."""
     raise shared.Terminated
 
 
@@ -79,5 +81,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminate)
+    warnings.showwarning = shared.show_warning
+    signal.signal(signal.SIGTERM, terminate)
     app()

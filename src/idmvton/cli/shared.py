@@ -6,16 +6,18 @@ import contextlib
 import functools
 import inspect
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from typer.models import OptionInfo
 
 from idmvton.atomic import check_name
-from idmvton.errors import IdmVtonError
+from idmvton.errors import IdmVtonError, IdmVtonWarning
 from idmvton.options import Option, Options, describe
 
 EXIT_FAILED = 1
@@ -41,6 +43,7 @@ _PANELS: Final = {
 }
 """Class of options -> where they stand in the help."""
 
+_show_with_its_line: Final = warnings.showwarning
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
@@ -149,6 +152,14 @@ def reports_errors(command: Command) -> Command:
 def print_json(content: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(content, indent=2))
+
+
+def show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """In the place of :func:`warnings.showwarning`: a warning of this library without the line of code."""
+    if issubclass(category, IdmVtonWarning):
+        err.print("[yellow]warning:[/] " + escape(str(message)), soft_wrap=True)
+    else:
+        _show_with_its_line(message, category, *where, **more)
 
 
 @contextlib.contextmanager

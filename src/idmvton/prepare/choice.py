@@ -110,7 +110,7 @@ def check_files(options: BackendOptions) -> None:
 
 def _is_published(model: str | Path) -> bool:
     """Whether a model is a published checkpoint, by its name."""
-    if isinstance(model, Path) or Path(model).is_dir():
+    if isinstance(model, Path) or (Path(model).is_dir() and not weights.is_name(model)):
         return False
     names = {entry.name for entry in CATALOGUE.values() if entry.kind == "checkpoint" and not entry.embedded}
     repos = {CATALOGUE[name].repo.lower() for name in names}

@@ -134,9 +134,10 @@ def look_at_border(lab: Floats) -> Background:
 
 def _commonest(colours: Floats) -> Floats:
     """The colour that most of the border has, within coarse cells."""
-    cells, number = np.unique(np.floor(colours / 6).astype(np.int32), axis=0, return_inverse=True)
-    largest = np.bincount(number.ravel(), minlength=len(cells)).argmax()
-    return np.median(colours[number.ravel() == largest], axis=0).astype(np.float32)
+    lightness, a, b = np.floor(colours / 6).astype(np.int64).T
+    cells = (lightness << 16) + (a << 8) + b  # one number each: they are sorted ten times as fast as rows
+    values, counts = np.unique(cells, return_counts=True)
+    return np.median(colours[cells == values[counts.argmax()]], axis=0).astype(np.float32)
 
 
 def _distance(first: Floats, second: Floats) -> Floats:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idmvton.images.framing import Framing
+from idmvton.images import ImageInput, load_layers
+from idmvton.images.framing import WHITE, Framing
 from idmvton.prepare.backends.protocols import (
     BodyParser,
     LabelParser,
@@ -75,6 +76,16 @@ class PersonMaps:
     sources: Mapping[str, str]
     timings: Mapping[str, float]
     body_map: Image.Image | None = None
+
+
+def load_on_white(person: ImageInput) -> tuple[Image.Image, tuple[str, ...]]:
+    """A person's photo, on white where it is transparent, and what to say about that."""
+    photo, alpha = load_layers(person, what="person")
+    if alpha is None:
+        return photo, ()
+    flat = Image.new("RGB", photo.size, WHITE)
+    flat.paste(photo, mask=Image.fromarray(alpha))
+    return flat, ("the person's photo is transparent in places: it was put on white, and so is the result",)
 
 
 def read_person(

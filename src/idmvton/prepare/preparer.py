@@ -19,7 +19,7 @@ from PIL import Image
 
 from idmvton.errors import ConfigError, PreparationError
 from idmvton.images import ImageInput, load_layers
-from idmvton.images.framing import BLACK, WHITE, Framing
+from idmvton.images.framing import BLACK, Framing
 from idmvton.options import BackendOptions, PrepareOptions, describe
 from idmvton.prepare import demo_person
 from idmvton.prepare.backends.protocols import (
@@ -47,7 +47,7 @@ from idmvton.prepare.garment import GarmentPicture, prepare_garment
 from idmvton.prepare.maps import Given, PathOrArray, frame_pose, pose_of_keypoints
 from idmvton.prepare.mask_making import PersonSeen
 from idmvton.prepare.new_garment import mask_for
-from idmvton.prepare.person_maps import PersonMaps, read_person, shrunk, timed
+from idmvton.prepare.person_maps import PersonMaps, load_on_white, read_person, shrunk, timed
 from idmvton.prepare.record import Prepared
 from idmvton.types import BackendSet, Category, CategoryChoice, MaskShape, Size
 
@@ -260,14 +260,9 @@ class Preparer:
             WeightsError: a backend's weights are not on the disk.
         """
         if self._demo == "no":
-            photo, alpha = load_layers(person, what="person")
-            if alpha is None:
-                return read_person(self, photo, given or Given(), number, category)
-            flat = Image.new("RGB", photo.size, WHITE)
-            flat.paste(photo, mask=Image.fromarray(alpha))
-            maps = read_person(self, flat, given or Given(), number, category)
-            note = "the person's photo is transparent in places: it was put on white, and so is the result"
-            return dataclasses.replace(maps, warnings=(*maps.warnings, note))
+            photo, notes = load_on_white(person)
+            maps = read_person(self, photo, given or Given(), number, category)
+            return dataclasses.replace(maps, warnings=(*maps.warnings, *notes))
         if given is not None and given.names():
             raise ConfigError(
                 "maps are given, and the published demo makes its own",

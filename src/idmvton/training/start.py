@@ -24,7 +24,7 @@ from idmvton.training.sections import (
     VaeOptions,
 )
 from idmvton.training.sources import Captioned
-from idmvton.weights import CATALOGUE, locate
+from idmvton.weights import is_name, locate
 
 _SHARED = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 
@@ -105,6 +105,6 @@ def named_folder(options: TryOnTaskOptions, name: str) -> Path:
             expected="a path, or a name from `idmvton weights list`",
         )
     name, _, inside = value.partition("/")
-    if not Path(value).exists() and name in CATALOGUE:
+    if is_name(name):
         return locate(name) / inside
     return Path(value)

@@ -9,7 +9,7 @@ from idmvton.weights.catalogue import CATALOGUE, find_entry
 from idmvton.weights.download import get
 from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.files import find_weights, read_notes, read_tensors, write_tensors
-from idmvton.weights.local import WeightsStatus, locate, locate_base, locate_file, stamp, status
+from idmvton.weights.local import WeightsStatus, is_name, locate, locate_base, locate_file, stamp, status
 from idmvton.weights.manifest import MANIFEST_NAME, FileRecord, Manifest, Progress, read_manifest
 from idmvton.weights.sniff import check_file, check_not_a_stand_in, size_text
 from idmvton.weights.verification import FileCheck, VerifyReport, verify
@@ -29,6 +29,7 @@ __all__ = [
     "find_entry",
     "find_weights",
     "get",
+    "is_name",
     "locate",
     "locate_base",
     "locate_file",

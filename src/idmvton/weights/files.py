@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from idmvton.errors import WeightsError
+from idmvton.errors import WeightsError, some_of
 from idmvton.weights.sniff import ACCEPTED_SUFFIXES, check_file
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def find_weights(folder: str | Path, stem: str, variant: str | None = None) -> l
     held = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
     raise WeightsError(
         f"{folder} holds no weights to load" + (f" of the variant {variant!r}" if variant else ""),
-        got=(", ".join(held[:12]) + (f" and {len(held) - 12} more" if len(held) > 12 else "")) or "an empty folder",
+        got=some_of(held) or "an empty folder",
         expected=" or ".join(single for single, _ in candidates) + ", or an index with its shards",
         fix=f"choose one of its variants: {', '.join(others)} (--variant, variant=)" if others else _GET,
     )

@@ -6,13 +6,14 @@ import fnmatch
 import hashlib
 import importlib.resources
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from idmvton.atomic import check_name
-from idmvton.errors import WeightsError
-from idmvton.weights.catalogue import find_entry, is_hub_id
+from idmvton.errors import NameWarning, WeightsError
+from idmvton.weights.catalogue import CATALOGUE, find_entry, is_hub_id
 from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.manifest import Manifest, read_manifest
 
@@ -137,7 +138,8 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
     """Finds a checkpoint's folder on this machine; never uses the network.
 
     Args:
-        model: an existing folder, a catalogue name, or a hub id (``owner/name``) that was fetched before.
+        model: a catalogue name, an existing folder, or a hub id (``owner/name``) that was fetched before. A name wins
+            over a folder of that name in the working directory: ``./mini`` means the folder.
         cache_dir: the cache; by default that of huggingface_hub.
 
     Returns:
@@ -153,6 +155,8 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
             got=repr(model),
             expected="a folder, a name from `idmvton weights list`, or a hub id (owner/name)",
         )
+    if is_name(model):
+        return located(status(str(model), cache_dir=cache_dir))
     folder = Path(os.path.expanduser(model))
     check_name(folder, "model")
     if folder.is_dir():
@@ -166,6 +170,16 @@ def locate(model: str | Path, *, cache_dir: str | Path | None = None) -> Path:
             expected="a checkpoint folder, a name from `idmvton weights list`, or a hub id (owner/name)",
         )
     return located(status(model, cache_dir=cache_dir))
+
+
+def is_name(model: str | Path) -> bool:
+    """Whether a model is meant by its name in the catalogue. Warns once where a folder here has that name too."""
+    if not isinstance(model, str) or model not in CATALOGUE:
+        return False
+    if os.path.isdir(model):
+        text = f"{model!r} is the name of weights; the folder {model} in this directory is not read: ./{model} means it"
+        warnings.warn(text, NameWarning, stacklevel=1)  # of this line, so that Python shows it once
+    return True
 
 
 def locate_file(name: str, *, cache_dir: str | Path | None = None) -> Path:
@@ -192,7 +206,7 @@ def locate_base(model: str | Path, *, cache_dir: str | Path | None = None) -> Pa
         model: what :func:`locate` takes.
         cache_dir: the cache; by default that of huggingface_hub.
     """
-    if isinstance(model, Path) or os.path.isdir(model):
+    if isinstance(model, Path) or (os.path.isdir(model) and not is_name(model)):
         return None
     base = find_entry(model).base
     return status(base, cache_dir=cache_dir).path if base else None
@@ -215,6 +229,8 @@ def located(found: WeightsStatus) -> Path:
             fix=fix + " to finish the download",
         )
     also = "" if entry.name != entry.repo else f" (and there is no folder {entry.name} here)"
+    if entry.name in CATALOGUE and os.path.isdir(entry.name):
+        fix += f", or give the folder that is here as ./{entry.name}"
     raise WeightsError(f"the weights {entry.name!r} are not on this machine{also}", fix=fix)
 
 

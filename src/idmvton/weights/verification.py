@@ -11,7 +11,7 @@ from idmvton.errors import WeightsError
 from idmvton.weights.catalogue import CATALOGUE, is_hub_id
 from idmvton.weights.entries import WeightsEntry
 from idmvton.weights.files import read_shard_index
-from idmvton.weights.local import locate, located, status
+from idmvton.weights.local import is_name, locate, located, status
 from idmvton.weights.manifest import (
     MANIFEST_NAME,
     FileState,
@@ -115,8 +115,8 @@ def verify(
 
 
 def _folder(name_or_folder: str | Path, cache_dir: str | Path | None) -> Path:
-    is_name = isinstance(name_or_folder, str) and (name_or_folder in CATALOGUE or is_hub_id(name_or_folder))
-    if not is_name or Path(name_or_folder).is_dir():
+    is_hubs = isinstance(name_or_folder, str) and is_hub_id(name_or_folder) and not Path(name_or_folder).is_dir()
+    if not is_hubs and not is_name(name_or_folder):
         return locate(name_or_folder, cache_dir=cache_dir)
     found = status(str(name_or_folder), cache_dir=cache_dir)
     return found.path if found.path is not None else located(found)

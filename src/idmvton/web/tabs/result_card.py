@@ -85,38 +85,13 @@ class ResultCard:
         )  # fmt: skip
         variations = look.picture_strip("variations", visible=False)
         facts = gr.HTML()
-        with gr.Row(visible=False, elem_classes="actions") as downloads:
-            png = labels.put(gr.DownloadButton(elem_id="png", variant="primary"), label="result.png")
-            jpeg = labels.put(gr.DownloadButton(elem_id="jpeg"), label="result.jpeg")
-        with labels.put(gr.Accordion(open=False, visible=False, elem_id="copy"), label="result.copy") as copy:
-            labels.put(gr.HTML(), value=lambda language: look.hint(say(language, "result.copy_files")))
-            mask = labels.put(
-                gr.DownloadButton(visible=False, size="sm", elem_id="mask-file"), label="result.copy_mask"
-            )
-            adapter = labels.put(
-                gr.DownloadButton(visible=False, size="sm", elem_id="adapter-file"), label="result.copy_adapter"
-            )
-            command = labels.put(_code("shell", "as-command"), label="result.cli")
-            python = _code("python", "as-python", label="Python")
-            curl = _code("shell", "as-curl", label="curl")
-        with labels.put(gr.Accordion(open=False, elem_id="options"), label="run.options"):
-            images = labels.put(
-                option_slider(_OPTIONS["num_images"], "images", maximum=max_images, step=1),
-                label="run.images", info="run.images_info",
-            )  # fmt: skip
-            quality = labels.put(
-                gr.Radio(value=_OPTIONS["quality"].default, elem_id="quality", elem_classes="segments"),
-                label="run.quality", choices=choices("run", *_OPTIONS["quality"].choices),
-            )  # fmt: skip
-            declared = _OPTIONS["seed"]
-            seed = labels.put(
-                gr.Number(None, minimum=declared.minimum, maximum=declared.maximum, precision=0, elem_id="seed"),
-                label="run.seed", info="run.seed_info",
-            )  # fmt: skip
+        files = _build_files(labels) | _build_copies(labels)
+        options = _build_options(labels, max_images)
         history_title = gr.HTML(visible=False)
         history = look.picture_strip("history", visible=False)
-        return cls(run, cancel, images, quality, seed, status, view, slider, difference, variations, facts, downloads,
-                   png, jpeg, copy, command, python, curl, mask, adapter, history_title, history)  # fmt: skip
+        return cls(run=run, cancel=cancel, status=status, view=view, slider=slider, difference=difference,
+                   variations=variations, facts=facts, history_title=history_title, history=history,
+                   **files, **options)  # fmt: skip
 
     @property
     def outputs(self) -> list[Any]:
@@ -198,6 +173,47 @@ class ResultCard:
         is_there = len(value["items"]) > 1 or (room.shown is None and bool(value["items"]))
         title = look.small_heading(say(room.language, "result.history"))
         return [gr.update(visible=is_there, value=title), gr.update(visible=is_there, value=value)]
+
+
+def _build_files(labels: Labels) -> dict[str, Any]:
+    """The buttons that download the picture."""
+    with gr.Row(visible=False, elem_classes="actions") as downloads:
+        png = labels.put(gr.DownloadButton(elem_id="png", variant="primary"), label="result.png")
+        jpeg = labels.put(gr.DownloadButton(elem_id="jpeg"), label="result.jpeg")
+    return {"downloads": downloads, "png": png, "jpeg": jpeg}
+
+
+def _build_copies(labels: Labels) -> dict[str, Any]:
+    """How the same picture is made elsewhere, and the files for that."""
+    with labels.put(gr.Accordion(open=False, visible=False, elem_id="copy"), label="result.copy") as copy:
+        labels.put(gr.HTML(), value=lambda language: look.hint(say(language, "result.copy_files")))
+        mask = labels.put(gr.DownloadButton(visible=False, size="sm", elem_id="mask-file"), label="result.copy_mask")
+        adapter = labels.put(
+            gr.DownloadButton(visible=False, size="sm", elem_id="adapter-file"), label="result.copy_adapter"
+        )
+        command = labels.put(_code("shell", "as-command"), label="result.cli")
+        python = _code("python", "as-python", label="Python")
+        curl = _code("shell", "as-curl", label="curl")
+    return {"copy": copy, "mask": mask, "adapter": adapter, "command": command, "python": python, "curl": curl}
+
+
+def _build_options(labels: Labels, max_images: int) -> dict[str, Any]:
+    """The options of the next run."""
+    with labels.put(gr.Accordion(open=False, elem_id="options"), label="run.options"):
+        images = labels.put(
+            option_slider(_OPTIONS["num_images"], "images", maximum=max_images, step=1),
+            label="run.images", info="run.images_info",
+        )  # fmt: skip
+        quality = labels.put(
+            gr.Radio(value=_OPTIONS["quality"].default, elem_id="quality", elem_classes="segments"),
+            label="run.quality", choices=choices("run", *_OPTIONS["quality"].choices),
+        )  # fmt: skip
+        declared = _OPTIONS["seed"]
+        seed = labels.put(
+            gr.Number(None, minimum=declared.minimum, maximum=declared.maximum, precision=0, elem_id="seed"),
+            label="run.seed", info="run.seed_info",
+        )  # fmt: skip
+    return {"images": images, "quality": quality, "seed": seed}
 
 
 def _download(file: Path | None) -> Any:
