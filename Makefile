@@ -47,7 +47,7 @@ demo: .venv/installed pose
 	@echo "The person: examples/person.jpg. The garment: examples/checked_shirt.jpg. The person wearing it: demo.png"
 
 test: lint types spelling opengl postgresql browser pose metrics
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 # the kernels for GPUs, interpreted on the CPU; apart from the other tests because Triton is a download of 286 MB
 test-kernels: .venv/installed-test

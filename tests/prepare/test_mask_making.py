@@ -161,6 +161,20 @@ def test_crumbs_are_dropped_and_halves_stay():
     assert not cleaned[85:].any()
 
 
+def test_skin_that_sticks_out_of_an_arm_is_no_hand(rendered):
+    """An arm wider than its stroke, and a label that runs over its edge: no island of the photo stays in the mask."""
+    labels, shoulder, elbow = rendered.labels.copy(), *rendered.keypoints[[2, 3]]
+    across = np.array([-(elbow - shoulder)[1], (elbow - shoulder)[0]]) / np.hypot(*(elbow - shoulder))
+    x, y = (shoulder + elbow) / 2
+    width = auto_arm_width(rendered.keypoints)
+    for side in (-1, 1):
+        column, row = np.array([x, y]) + side * across * (width / 2 + 10)
+        labels[int(row) - 2 : int(row) + 3, int(column) - 2 : int(column) + 3] = LABEL["right_arm"]
+    added = (labels != rendered.labels) & ~made(rendered)
+    assert added.any()
+    assert made(rendered, labels)[added].all()
+
+
 def test_far_from_any_label_nothing_is_made_up():
     labels, silhouette = blank(), np.full((128, 96), 255, np.uint8)
     labels[:10] = LABEL["upper_clothes"]

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="import-not-found, no-untyped-def, untyped-decorator"
+# mypy: disable-error-code="import-not-found, import-untyped, no-untyped-def, untyped-decorator"
 """Kernels for GPUs, in Triton: what surrounds the products of the two UNets, each in one pass over memory.
 
 PyTorch runs these as several kernels with a round trip through memory between them. Sums are in float32; results are

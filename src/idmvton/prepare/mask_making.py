@@ -21,6 +21,7 @@ _REACH: Final = 24  # pixels of a picture 512 high: unlabelled pixels of the per
 _RIM: Final = 2.5  # pixels of a picture 512 high
 _SPECK: Final = 0.004  # share of the picture: clothes smaller than this inside others are taken for a part of them
 _CRUMB: Final = 0.04  # of the largest piece of the mask: an open jacket's halves are larger
+_SLIVER: Final = 0.0002  # share of the picture
 _HAND: Final = 0.45  # of the torso: so far from the wrist fingers reach
 _BEFORE_WRIST: Final = 0.04  # of the torso
 _FORESHORTENED: Final = 0.3  # of the torso: shorter forearms
@@ -71,6 +72,8 @@ def make_mask(person: PersonSeen, category: Category, options: PrepareOptions, r
     beyond = beyond_wrists(keypoints, labels.shape)
     hands = find_hands(labels, parts, mask & ~beyond)
     if RULES[category].arms:
+        slivers = _slivers(hands, beyond | np.isin(parts, HANDS))
+        hands, mask = hands & ~slivers, mask | slivers
         mask = mask & ~hands & ~_beside_hands(labels, beyond, category) if options.keep_hands else mask | hands
     if options.mask_shape == "box":
         mask = in_shape(mask, "box")
@@ -165,6 +168,15 @@ def find_hands(labels: NDArray[np.uint8], parts: NDArray[np.uint8], mask: Mask) 
     """
     skin = where(labels, _ARMS)
     return skin & (np.isin(parts, HANDS) | ~mask)
+
+
+def _slivers(hands: Mask, place: Mask) -> Mask:
+    """Small pieces of skin that are no hand: where an arm is wider than its stroke, far from the place of hands."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(hands.astype(np.uint8), connectivity=8)
+    small = stats[:, cv2.CC_STAT_AREA] < _SLIVER * hands.size
+    small[0] = False
+    small[np.unique(pieces[place])] = False
+    return np.asarray(small[pieces], np.bool_)
 
 
 def beyond_wrists(keypoints: NDArray[np.floating], shape: tuple[int, ...]) -> Mask:
