@@ -60,9 +60,9 @@ def garment_pieces(mask: Mask) -> list[Mask]:
     owners, hulls = _joined_halves(owners, hulls, numbers)
     pieces = [numbers == number for number in owners]
     for number in parts:
-        if number in owners:
-            continue
         part = numbers == number
+        if number in owners or not part.any():  # halves that were joined have one number
+            continue
         inside = [float(hull[part].mean()) for hull in hulls]
         best = int(np.argmax(inside))
         if inside[best] > 0.5:
