@@ -118,8 +118,7 @@ class Preparer:
 
     def load(self) -> None:
         """Loads the backends now, which are otherwise loaded when they are first needed."""
-        for backend in (self.pose, self.outline, self.labels, self.body):
-            assert callable(backend)
+        _ = self.pose, self.outline, self.labels, self.body
 
     @property
     def pose(self) -> PoseEstimator:
