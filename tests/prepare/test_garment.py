@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from idmvton.errors import PreparationError
 from idmvton.prepare.cutout import cut_out, onto_white
-from idmvton.prepare.garment import prepare_garment
+from idmvton.prepare.garment import on_white, prepare_garment
 from idmvton.prepare.maps import pose_of_keypoints
 from idmvton.prepare.wearer import find_wearer
 from idmvton.studio import sample
@@ -140,6 +140,24 @@ def test_rendered_product_pictures(category):
         assert border.is_plain
         assert overlap(found, made.garment_mask > 127) > 0.8
         assert found[made.garment_mask > 127].mean() > 0.98
+
+
+@pytest.mark.parametrize("category", ["lower_body", "dresses"])
+def test_soft_shadows_are_taken_off(category):
+    for index in range(2):
+        made = sample(4, index, "test", category, (512, 384))
+        found, _ = cut_out(made.garment)
+        assert overlap(found, made.garment_mask > 127) > 0.98
+
+
+def test_a_product_picture_as_a_try_on_sees_it():
+    made = sample(4, 0, "test", "lower_body", (512, 384))
+    seen = np.asarray(on_white(Image.fromarray(made.garment), "lower_body"))
+    assert seen.shape == made.garment.shape
+    rows = np.flatnonzero((seen < 250).any((1, 2)))
+    assert (rows[-1] - rows[0] + 1) / len(seen) > 0.85
+    plain = Image.new("RGB", (384, 512), "white")
+    assert on_white(plain, "lower_body") is plain
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

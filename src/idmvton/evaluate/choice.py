@@ -25,7 +25,7 @@ class DataChoice:
         order: paired or unpaired.
         count: the first so many pairs; ``None``: all.
         maps: ``given``: the data set's own masks and body maps; ``prepared``: those that ``idmvton data prepare
-            --beside`` made, and only the pairs that have them.
+            --beside`` made, and only the pairs that have them; the garments are then cut out as in a try-on too.
         pairs: a list of some of the data set's pairs, PERSON.jpg GARMENT.jpg a line; ``None``: all.
     """
 

@@ -21,6 +21,7 @@ from idmvton.evaluate.choice import DataChoice
 from idmvton.images import from_vae_tensor, mask_to_tensor, read_provenance, save_png, to_pil, to_vae_tensor
 from idmvton.models.garment_net import GarmentNet
 from idmvton.options import TryOnOptions
+from idmvton.prepare.garment import on_white
 from idmvton.tryon.pipeline import TryOnPipeline
 from idmvton.types import Captions, GarmentFeatures
 
@@ -98,12 +99,17 @@ def make_pictures(
     asked = {"weights": pipe.weights_name, "variant": asdict(variant) | {"options": options}, "maps": data.maps}
     plain = {"method": variant.method, "captions": variant.captions, "garment_features": variant.garment_features}
     output.mkdir(parents=True, exist_ok=True)
+    if data.maps == "prepared":
+        asked["garments"] = "prepared"
     todo = [n for n, name in enumerate(dataset.names) if not _is_made(output / f"{name}.png", asked | {"seed": n})]
     done = len(dataset) - len(todo)
     progress(done, len(dataset))
     for first in range(0, len(todo), BATCH):
         numbers = todo[first : first + BATCH]
-        for number, picture in zip(numbers, draw([dataset[n] for n in numbers], numbers), strict=True):
+        samples = [dataset[n] for n in numbers]
+        if data.maps == "prepared":
+            samples = [replace(each, garment=on_white(each.garment, each.category)) for each in samples]
+        for number, picture in zip(numbers, draw(samples, numbers), strict=True):
             notes = {"asked": asked | {"seed": number}, "weights": pipe.weights_name, **plain, **options}
             save_png(picture, output / f"{dataset.names[number]}.png", notes)
         done += len(numbers)

@@ -162,8 +162,9 @@ def cut_out(picture: NDArray[np.uint8]) -> tuple[Mask, Background]:
     background = look_at_border(lab)
     if background.is_plain:
         mask = _firm_where_complete(lab, background)
-        mask = _without_specks(_without_halo(mask, _distance(lab, background.colour)))
         mask = _without_specks(_without_shadow(small, lab, background, mask))
+        mask = _without_specks(_without_halo(mask, _distance(lab, background.colour)))
+        mask = _without_specks(_without_shadow(small, lab, background, mask))  # what the halo had joined
     else:
         mask = _without_specks(_guess(small))
     resampling = cv2.INTER_CUBIC if scale < 1 else cv2.INTER_AREA

@@ -148,6 +148,23 @@ def prepare_garment(
     )
 
 
+def on_white(picture: Image.Image, category: Category) -> Image.Image:
+    """A data set's product picture as a try-on sees it: cut out, framed, on white, of the same size.
+
+    Args:
+        picture: RGB, upright, 3:4, without a wearer.
+        category: which part of the body it dresses.
+
+    Returns:
+        The picture itself where no garment stands out.
+    """
+    try:
+        found = prepare_garment(picture, category, lambda _: (), lambda pixels, _: np.zeros(pixels.shape[:2], np.uint8))
+    except PreparationError:
+        return picture
+    return found.image.resize(picture.size, Image.Resampling.LANCZOS)
+
+
 def _cut(pixels: Photo, alpha: NDArray[np.uint8] | None) -> _Cut:
     """The cut-out by the photo's own transparency, or by its background."""
     if alpha is not None:
