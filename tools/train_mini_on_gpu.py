@@ -17,7 +17,7 @@ import argparse
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -28,7 +28,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from idmvton.checkpoint.parts import WARP_NET, load_part
+from idmvton.checkpoint.published import rename_resampler
 from idmvton.draft.warp_net import WarpNet
+from idmvton.models.image_prompt import to_published
 from idmvton.prepare.attribute_net import AttributeNet
 from idmvton.training.ema import MovingAverage
 from idmvton.training.mini.attributes import Products, cosine, loss_of
@@ -42,7 +44,7 @@ from idmvton.types import Size
 
 MINI = Path(__file__).parents[1] / "src" / "idmvton" / "assets" / "mini"
 WARP_SIZE = Size(256, 192)
-SHARES = {"first": 0.08, "warp": 0.55, "encode": 0.60, "tryon": 0.90, "attributes": 0.98}
+SHARES = {"first": 0.08, "warp": 0.66, "encode": 0.71, "tryon": 0.91, "attributes": 0.98}
 """Section -> when it ends, as a share of the time."""
 
 
@@ -66,10 +68,10 @@ class Clock:
 
 
 def steps_until(clock: Clock, end: float, optimizer: torch.optim.Optimizer, rate: float) -> Iterator[int]:
-    """Counts steps until a share of the time has passed; the rate warms up and follows a cosine over that time."""
+    """Counts steps, one at least, until a share of the time has passed; the rate warms up and follows a cosine."""
     first, step = clock.share, 0
-    while clock.share < end:
-        passed = (clock.share - first) / (end - first)
+    while step == 0 or clock.share < end:
+        passed = min(1.0, (clock.share - first) / max(end - first, 1e-3))
         warm = min(1.0, (step + 1) / 100)
         for group in optimizer.param_groups:
             group["lr"] = rate * warm * cosine(passed)
@@ -130,7 +132,7 @@ def train_warp(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespac
     with average.in_place():
         clock.tell(f"warp: {step + 1} steps x {arguments.warp_batch}")
         clock.tell(f"  held back: {measure(net, pool, task.options, arguments.held)}")
-        save(net, out / "warp.safetensors")
+        save(net.state_dict(), out / "warp.safetensors")
         (out / "warp_config.json").write_text(net.to_json_string())
         net.cpu().save_pretrained(arguments.stage / WARP_NET)
     shipped = load_part(MINI / WARP_NET, WARP_NET).to(device)
@@ -238,7 +240,7 @@ def train_tryon(pool: Pool, clock: Clock, out: Path, arguments: argparse.Namespa
         if step % (1 if arguments.tiny else 100) == 0:
             clock.tell(f"try-on step {step}: loss {loss.item():.4f}")
     with average.in_place():
-        save(task.unet, out / "unet.safetensors")
+        save(rename_resampler(task.unet.state_dict(), to_published), out / "unet.safetensors")
     clock.tell(f"try-on: {step + 1} steps x {size}")
 
 
@@ -272,13 +274,14 @@ def train_attributes(pool: Pool, clock: Clock, out: Path, arguments: argparse.Na
         if step % (1 if arguments.tiny else 200) == 0:
             clock.tell(f"attributes step {step}: loss {loss.item():.4f}")
     with average.in_place():
-        save(net, out / "attributes.safetensors")
+        save(net.state_dict(), out / "attributes.safetensors")
     clock.tell(f"attributes: {step + 1} steps x {arguments.product_batch}")
 
 
-def save(net: nn.Module, path: Path) -> None:
-    """Half precision, under the names of the library's own file."""
-    save_file({name: value.detach().half().cpu().contiguous() for name, value in net.state_dict().items()}, path)
+def save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Half precision, as the library's own files are."""
+    halves = {name: value.detach().half().cpu().contiguous() for name, value in tensors.items()}
+    save_file(halves, path, metadata={"format": "pt"})
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ def load_training_parts(
     tensors = _read_folder(inpainting / "unet", UNET_STEM, dtype, variant)
     tensors |= {RESAMPLER + name: tensor for name, tensor in resampler.items()}
     tensors |= {names.get(name, f"ip_adapter.{name}"): tensor for name, tensor in attention.items()}
-    _load_strict(net, _rename_resampler(tensors, from_published), "TryonNet from its parts")
+    _load_strict(net, rename_resampler(tensors, from_published), "TryonNet from its parts")
     widen_input(net, num_input_channels(net.latent_channels))
     return {
         "unet": net.eval(),
@@ -125,7 +125,7 @@ def load_tryon_net(folder: Path, *, dtype: torch.dtype = torch.float32, variant:
     """Loads TryonNet with its image-prompt layers from a ``unet`` folder."""
     tensors = _read_folder(folder, UNET_STEM, dtype, variant)
     net = _build_tryon_net(read_config(folder), _below(RESAMPLER, tensors))
-    _load_strict(net, _rename_resampler(tensors, from_published), f"TryonNet in {folder}")
+    _load_strict(net, rename_resampler(tensors, from_published), f"TryonNet in {folder}")
     return net.eval()
 
 
@@ -179,7 +179,7 @@ def _write_parts(components: Mapping[str, Any], folder: Path) -> None:
     unet, garment_net = components["unet"], components["unet_encoder"]
     resampler_width = unet.encoder_hid_proj.proj_in.in_features
     image_prompt = {"encoder_hid_dim": resampler_width, "encoder_hid_dim_type": "ip_image_proj"}
-    _save_unet(unet, _rename_resampler(unet.state_dict(), to_published), folder / "unet", image_prompt)
+    _save_unet(unet, rename_resampler(unet.state_dict(), to_published), folder / "unet", image_prompt)
     _save_unet(garment_net, garment_net.state_dict(), folder / "unet_encoder", {})
     optional = [WARP_NET] if components.get(WARP_NET) is not None else []
     for name in (*LIBRARY_CLASSES, "scheduler", "tokenizer", "tokenizer_2", *optional):
@@ -221,7 +221,7 @@ def _build_garment_net(config: dict[str, Any]) -> GarmentNet:
     return net
 
 
-def _rename_resampler(
+def rename_resampler(
     tensors: Mapping[str, Tensor], rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
     """TryonNet's tensors with those of the resampler renamed: from_published or to_published."""
