@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 SURE: Final = 0.5
 """From this confidence on a category is accepted."""
 _AGAINST: Final = 0.9  # from here on the network counts more than the outline: it knows rendered garments alone
-LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.6, "colour": 0.6, "pattern": 0.6}
+LEAST: Final[Mapping[str, float]] = {"sleeve": 0.6, "neckline": 0.8, "colour": 0.6, "pattern": 0.8}
 """Attribute -> the least probability of a word in the caption; of a colour, the share of the garment that has it."""
+_NOT_SAID: Final = frozenset({"geometric"})  # the prints of shops look like it to the network
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,11 @@ def garment_words(
         number = int(shares[name].argmax())
         words[name] = (WORDS[name][number], float(shares[name][number]))
     words["colour"] = colour_of(pixels, inside)
-    said = {name: word for name, (word, sure) in words.items() if name != "item" and sure >= LEAST[name]}
+    said = {
+        name: word
+        for name, (word, sure) in words.items()
+        if name != "item" and sure >= LEAST[name] and word not in _NOT_SAID
+    }
     return GarmentWords(compose_caption(item, **said), best, of_category[best], words)
 
 
