@@ -247,6 +247,8 @@ def test_a_photo_is_taken_with_the_camera(visitors):
     visitor = visitors(390, permissions=["camera"])
     visitor.window.get_by_label("Capture from camera").first.click()
     visitor.window.get_by_text("Click to Access Webcam").click()
-    visitor.window.wait_for_function("() => [...document.querySelectorAll('video')].some((each) => each.currentTime > 0)")
+    visitor.window.wait_for_function(
+        "() => [...document.querySelectorAll('video')].some((each) => each.currentTime > 0)"
+    )
     visitor.window.get_by_label("capture photo").click()
     assert "Nobody was found" in visitor.see("#person-notes .note").inner_text()  # it shows a test picture
