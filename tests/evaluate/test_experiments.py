@@ -1,15 +1,17 @@
 """Experiments as files, and their pictures from a data set: baselines that need no network, chosen pairs, tables."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.data import layouts
 
 from idmvton.errors import ConfigError, InputError
-from idmvton.evaluate import experiments
+from idmvton.evaluate import experiments, making
 from idmvton.evaluate.choice import DataChoice
 from idmvton.evaluate.experiments import find_experiment, read_experiment, run_experiment
 from idmvton.evaluate.matching import match_dataset
@@ -95,6 +97,31 @@ def test_an_experiment_makes_scores_and_compares_its_variants(dataset, tmp_path,
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "pictures").rglob("*.png")}
     run_experiment(found, tmp_path / "out", workers=1)
     assert times == {path: path.stat().st_mtime_ns for path in times}
+
+
+def test_garments_are_cut_out_where_maps_are_prepared(dataset, tmp_path, monkeypatch):
+    for files in DataChoice(dataset, "test").files():
+        prepared = files.as_prepared()
+        prepared.mask.parent.mkdir(exist_ok=True)
+        for given, beside in ((files.mask, prepared.mask), (files.densepose, prepared.densepose)):
+            shutil.copy(given, beside)
+        shirt = Image.new("RGB", (96, 128), (238, 238, 238))
+        shirt.paste((180, 20, 40), (30, 40, 66, 90))
+        shirt.save(files.garment)
+    shown = []
+
+    def draw(samples, _):
+        shown.extend(np.asarray(each.garment) for each in samples)
+        return [each.person for each in samples]
+
+    monkeypatch.setattr(making, "_method", lambda *_: draw)
+    pipe = SimpleNamespace(default_size=Size(128, 96), weights_name="none")
+    given, prepared = DataChoice(dataset, "test", count=1), DataChoice(dataset, "test", count=1, maps="prepared")
+    for data in (given, prepared, prepared):
+        making.make_pictures(pipe, data, tmp_path / "out")
+    assert len(shown) == 2
+    assert np.abs(shown[0][0].astype(int) - 238).max() < 3
+    assert (shown[1][0] == 255).all()
 
 
 def test_the_cases_of_a_data_set_have_everything_that_metrics_read(dataset, tmp_path):
